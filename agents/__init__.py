@@ -1,0 +1,1 @@
+"""Agents: models, skills, and what one agent does to decide on one action."""

@@ -1,0 +1,1 @@
+"""Analysis: tables in, estimates, tests, figures and reports out."""

@@ -1,0 +1,1 @@
+"""Games: text environments behind PettingZoo's AEC API."""

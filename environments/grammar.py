@@ -1,0 +1,66 @@
+"""Grammars: which texts are well-formed, as plain data that any constrained decoder can compile."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jsonschema
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """Every text that `pattern` matches from end to end.
+
+    `pattern` stays inside the subset that Python's `re` and xgrammar read alike:
+    literals, classes, groups, alternation, bounded repetition.
+    """
+
+    pattern: str
+
+    def accepts(self, text: str) -> bool:
+        return _compiled(self.pattern).fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Exactly one of `options` (at least one, all different)."""
+
+    options: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.options or len(set(self.options)) != len(self.options):
+            raise ValueError("Choices needs at least one option and no option twice")
+
+    def accepts(self, text: str) -> bool:
+        return text in self.options
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """Every JSON document that satisfies a JSON schema, kept as canonical text so that it can be hashed."""
+
+    schema: str
+
+    @classmethod
+    def of(cls, schema: Mapping[str, Any]) -> JsonSchema:
+        return cls(json.dumps(schema, sort_keys=True))
+
+    def accepts(self, text: str) -> bool:
+        try:
+            jsonschema.validate(json.loads(text), json.loads(self.schema))
+        except (ValueError, jsonschema.ValidationError):
+            return False
+        return True
+
+
+Grammar = Regex | Choices | JsonSchema
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.DOTALL)

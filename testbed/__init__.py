@@ -1,0 +1,1 @@
+"""Testbed: what runs, when, where, and where it is written."""

@@ -1,0 +1,1 @@
+"""Transfer: what is remembered, how it is learned, and who holds it."""

@@ -1,0 +1,92 @@
+"""Experience: what was seen, done and paid, as learners read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Step(BaseModel):
+    """One decision of one seat."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    observation: str
+    action: str
+    reward: float
+    """Reward received between this decision and the seat's next one."""
+    skill: str | None = None
+    """Id of the skill that was active, if any."""
+    started: bool = False
+    """True where the skill was selected at this very step (one skill call)."""
+    explored: bool = False
+    """True where ε-greedy, not the selector, chose."""
+    units: tuple[str, ...] = ()
+    """Ids of all stored units that stood in the prompt (the skill, or a memory's retrieved entries)."""
+    grammar: str | None = None
+    """The grammar that bound the action, as `environments.grammar` JSON; None where there was none."""
+    reasoning: str = ""
+    completion: str = ""
+    """What the model wrote, verbatim."""
+    logprob: float | None = None
+    policy_logprob: float | None = None
+    prompt_digest: str = ""
+    prompt_tokens: int = 0
+    memory_tokens: int = 0
+    """Δprompt: tokens of the prompt minus tokens of the state-only prompt."""
+    completion_tokens: int = 0
+    calls: int = 1
+    """LLM calls spent on this decision (termination, selection, reasoning, action)."""
+    dropped_turns: int = 0
+
+
+class Trajectory(BaseModel):
+    """One seat's part of one episode."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    """The trial's id and the seat, `trial/seat`."""
+    agent: str
+    task: str
+    env_seed: int
+    rules: str
+    steps: tuple[Step, ...]
+    total: float
+    """R(τ): the sum of the rewards."""
+    solved: bool = False
+    invalid: int = 0
+    reason: str = ""
+
+    def returns_to_go(self, gamma: float = 1.0) -> list[float]:
+        """G_t = Σ_{k≥t} γ^{k−t} r_k (paper eq. of section 4.4), one per step."""
+        out: list[float] = []
+        running = 0.0
+        for step in reversed(self.steps):
+            running = step.reward + gamma * running
+            out.append(running)
+        return out[::-1]
+
+
+class Segment(NamedTuple):
+    """Steps `start` to `stop` (exclusive) of a trajectory, all under one skill."""
+
+    trajectory: Trajectory
+    skill: str
+    start: int
+    stop: int
+
+
+def segments(trajectory: Trajectory) -> Iterator[Segment]:
+    """The maximal stretches that one call of a skill controlled."""
+    start = 0
+    steps: Sequence[Step] = trajectory.steps
+    for index in range(1, len(steps) + 1):
+        ends = index == len(steps) or steps[index].started or steps[index].skill != steps[start].skill
+        if ends:
+            skill = steps[start].skill
+            if skill is not None:
+                yield Segment(trajectory, skill, start, index)
+            start = index
