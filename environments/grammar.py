@@ -64,3 +64,28 @@ Grammar = Regex | Choices | JsonSchema
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.DOTALL)
+
+
+def dump(grammar: Grammar) -> str:
+    """A grammar as JSON text, for records."""
+    match grammar:
+        case Regex(pattern):
+            return json.dumps({"regex": pattern})
+        case Choices(options):
+            return json.dumps({"choices": options})
+        case JsonSchema(schema):
+            return json.dumps({"json": schema})
+
+
+@lru_cache(maxsize=1024)
+def load(text: str) -> Grammar:
+    """The grammar that `dump` wrote. Raises ValueError for anything else."""
+    match json.loads(text):
+        case {"regex": str(pattern)}:
+            return Regex(pattern)
+        case {"choices": [*options]}:
+            return Choices(tuple(options))
+        case {"json": str(schema)}:
+            return JsonSchema(schema)
+        case other:
+            raise ValueError(f"not a grammar: {other!r}")
