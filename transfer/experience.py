@@ -7,39 +7,15 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from agents.decision import Decision
 
-class Step(BaseModel):
-    """One decision of one seat."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Step(Decision):
+    """One decision of one seat, with what it saw before and what it was paid after."""
 
     observation: str
-    action: str
     reward: float
     """Reward received between this decision and the seat's next one."""
-    skill: str | None = None
-    """Id of the skill that was active, if any."""
-    started: bool = False
-    """True where the skill was selected at this very step (one skill call)."""
-    explored: bool = False
-    """True where ε-greedy, not the selector, chose."""
-    units: tuple[str, ...] = ()
-    """Ids of all stored units that stood in the prompt (the skill, or a memory's retrieved entries)."""
-    grammar: str | None = None
-    """The grammar that bound the action, as `environments.grammar` JSON; None where there was none."""
-    reasoning: str = ""
-    completion: str = ""
-    """What the model wrote, verbatim."""
-    logprob: float | None = None
-    policy_logprob: float | None = None
-    prompt_digest: str = ""
-    prompt_tokens: int = 0
-    memory_tokens: int = 0
-    """Δprompt: tokens of the prompt minus tokens of the state-only prompt."""
-    completion_tokens: int = 0
-    calls: int = 1
-    """LLM calls spent on this decision (termination, selection, reasoning, action)."""
-    dropped_turns: int = 0
 
 
 class Trajectory(BaseModel):

@@ -1,0 +1,139 @@
+"""`SkillAgent`: an AutoGen chat agent that plays one seat of one episode."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from autogen_agentchat.agents import BaseChatAgent
+from autogen_agentchat.base import Response
+from autogen_agentchat.messages import BaseChatMessage, StructuredMessage
+from autogen_core import CancellationToken
+
+from agents.decision import Decision, Observation
+from agents.guide import Guide, State
+from agents.model import Message, Model, Request, Sampling
+from agents.prompts import Turn, after_reasoning, conversation, reasoning_request
+from environments import grammar as grammars
+
+ObservationMessage = StructuredMessage[Observation]
+DecisionMessage = StructuredMessage[Decision]
+
+
+class Thought(NamedTuple):
+    """The prompt to act on, after any reasoning aloud, and what the reasoning cost."""
+
+    prompt: tuple[Message, ...]
+    reasoning: str = ""
+    tokens: int = 0
+    calls: int = 0
+
+
+class Reasoning(Protocol):
+    """What an agent does between seeing its prompt and making its move."""
+
+    async def think(self, model: Model, prompt: tuple[Message, ...], sampling: Sampling) -> Thought: ...
+
+
+class Direct:
+    """Moves at once."""
+
+    async def think(self, model: Model, prompt: tuple[Message, ...], sampling: Sampling) -> Thought:
+        return Thought(prompt)
+
+
+@dataclass(frozen=True)
+class Aloud:
+    """Writes its thoughts first, in free text; only the move itself stays in the conversation."""
+
+    style: str
+    max_tokens: int = 120
+
+    async def think(self, model: Model, prompt: tuple[Message, ...], sampling: Sampling) -> Thought:
+        asked = reasoning_request(prompt, self.style)
+        written = await model.generate(Request(asked, sampling=replace(sampling, max_tokens=self.max_tokens)))
+        return Thought(after_reasoning(asked, written.text), written.text, written.completion_tokens, 1)
+
+
+REASONING: dict[str, Reasoning] = {"direct": Direct(), "cot": Aloud("reason"), "react": Aloud("react")}
+
+
+class SkillAgent(BaseChatAgent):
+    """One seat's player: consult the guide, think, move under the grammar.
+
+    `session` names the conversation, so that the model may keep its prefix from step to step.
+    Every draw's seed comes from `rng`, in order.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: Model,
+        guide: Guide,
+        rng: np.random.Generator,
+        *,
+        reasoning: Reasoning = REASONING["direct"],
+        sampling: Sampling = Sampling(),
+        session: str = "",
+    ) -> None:
+        super().__init__(name, f"plays one seat with {model.card.name}")
+        self._model = model
+        self._guide = guide
+        self._rng = rng
+        self._reasoning = reasoning
+        self._sampling = sampling
+        self._session = session
+        self._turns: list[Turn] = []
+
+    @property
+    def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
+        return (DecisionMessage,)
+
+    async def on_messages(self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken) -> Response:
+        """Answer the last observation with a decision. Raises TypeError where none was sent."""
+        message = messages[-1] if messages else None
+        if not isinstance(message, StructuredMessage) or not isinstance(message.content, Observation):
+            raise TypeError("a SkillAgent is sent a StructuredMessage[Observation] at each turn")
+        decision = await self.decide(message.content)
+        return Response(chat_message=DecisionMessage(content=decision, source=self.name))
+
+    async def on_reset(self, cancellation_token: CancellationToken) -> None:
+        self._turns.clear()
+
+    async def decide(self, observation: Observation) -> Decision:
+        """a_t ~ π_LLM(· | s_t, ω_t). Raises ModelError as the model does."""
+        state = State(observation.rules, tuple(self._turns), observation.text)
+        guidance = await self._guide.guide(state)
+        sampling = replace(self._sampling, seed=int(self._rng.integers(2**31)))
+        prompt = conversation(observation.rules, guidance.text, self._turns, observation.text)
+        thought = await self._reasoning.think(self._model, prompt, sampling)
+        grammar = None if observation.grammar is None else grammars.load(observation.grammar)
+        move = await self._model.generate(Request(thought.prompt, grammar, sampling, self._session))
+        action = move.text.strip() if grammar is None else move.text
+        self._turns.append((observation.text, action))
+        return Decision(
+            action=action,
+            skill=guidance.skill,
+            started=guidance.started,
+            explored=guidance.explored,
+            units=guidance.units,
+            grammar=observation.grammar,
+            reasoning=thought.reasoning,
+            completion=move.text,
+            logprob=move.logprob,
+            policy_logprob=move.policy_logprob,
+            prompt_digest=_digest(thought.prompt),
+            prompt_tokens=move.prompt_tokens,
+            memory_tokens=self._model.count(guidance.text) if guidance.text else 0,
+            completion_tokens=move.completion_tokens + thought.tokens,
+            calls=1 + guidance.calls + thought.calls,
+            dropped_turns=move.dropped_turns,
+        )
+
+
+def _digest(prompt: tuple[Message, ...]) -> str:
+    joined = "\x1e".join(f"{role}\x1f{content}" for role, content in prompt)
+    return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:12]

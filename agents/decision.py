@@ -1,0 +1,46 @@
+"""What passes between an environment and an agent: an observation in, a decision out."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Observation(BaseModel):
+    """What one seat sees when it is its turn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    rules: str
+    grammar: str | None = None
+    """The well-formed actions of this moment, as `environments.grammar.dump` writes them."""
+
+
+class Decision(BaseModel):
+    """One action, and everything about how it came to be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: str
+    skill: str | None = None
+    """Id of the skill that was active, if any."""
+    started: bool = False
+    """True where the skill was selected at this very step (one skill call)."""
+    explored: bool = False
+    """True where ε-greedy, not the selector, chose."""
+    units: tuple[str, ...] = ()
+    """Ids of all stored units that stood in the prompt (the skill, or a memory's retrieved entries)."""
+    grammar: str | None = None
+    reasoning: str = ""
+    completion: str = ""
+    """What the model wrote, verbatim."""
+    logprob: float | None = None
+    policy_logprob: float | None = None
+    prompt_digest: str = ""
+    prompt_tokens: int = 0
+    memory_tokens: int = 0
+    """Δprompt: tokens of the prompt minus tokens of the state-only prompt."""
+    completion_tokens: int = 0
+    calls: int = 1
+    """LLM calls spent on this decision (termination, selection, reasoning, action)."""
+    dropped_turns: int = 0

@@ -1,0 +1,195 @@
+"""`StudyConfig`: a study file, checked. Its digest names the run directory."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled"]
+
+
+class ConfigError(ValueError):
+    """A study that cannot be run; one sentence a line, each naming the place and the remedy."""
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AgentConfig(Table):
+    """One kind of agent: a model and how it plays."""
+
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=40)
+    model: str = Field(min_length=1)
+    """Catalog name, Hugging Face id, local folder, or "scripted:NAME"."""
+    base_url: tuple[str, ...] = ()
+    """OpenAI-compatible servers that hold the model; in process where there are none."""
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    device: str = "auto"
+    context: int | None = Field(default=None, ge=64)
+    reasoning: Literal["direct", "cot", "react"] = "direct"
+    temperature: float = Field(default=0.6, ge=0.0, le=2.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    max_tokens: int = Field(default=64, ge=1, le=4096)
+
+
+class TaskConfig(Table):
+    """One game, and who sits in the seats that are not studied."""
+
+    environment: str = Field(min_length=1)
+    opponent: str = "scripted:random"
+    """The model in the background seats of a game for several."""
+
+
+class SkillsConfig(Table):
+    """μ and β while acting (paper section 3)."""
+
+    selector: str = "similarity"
+    termination: str = "judgement"
+    max_age: int = Field(default=8, ge=1)
+    embedder: str = "all-minilm-l6-v2"
+    """Catalog name or folder of a sentence embedder, or "lexical"."""
+
+
+class LearningConfig(Table):
+    """How pools are learned. Defaults follow the paper where it states one."""
+
+    learner: str = "keep-best"
+    preset: str = "paper"
+    choices: Mapping[str, Any] = Field(default_factory=dict)
+    """Named choices that differ from the preset: advantage, likelihood, acceptance, maintenance, scorer, …"""
+    evolver: str | None = None
+    """Name of the agent whose model proposes skills; the acting model itself where none is named."""
+    iterations: int = Field(default=4, ge=0)
+    episodes: int = Field(default=8, ge=1)
+    pool_size: int = Field(default=8, ge=1)
+    epsilon_start: float = Field(default=0.3, ge=0.0, le=1.0)
+    epsilon_end: float = Field(default=0.05, ge=0.0, le=1.0)
+
+
+class StudyConfig(Table):
+    """A whole study file."""
+
+    study: Literal["learn", "matrix"]
+    seed: int = Field(default=0, ge=0)
+    learning_runs: int = Field(default=3, ge=1)
+    """Independent pools per (agent, task): the clusters of every claim about learning."""
+    evaluation_episodes: int = Field(default=12, ge=1)
+    """Per cell and learning run, on environment seeds common to all arms."""
+    arms: tuple[Arm, ...] = get_args(Arm)
+    agents: tuple[AgentConfig, ...] = Field(min_length=1)
+    tasks: tuple[TaskConfig, ...] = Field(min_length=1)
+    skills: SkillsConfig = SkillsConfig()
+    learning: LearningConfig = LearningConfig()
+    concurrency: int = Field(default=16, ge=1)
+    """Episodes in flight at once."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> StudyConfig:
+        for what, names in (
+            ("agents", [agent.name for agent in self.agents]),
+            ("tasks", [task.environment for task in self.tasks]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{what}: {twice[0]!r} stands there twice; give each a name of its own")
+        evolver = self.learning.evolver
+        if evolver is not None and evolver not in {agent.name for agent in self.agents}:
+            raise ValueError(f"learning.evolver: no agent is named {evolver!r}")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (8 digits) of everything that can change a result; concurrency cannot."""
+        content = self.model_dump(mode="json", exclude={"concurrency"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
+    """Read a study file and apply `key=value` overrides (dotted keys, TOML values).
+
+    Raises ConfigError naming the file, the key and, for an unknown key, the nearest valid one.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file; see examples/ for studies to start from") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as TOML: {error}") from None
+    for override in overrides:
+        _apply(data, override)
+    return parse_study(data, str(path))
+
+
+def parse_study(data: Mapping[str, Any], place: str) -> StudyConfig:
+    """Check a study given as plain data. Raises ConfigError as `load_study` does."""
+    try:
+        return StudyConfig.model_validate(_listed(data))
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{place}: {_sentence(detail)}" for detail in error.errors())) from None
+
+
+def _listed(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A single base_url may be written without its list."""
+    agents = data.get("agents")
+    if not isinstance(agents, list):
+        return dict(data)
+    listed = [
+        {**agent, "base_url": [agent["base_url"]]}
+        if isinstance(agent, dict) and isinstance(agent.get("base_url"), str)
+        else agent
+        for agent in agents
+    ]
+    return {**data, "agents": listed}
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override}: write it as key=value, for example --set learning.iterations=2")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *tables, last = key.strip().split(".")
+    place: Any = data
+    for name in tables:
+        place = place[int(name)] if isinstance(place, list) and name.isdigit() else place.setdefault(name, {})
+    try:
+        if isinstance(place, list):
+            place[int(last)] = value
+        else:
+            place[last] = value
+    except (TypeError, ValueError, IndexError):
+        raise ConfigError(f"--set {override}: there is no such place in the study") from None
+
+
+TABLES: dict[str, type[Table]] = {
+    "agents": AgentConfig,
+    "tasks": TaskConfig,
+    "skills": SkillsConfig,
+    "learning": LearningConfig,
+}
+
+
+def _sentence(detail: Any) -> str:
+    place = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] != "extra_forbidden":
+        return f"{place or 'study'}: {detail['msg'].removeprefix('Value error, ')} (got {_short(detail['input'])})"
+    *_, key = detail["loc"]
+    table = TABLES.get(str(detail["loc"][0]), StudyConfig) if len(detail["loc"]) > 1 else StudyConfig
+    nearest = difflib.get_close_matches(str(key), list(table.model_fields), n=1, cutoff=0.5)
+    remedy = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(table.model_fields)}"
+    return f"{place}: unknown key; {remedy}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
