@@ -44,7 +44,9 @@ class ByAge:
         return False, 0
 
 
-TERMINATIONS: dict[str, type[Termination]] = {"judgement": ByJudgement, "age": ByAge}
+TerminationFactory = Callable[[Model], Termination]
+
+TERMINATIONS: dict[str, TerminationFactory] = {"judgement": ByJudgement, "age": lambda model: ByAge()}
 
 
 class Exploration(Protocol):

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from agents.model import Completion, Likelihood, Message, Model, ModelCard, ModelError, Request, Utterance
-from environments.drawing import draw
 from environments.grammar import Choices, Grammar
+from environments.sampling import sample
 
 Policy = Callable[[tuple[Message, ...], Grammar | None], "dict[str, float] | None"]
 """What a policy makes of a prompt: a probability per option, or None where it has no opinion (then: any text)."""
@@ -43,7 +43,7 @@ class ScriptedModel(Model):
         rng = np.random.default_rng(request.sampling.seed)
         odds = self._policy(request.messages, request.grammar)
         if odds is None:
-            text = "" if request.grammar is None else draw(request.grammar, rng)
+            text = "" if request.grammar is None else sample(request.grammar, rng)
             logprob = -math.log(95) * len(text)
         else:
             options = list(odds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -34,7 +34,7 @@ class Value(NamedTuple):
     """Q of a skill: its mean gain so far and the number of segments it comes from."""
 
     mean: float
-    count: int
+    tries: int
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,10 @@ class TopKValue:
 
     def _bound(self, skill: Skill) -> float:
         value = self.values.get(skill.id)
-        if value is None or value.count == 0:
+        if value is None or value.tries == 0:
             return 0.0
-        tried = sum(other.count for other in self.values.values())
-        return value.mean - self.width * math.sqrt(math.log1p(tried) / value.count)
+        tried = sum(other.tries for other in self.values.values())
+        return value.mean - self.width * math.sqrt(math.log1p(tried) / value.tries)
 
 
 class AtRandom:
@@ -119,13 +119,16 @@ class Never:
         return Selection(None)
 
 
-SELECTORS: dict[str, type[Selector]] = {
-    "similarity": BySimilarity,
-    "model": ByModel,
-    "likelihood": ByLikelihood,
-    "top-k-value": TopKValue,
-    "random": AtRandom,
-    "none": Never,
+SelectorFactory = Callable[[Model, Embedder, Mapping[str, Value]], Selector]
+"""Makes the selector of one seat from the acting model, an embedder and the skills' values so far."""
+
+SELECTORS: dict[str, SelectorFactory] = {
+    "similarity": lambda model, embedder, values: BySimilarity(embedder),
+    "model": lambda model, embedder, values: ByModel(model),
+    "likelihood": lambda model, embedder, values: ByLikelihood(model),
+    "top-k-value": lambda model, embedder, values: TopKValue(embedder, values),
+    "random": lambda model, embedder, values: AtRandom(),
+    "none": lambda model, embedder, values: Never(),
 }
 
 

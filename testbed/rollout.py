@@ -47,9 +47,7 @@ async def play(
             env.step(decision.action)
     finally:
         env.close()
-    return {
-        seat: note.trajectory(f"{trial}/{seat}", names[seat], spec.id, env_seed) for seat, note in notes.items()
-    }
+    return {seat: note.trajectory(f"{trial}/{seat}", names[seat], spec.id, env_seed) for seat, note in notes.items()}
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Randomness: every Generator of a study is spawned from its seed by named keys, so no draw depends on another's order."""
+"""Randomness: every Generator of a study is spawned from its seed by named keys; no draw depends on another's order."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Committed(BaseModel):
 
 
 class RunDirectory:
-    """`runs/<study>-<digest8>/`. Open for reading by its path, for writing with `with RunDirectory.create(...) as run`."""
+    """`runs/<study>-<digest8>/`. `open` it for reading; for writing, `with RunDirectory.create(...) as run`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -94,11 +94,9 @@ class RunDirectory:
             study = json.loads(self.study_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise StoreError(f"{self.study_file}: cannot be read: {error}") from None
-        if not isinstance(study, dict) or study.get("format") != FORMAT:
-            raise StoreError(
-                f"{self.path}: written by another version (layout {study.get('format') if isinstance(study, dict) else '?'}"
-                f", this is {FORMAT}); choose another --out"
-            )
+        layout = study.get("format") if isinstance(study, dict) else None
+        if layout != FORMAT:
+            raise StoreError(f"{self.path}: its layout is {layout}, this version's is {FORMAT}; choose another --out")
         return study
 
     def config(self) -> StudyConfig:
@@ -113,7 +111,9 @@ class RunDirectory:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise StoreError(f"{self.path}: another process is writing it; wait for it or choose another --out") from None
+            raise StoreError(
+                f"{self.path}: another process is writing it; wait for it or choose another --out"
+            ) from None
         for file in (self.episodes_file, self.events_file):
             _drop_torn_line(file)
         self._drop_unfinished_iteration()
@@ -131,7 +131,9 @@ class RunDirectory:
     def commit(self, learner: str, committed: int, events: Sequence[Event], state: LearnerState) -> None:
         """Store a learner's iteration: its pool, its events and its state, in one write, all or nothing."""
         self.keep(state.pool)
-        lines = [json.dumps({"learner": learner, **event.model_dump(mode="json")}, ensure_ascii=False) for event in events]
+        lines = [
+            json.dumps({"learner": learner, **event.model_dump(mode="json")}, ensure_ascii=False) for event in events
+        ]
         lines.append(Committed(learner=learner, committed=committed, state=state).model_dump_json())
         _append(self.events_file, "".join(line + "\n" for line in lines))
 
@@ -164,7 +166,9 @@ class RunDirectory:
             try:
                 episode = Episode.model_validate_json(line)
             except ValidationError as error:
-                raise StoreError(f"{self.episodes_file}, line {number}: not an episode: {error.errors()[0]['msg']}") from None
+                raise StoreError(
+                    f"{self.episodes_file}, line {number}: not an episode: {error.errors()[0]['msg']}"
+                ) from None
             latest[episode.trial.id] = episode
         yield from latest.values()
 
@@ -202,7 +206,9 @@ def _append(file: Path, text: str) -> None:
                 stream.truncate(start)
                 raise
     except OSError as error:
-        raise StoreError(f"{file}: cannot be written: {error.strerror or error}; free some space and run again") from None
+        raise StoreError(
+            f"{file}: cannot be written: {error.strerror or error}; free some space and run again"
+        ) from None
 
 
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:

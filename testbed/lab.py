@@ -1,0 +1,113 @@
+"""`Lab`: plays trials, many at a time, each once, and stores them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import anyio
+
+from agents.model import ModelError, ModelUnavailable
+from agents.selection import Value
+from testbed.cast import Cast
+from testbed.config import ConfigError
+from testbed.rollout import play
+from testbed.store import RunDirectory, StoreError
+from testbed.trial import Episode, Trial
+from transfer.experience import Trajectory
+from transfer.pool import SkillPool
+
+PATIENCE = 8
+"""Episodes in a row that one agent's model may fail before the study is stopped: it will not come back by itself."""
+
+
+class StudyStopped(RuntimeError):
+    """The study cannot go on now; what was finished is stored, and the same command resumes it."""
+
+
+class Progress(Protocol):
+    """Told of every episode that is done."""
+
+    def expect(self, episodes: int) -> None: ...
+
+    def advance(self, episode: Episode) -> None: ...
+
+
+class Lab:
+    """Trials in, episodes out. What is stored already is not played again; a failed episode is."""
+
+    def __init__(self, run: RunDirectory, cast: Cast, progress: Progress) -> None:
+        self.run = run
+        self.cast = cast
+        self.progress = progress
+        self._stored = {episode.trial.id: episode for episode in run.episodes() if episode.error is None}
+        self._limiter = anyio.CapacityLimiter(cast.config.concurrency)
+        self._failures: Counter[str] = Counter()
+
+    def recall(self, trajectory: str) -> Trajectory:
+        """A stored trajectory by its id, `trial/seat`. Raises KeyError."""
+        trial, _, seat = trajectory.partition("/")
+        return self._stored[trial].seats[seat]
+
+    async def play(
+        self, trials: Sequence[Trial], pool: SkillPool | None = None, values: Mapping[str, Value] | None = None
+    ) -> list[Episode]:
+        """Episodes in the order of `trials`, all of which play with `pool`; those that failed carry their error.
+
+        Raises StudyStopped when a model has stopped answering, StoreError when nothing can be written.
+        """
+        self.progress.expect(len(trials))
+        out: dict[str, Episode] = {}
+
+        async def one(trial: Trial) -> None:
+            async with self._limiter:
+                out[trial.id] = await self._episode(trial, pool, values or {})
+
+        try:
+            async with anyio.create_task_group() as group:
+                for trial in trials:
+                    stored = self._stored.get(trial.id)
+                    if stored is None:
+                        group.start_soon(one, trial)
+                    else:
+                        out[trial.id] = stored
+                        self.progress.advance(stored)
+        except BaseExceptionGroup as errors:
+            raise first_cause(errors) from None
+        return [out[trial.id] for trial in trials]
+
+    async def _episode(self, trial: Trial, pool: SkillPool | None, values: Mapping[str, Value]) -> Episode:
+        spec = self.cast.tasks[trial.task]
+        players, names = self.cast.players(trial, pool, values)
+        focal = f"player_{trial.seat}"
+        try:
+            seats = await play(spec, players, trial.env_seed, trial=trial.id, names=names)
+            episode = Episode(trial=trial, seats=seats, focal=focal)
+            self._failures[trial.agent] = 0
+        except (StoreError, ConfigError):
+            raise
+        except Exception as error:
+            episode = Episode(trial=trial, seats={}, focal=focal, error=f"{type(error).__name__}: {error}")
+            self._fail(trial.agent, error)
+        self.run.append(episode)
+        if episode.error is None:
+            self._stored[trial.id] = episode
+        self.progress.advance(episode)
+        return episode
+
+    def _fail(self, agent: str, error: Exception) -> None:
+        """A night is not spent on a model that is gone, nor a study lost to one bad episode."""
+        if not isinstance(error, ModelError):
+            return
+        self._failures[agent] += 1
+        if not isinstance(error, ModelUnavailable) or self._failures[agent] >= PATIENCE:
+            raise StudyStopped(f"agent {agent}: {error}. Finished episodes are stored; the same command resumes.")
+
+
+def first_cause(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first real error of a group of concurrent tasks; the others follow from it."""
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
