@@ -1,0 +1,167 @@
+"""A finding: one number with everything a reader needs to judge it, and a sentence that claims no more than it shows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from .estimates import Interval
+from .significance import SIGN_FLIP_FROM, Test, smallest_sign_flip_p
+
+Verdict = Literal["better", "worse", "equivalent", "undecided"]
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One estimate, compared. Unknown numbers are NaN (null in JSON), with the reason in `method` or `sentence`."""
+
+    id: str
+    kind: str
+    """contrast (over the whole matrix), gain, regret, retention, asymmetry, …: what the estimate is."""
+    outcome: str
+    """return, solved, coverage, …"""
+    subject: str
+    """What is compared with what, in words."""
+    cell: dict[str, str]
+    """The cell it belongs to (arm, source_agent, source_task, agent, task); empty for the whole matrix."""
+    estimate: float
+    low: float
+    high: float
+    level: float
+    method: str
+    p: float = math.nan
+    p_method: str = ""
+    p_adjusted: float = math.nan
+    family: str = ""
+    adjustment: str = ""
+    effect_size: float = math.nan
+    effect_name: str = ""
+    n_episodes: int = 0
+    n_clusters: int = 0
+    margin: float = math.nan
+    p_equivalence: float = math.nan
+    sign: int = 1
+    """1 where more is better, −1 where less is (regret)."""
+    verdict: Verdict = "undecided"
+    sentence: str = ""
+
+    def row(self) -> dict[str, object]:
+        """Plain JSON: NaN becomes null."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+
+def finding(
+    kind: str,
+    outcome: str,
+    subject: str,
+    interval: Interval,
+    test: Test,
+    *,
+    cell: dict[str, str] | None = None,
+    episodes: int = 0,
+    effect: tuple[float, str] = (math.nan, ""),
+    equivalence: tuple[float, float] = (math.nan, math.nan),
+    sign: int = 1,
+) -> Finding:
+    """A finding without its family; `judge` completes it. `equivalence` is (declared margin, p of the two t tests)."""
+    place = "/".join((cell or {}).values())
+    return Finding(
+        id=":".join(part for part in (kind, outcome, subject if not place else place) if part),
+        kind=kind,
+        outcome=outcome,
+        subject=subject,
+        cell=cell or {},
+        estimate=interval.estimate,
+        low=interval.low,
+        high=interval.high,
+        level=interval.level,
+        method=interval.method,
+        p=test.p,
+        p_method=test.method,
+        effect_size=effect[0],
+        effect_name=effect[1],
+        n_episodes=episodes,
+        n_clusters=interval.clusters,
+        margin=equivalence[0],
+        p_equivalence=equivalence[1],
+        sign=sign,
+    )
+
+
+def judge(found: Finding, p_adjusted: float, family: str, adjustment: str) -> Finding:
+    """Add the family, the verdict and the sentence.
+
+    Below six clusters sign flips cannot reach .05; a t test then rests on normality alone, so the verdict stays
+    undecided whatever its p.
+    """
+    enough = found.n_clusters >= SIGN_FLIP_FROM
+    verdict: Verdict = "undecided"
+    if enough and found.p_equivalence <= ALPHA:
+        verdict = "equivalent"
+    elif enough and p_adjusted <= ALPHA and found.estimate != 0:
+        verdict = "better" if found.estimate * found.sign > 0 else "worse"
+    judged = replace(found, p_adjusted=p_adjusted, family=family, adjustment=adjustment, verdict=verdict)
+    return replace(judged, sentence=_sentence(judged))
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number as the report prints it; an em dash for none."""
+    return "—" if not np.isfinite(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def p_text(p: float) -> str:
+    """A p value as the report prints it."""
+    if not np.isfinite(p):
+        return "p not available"
+    return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
+
+
+def interval_text(low: float, high: float, level: float) -> str:
+    """An interval in words, or the statement that there is none."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return "no interval"
+    return f"{level:.0%} CI {number(low)} to {number(high)}".replace("%", " %")
+
+
+def _sentence(found: Finding) -> str:
+    base = f"{found.n_episodes} episodes, {_runs(found.n_clusters)}"
+    if not np.isfinite(found.estimate):
+        return f"Undecided: {found.subject} has no data ({found.method})."
+    size = f"{number(found.estimate)} in {found.outcome} ({interval_text(found.low, found.high, found.level)}"
+    tested = f"; {p_text(found.p)}, {_adjusted(found)}; {base})"
+    if found.n_clusters < 2:
+        return f"Undecided: {_runs(found.n_clusters)}. {found.subject}: {number(found.estimate)} in {found.outcome}, {base}."
+    if found.n_clusters < SIGN_FLIP_FROM:
+        floor = f"{smallest_sign_flip_p(found.n_clusters):.4f}".rstrip("0").lstrip("0")
+        return (
+            f"Undecided: {found.subject}: {size}{tested}. Fewer than {SIGN_FLIP_FROM} independent learning runs cannot "
+            f"reach p < .05 by sign flips (here at best {floor}); the t test's p rests on normality alone."
+        )
+    if found.verdict == "equivalent":
+        return f"Equivalent within the declared ±{found.margin:g}: {found.subject}: {size}{tested}."
+    words = {"better": "Better", "worse": "Worse"}
+    if found.verdict in words:
+        return f"{words[found.verdict]}: {found.subject}: {size}{tested}."
+    if "no test" in found.p_method:
+        return f"Undecided: {found.subject}: {size}; {found.p_method}; {base})."
+    return f"Undecided: {found.subject}: {size}{tested}; the data are compatible with no difference."
+
+
+def _adjusted(found: Finding) -> str:
+    return f"{p_text(found.p_adjusted).replace('p', 'adjusted p', 1)} ({found.adjustment}, {found.family})"
+
+
+def _runs(count: int) -> str:
+    return f"{count} learning run" + "s" * (count != 1)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value

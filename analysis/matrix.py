@@ -1,0 +1,72 @@
+"""The matrix as plain rows of text: for the terminal, CSV readers and the page's table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from .findings import number
+from .tables import CELL
+
+ARM_NAMES = {
+    "none": "no memory",
+    "seed": "seed pool",
+    "self": "own pool",
+    "transfer": "pool of",
+    "random": "random selector, pool of",
+    "shuffled": "shuffled skills, pool of",
+}
+ARM_ORDER = ["none", "seed", "self", "transfer", "random", "shuffled"]
+
+
+@dataclass(frozen=True)
+class TextMatrix:
+    """Rows of text under a header; the first column names the pool, the others the evaluated agent and task."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str
+
+
+def text_matrix(cells: pd.DataFrame, measure: str = "return", digits: int = 3) -> TextMatrix:
+    """Source × target with intervals, from `Findings.cells` or `Findings.reuse`. Empty places: that cell was not run."""
+    frame = cells.assign(row=row_labels(cells), column=column_labels(cells))
+    known = {arm: rank for rank, arm in enumerate(ARM_ORDER)}
+    frame = frame.assign(rank=[known.get(str(arm), len(known)) for arm in frame["arm"]])
+    frame = frame.sort_values(["rank", "source_agent", "source_task", "task", "agent"], kind="stable")
+    columns = list(dict.fromkeys(frame.sort_values(["task", "agent"], kind="stable")["column"]))
+    ends = ((f"{measure}_low", f"{measure}_high"),)
+    texts = {
+        (row["row"], row["column"]): _cell(row[measure], row[ends[0][0]], row[ends[0][1]], digits)
+        for row in frame.to_dict("records")
+    }
+    rows = tuple(
+        (label, *(texts.get((label, column), "") for column in columns)) for label in dict.fromkeys(frame["row"])
+    )
+    least, most = int(frame["clusters"].min()), int(frame["clusters"].max())
+    runs = f"{least}" if least == most else f"{least} to {most}"
+    note = f"{measure}: mean [95 % CI over learning runs]; {runs} learning runs and {int(frame['n'].sum())} episodes in all"
+    return TextMatrix(measure, ("memory", *columns), rows, note)
+
+
+def row_labels(cells: pd.DataFrame) -> list[str]:
+    """Which memory a cell carries, in words."""
+    labels: list[str] = []
+    for arm, agent, task in cells[CELL[:3]].astype("str").itertuples(index=False):
+        name = ARM_NAMES.get(arm, arm)
+        labels.append(name if arm == "self" or not agent else f"{name} {agent} · {task}")
+    return labels
+
+
+def column_labels(cells: pd.DataFrame) -> list[str]:
+    """Who is evaluated where, in words."""
+    return [f"{agent} · {task}" for agent, task in cells[["agent", "task"]].astype("str").itertuples(index=False)]
+
+
+def _cell(estimate: float, low: float, high: float, digits: int) -> str:
+    if pd.isna(estimate):
+        return "no data"
+    ends = "" if pd.isna(low) or pd.isna(high) else f" [{number(low, digits)}, {number(high, digits)}]"
+    return number(estimate, digits) + ends

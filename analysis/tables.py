@@ -1,0 +1,203 @@
+"""The tables that analysis reads: documented columns, and a check that answers a bad table in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+CELL = ["arm", "source_agent", "source_task", "agent", "task"]
+"""What names one cell of a matrix. Arms without a source carry "" in both source columns."""
+
+
+class TableError(ValueError):
+    """A table that cannot be analysed; the message names the place and the remedy."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One documented column. `kind` truth is a bool; `blank` says that values may be missing."""
+
+    name: str
+    kind: Literal["text", "integer", "number", "truth"]
+    meaning: str
+    blank: bool = False
+
+
+EPISODES = (
+    Column("study", "text", "name of the study"),
+    Column("run", "text", "name of the run directory"),
+    Column("arm", "text", "none, seed, self, transfer, random, shuffled, or another (rag, a population policy)"),
+    Column("source_agent", "text", "who learned the pool; blank for arms without a learned pool", blank=True),
+    Column("source_task", "text", "where the pool was learned; blank for arms without a learned pool", blank=True),
+    Column("agent", "text", "who was evaluated"),
+    Column("task", "text", "the environment it was evaluated in"),
+    Column("learning_run", "integer", "which independent learning run, from 0: the cluster"),
+    Column("env_seed", "integer", "environment seed, common to every arm of a (task, learning run)"),
+    Column("episode", "integer", "number of the episode within its cell and learning run"),
+    Column("seat", "integer", "seat in the game"),
+    Column("pool", "text", "digest of the pool evaluated", blank=True),
+    Column("return", "number", "return of the seat; missing when the episode failed", blank=True),
+    Column("solved", "truth", "whether the seat solved the task", blank=True),
+    Column("invalid", "integer", "invalid moves", blank=True),
+    Column("steps", "integer", "decision steps", blank=True),
+    Column("skill_calls", "integer", "skill selections (times a stored unit was invoked)", blank=True),
+    Column("skill_steps", "integer", "steps taken under a stored unit", blank=True),
+    Column("memory_tokens", "number", "mean Δprompt tokens per step against the state-only prompt", blank=True),
+    Column("prompt_tokens", "number", "prompt tokens of the episode", blank=True),
+    Column("completion_tokens", "number", "completion tokens of the episode", blank=True),
+    Column("calls", "integer", "model calls of the episode", blank=True),
+    Column("dropped_turns", "integer", "turns left out of prompts because the context was full", blank=True),
+    Column("error", "text", "an infrastructure failure: missing data, counted, never zero", blank=True),
+)
+INVOCATIONS = (
+    Column("arm", "text", "as in episodes"),
+    Column("source_agent", "text", "as in episodes", blank=True),
+    Column("source_task", "text", "as in episodes", blank=True),
+    Column("agent", "text", "as in episodes"),
+    Column("task", "text", "as in episodes"),
+    Column("learning_run", "integer", "as in episodes"),
+    Column("env_seed", "integer", "as in episodes"),
+    Column("unit", "text", "id of the stored unit (skill)"),
+    Column("calls", "integer", "times it was selected in that episode"),
+)
+POOLS = (
+    Column("pool", "text", "digest of the pool"),
+    Column("agent", "text", "who learned it"),
+    Column("task", "text", "where"),
+    Column("learning_run", "integer", "in which learning run"),
+    Column("unit", "text", "id of the stored unit"),
+    Column("name", "text", "its name"),
+    Column("tokens", "integer", "its length in tokens of the acting model"),
+    Column("origin", "text", "seed, refined, discovered, given, …"),
+)
+LEARNING = (
+    Column("agent", "text", "who learns"),
+    Column("task", "text", "where"),
+    Column("learning_run", "integer", "which learning run"),
+    Column("iteration", "integer", "iteration of the learner"),
+    Column("episode", "integer", "episode within the learning run"),
+    Column("env_seed", "integer", "environment seed"),
+    Column("return", "number", "return", blank=True),
+    Column("solved", "truth", "whether it was solved", blank=True),
+)
+EVENTS = (
+    Column("kind", "text", "gradient, candidate, verdict, admitted, pruned or gift"),
+    Column("order", "integer", "position in time"),
+    Column("agent", "text", "who learns"),
+    Column("task", "text", "where"),
+    Column("learning_run", "integer", "which learning run"),
+    Column("iteration", "integer", "iteration of the learner", blank=True),
+    Column("unit", "text", "the skill the event is about", blank=True),
+    Column("parents", "text", "ids of its parents, separated by spaces", blank=True),
+    Column("J", "number", "gate objective of the candidate", blank=True),
+    Column("delta_J", "number", "gate objective less that of the parent", blank=True),
+    Column("noise", "number", "repeatability of the objective, nats", blank=True),
+    Column("verdict", "text", "accepted, rejected or undecided", blank=True),
+    Column("score", "number", "online score of the unit", blank=True),
+    Column("text", "text", "what was said (untrusted)", blank=True),
+)
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """One sampled episode as plain, untrusted text: a title and lines of (who, what)."""
+
+    title: str
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Everything a report is made from. Build it with `Tables.of`, which checks each frame."""
+
+    episodes: pd.DataFrame
+    invocations: pd.DataFrame
+    pools: pd.DataFrame
+    learning: pd.DataFrame
+    events: pd.DataFrame
+    transcripts: tuple[Transcript, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Packages, models with their weights' hashes, prompts, study digest: shown as they are."""
+
+    @classmethod
+    def of(
+        cls,
+        episodes: pd.DataFrame,
+        invocations: pd.DataFrame | None = None,
+        pools: pd.DataFrame | None = None,
+        learning: pd.DataFrame | None = None,
+        events: pd.DataFrame | None = None,
+        transcripts: Sequence[Transcript] = (),
+        versions: Mapping[str, str] | None = None,
+    ) -> Tables:
+        """Check every table. Raises TableError with one sentence that names table, column and row."""
+        return cls(
+            episodes=check_episodes(episodes),
+            invocations=_sources(check(invocations, INVOCATIONS, "invocations")),
+            pools=check(pools, POOLS, "pools"),
+            learning=check(learning, LEARNING, "learning"),
+            events=check(events, EVENTS, "events").sort_values("order", kind="stable", ignore_index=True),
+            transcripts=tuple(transcripts),
+            versions=dict(versions or {}),
+        )
+
+
+def check(frame: pd.DataFrame | None, columns: Sequence[Column], table: str) -> pd.DataFrame:
+    """A copy with documented types; None gives the empty table. Columns that are not documented are kept."""
+    if frame is None:
+        frame = pd.DataFrame({column.name: [] for column in columns})
+    if absent := [column.name for column in columns if column.name not in frame.columns]:
+        raise TableError(
+            f"The {table} table lacks the column {absent[0]!r} (it has {len(frame.columns)} columns); add it."
+        )
+    checked = frame.reset_index(drop=True).copy()
+    for column in columns:
+        checked[column.name] = _typed(checked[column.name], column, table)
+    return checked
+
+
+def check_episodes(frame: pd.DataFrame) -> pd.DataFrame:
+    """As `check`, and: no row twice; a return that is no finite number becomes missing data with its error."""
+    episodes = _sources(check(frame, EPISODES, "episodes"))
+    if episodes.empty:
+        raise TableError("The episodes table is empty; run the study before reporting on it.")
+    unanswered = episodes["error"].isna() & ~np.isfinite(episodes["return"])
+    episodes.loc[unanswered, "error"] = "no finite return was recorded"
+    episodes.loc[episodes["error"].notna(), "return"] = np.nan
+    keys = [*CELL, "run", "learning_run", "env_seed", "episode", "seat"]
+    twice = episodes.duplicated(keys)
+    if twice.any():
+        row = episodes.loc[twice, keys].iloc[0]
+        place = ", ".join(f"{key} {row[key]}" for key in keys if str(row[key]) != "")
+        raise TableError(f"The episodes table holds the same episode twice ({place}); remove one of the two.")
+    for key in CELL:
+        episodes[key] = episodes[key].astype("category")
+    return episodes
+
+
+def _typed(values: pd.Series, column: Column, table: str) -> pd.Series:
+    missing = values.isna()
+    if missing.any() and not column.blank:
+        row = int(np.flatnonzero(missing)[0])
+        raise TableError(f"The {table} table has no value for {column.name!r} in row {row}; fill it or drop the row.")
+    if column.kind == "text":
+        return values.astype("str").where(~missing)
+    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
+    wrong = numbers.isna() & ~missing
+    if column.kind in ("integer", "truth") and not wrong.any():
+        wrong = numbers.notna() & ((numbers % 1 != 0) if column.kind == "integer" else ~numbers.isin([0, 1]))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        kind = {"integer": "a whole number", "truth": "true or false", "number": "a number"}[column.kind]
+        raise TableError(
+            f"The {table} table has {values.iloc[row]!r} for {column.name!r} in row {row}; it must be {kind}."
+        )
+    return numbers.astype("int64") if column.kind == "integer" and not missing.any() else numbers
+
+
+def _sources(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(source_agent=frame["source_agent"].fillna(""), source_task=frame["source_task"].fillna(""))
