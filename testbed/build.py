@@ -10,7 +10,6 @@ import numpy as np
 
 from agents import prompts
 from agents.embedding import Embedder, LexicalEmbedder, SentenceEmbedder
-from agents.local import LocalModel
 from agents.model import Model
 from agents.scripted import scripted
 from agents.server import ServedModel
@@ -47,6 +46,8 @@ async def build_model(agent: AgentConfig, concurrency: int) -> Model:
         return scripted(agent.model)
     if agent.base_url:
         return await ServedModel.connect(agent.model, agent.base_url)
+    from agents.local import LocalModel  # here, because torch takes seconds to import and many studies do without
+
     return LocalModel.load(
         weights_path(agent.model),
         name=agent.model,

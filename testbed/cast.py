@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from agents.embedding import Embedder
 
 from agents.agent import REASONING, SkillAgent
+from agents.embedding import Embedder
 from agents.guide import Guide, NoGuide
 from agents.model import Model, ModelCard, Sampling
 from agents.options import TERMINATIONS, EpsilonGreedy, SkillOptions
@@ -40,6 +40,10 @@ class Cast:
 
     def cards(self) -> dict[str, ModelCard]:
         return {name: model.card for name, model in self.models.items()}
+
+    def tokens(self, agent: str, pool: SkillPool) -> dict[str, int]:
+        """Length of each of the pool's skills, by that agent's tokenizer."""
+        return {skill.id: self.models[agent].count(skill.text) for skill in pool.each()}
 
     def players(
         self, trial: Trial, pool: SkillPool | None, values: Mapping[str, Value]

@@ -29,8 +29,6 @@ class StudyStopped(RuntimeError):
 class Progress(Protocol):
     """Told of every episode that is done."""
 
-    def expect(self, episodes: int) -> None: ...
-
     def advance(self, episode: Episode) -> None: ...
 
 
@@ -57,7 +55,6 @@ class Lab:
 
         Raises StudyStopped when a model has stopped answering, StoreError when nothing can be written.
         """
-        self.progress.expect(len(trials))
         out: dict[str, Episode] = {}
 
         async def one(trial: Trial) -> None:

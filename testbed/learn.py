@@ -27,6 +27,12 @@ class Source(NamedTuple):
     def key(self) -> str:
         return f"{self.agent}/{self.task}/{self.learning_run}"
 
+    @classmethod
+    def of(cls, key: str) -> Source:
+        agent, rest = key.split("/", 1)
+        task, run = rest.rsplit("/", 1)
+        return cls(agent, task, int(run))
+
 
 def sources(lab: Lab) -> list[Source]:
     """All independent learning runs of a study."""
@@ -65,7 +71,7 @@ async def learn(lab: Lab, learner: Learner, source: Source, state: LearnerState)
         episodes = await lab.play(learning_trials(lab, source, iteration, state.pool), state.pool, values_of(state))
         fresh = [episode.trajectory for episode in episodes if episode.error is None]
         state, events = await learner.iterate(state, fresh, lab.recall)
-        lab.run.commit(source.key, iteration + 1, events, state)
+        lab.run.commit(source.key, state, events, lab.cast.tokens(source.agent, state.pool))
     return state.pool
 
 

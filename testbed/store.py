@@ -34,6 +34,8 @@ class Committed(BaseModel):
     committed: int
     """Iterations finished."""
     state: LearnerState
+    tokens: Mapping[str, int]
+    """Length of each skill of the pool, in tokens of the acting model."""
 
 
 class RunDirectory:
@@ -128,13 +130,14 @@ class RunDirectory:
         """Store one finished episode."""
         _append(self.episodes_file, episode.model_dump_json() + "\n")
 
-    def commit(self, learner: str, committed: int, events: Sequence[Event], state: LearnerState) -> None:
+    def commit(self, learner: str, state: LearnerState, events: Sequence[Event], tokens: Mapping[str, int]) -> None:
         """Store a learner's iteration: its pool, its events and its state, in one write, all or nothing."""
         self.keep(state.pool)
         lines = [
             json.dumps({"learner": learner, **event.model_dump(mode="json")}, ensure_ascii=False) for event in events
         ]
-        lines.append(Committed(learner=learner, committed=committed, state=state).model_dump_json())
+        committed = Committed(learner=learner, committed=state.iteration, state=state, tokens=tokens)
+        lines.append(committed.model_dump_json())
         _append(self.events_file, "".join(line + "\n" for line in lines))
 
     def keep(self, pool: SkillPool) -> str:

@@ -1,0 +1,45 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MODELS := smollm2-135m-instruct gemma3-270m all-minilm-l6-v2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-vllm vllm check lock clean
+
+help: ## show this help
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/installed ## a real transfer matrix: two small language models, two games, a report
+	$(BIN)/procmem models pull $(MODELS)
+	$(BIN)/procmem run examples/quickstart.toml
+
+test: $(VENV)/installed ## all tests but those that need vLLM
+	$(BIN)/procmem models pull $(MODELS)
+	$(BIN)/pytest -m "not vllm"
+
+vllm: .venv-vllm/installed ## vLLM in an environment of its own
+
+test-vllm: $(VENV)/installed .venv-vllm/installed ## the tests that start a real vLLM server
+	$(BIN)/procmem models pull smollm2-135m-instruct
+	$(BIN)/pytest -m vllm
+
+check: $(VENV)/installed ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+lock: ## write requirements.lock anew from pyproject.toml
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet torch==2.13.0
+	.venv-lock/bin/pip install --quiet --editable '.[dev]' wheel
+	.venv-lock/bin/pip freeze --exclude-editable | grep -v '^-e' | sed 's/+cpu$$//' > requirements.lock
+	rm -rf .venv-lock
+
+clean: ## remove environments and caches, keep runs and models
+	rm -rf $(VENV) .venv-vllm .venv-lock .pytest_cache .ruff_cache .hypothesis *.egg-info

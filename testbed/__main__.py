@@ -1,0 +1,5 @@
+"""`python -m testbed` is `procmem`."""
+
+from testbed.cli import main
+
+main()

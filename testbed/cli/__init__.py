@@ -1,0 +1,51 @@
+"""`procmem`: the command line. One file a group of commands."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from testbed.cli import bench, calibrate, check, listing, models, report, run, serve
+
+ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
+
+app = typer.Typer(
+    name="procmem",
+    help="A testbed for LLM agents that learn, share and transfer reusable skills.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run.run)
+app.command("report")(report.report)
+app.command("show")(report.show)
+app.command("list")(listing.names)
+app.command("serve")(serve.serve)
+app.command("calibrate")(calibrate.calibrate)
+app.add_typer(check.app, name="check")
+app.add_typer(models.app, name="models")
+app.add_typer(bench.app, name="bench")
+
+
+def main() -> None:
+    """Run a command. What goes wrong in a known way is said in a sentence, with exit code 1; Ctrl-C gives 130."""
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        app()
+    except KeyboardInterrupt:
+        errors.print("Stopped. Finished episodes are stored; the same command resumes.")
+        sys.exit(130)
+    except Exception as error:
+        # An exception class of our own rooms is by convention one sentence for the user; any other is a bug of ours.
+        if type(error).__module__.partition(".")[0] not in ROOMS:
+            raise
+        errors.print(f"[bold red]Error:[/] {_escaped(str(error))}")
+        sys.exit(1)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,69 @@
+"""`procmem list`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Annotated
+
+import typer
+
+from testbed.config import ConfigError
+
+
+def _environments() -> Iterable[str]:
+    from environments.catalog import ENVIRONMENTS
+
+    return ENVIRONMENTS
+
+
+def _models() -> Iterable[str]:
+    from agents.model_catalog import MODELS
+    from agents.scripted import POLICIES
+
+    return [*MODELS, *(f"scripted:{name}" for name in POLICIES)]
+
+
+def _selectors() -> Iterable[str]:
+    from agents.selection import SELECTORS
+
+    return SELECTORS
+
+
+def _terminations() -> Iterable[str]:
+    from agents.options import TERMINATIONS
+
+    return TERMINATIONS
+
+
+def _learners() -> Iterable[str]:
+    from transfer.presets import LEARNERS
+
+    return LEARNERS
+
+
+def _studies() -> Iterable[str]:
+    from testbed.study import STUDIES
+
+    return STUDIES
+
+
+LISTS: dict[str, Callable[[], Iterable[str]]] = {
+    "environments": _environments,
+    "models": _models,
+    "selectors": _selectors,
+    "terminations": _terminations,
+    "learners": _learners,
+    "studies": _studies,
+}
+
+
+def names(
+    kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(LISTS)}.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+) -> None:
+    """List what a study may name, one a line. Example: `procmem list environments`"""
+    if kind not in LISTS:
+        raise ConfigError(f"list: unknown {kind!r}; there are: {', '.join(LISTS)}")
+    found = list(LISTS[kind]())
+    typer.echo(json.dumps(found) if as_json else "\n".join(found))

@@ -1,0 +1,40 @@
+"""A study from file to finished run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from testbed.build import build_cast, build_learners, versions
+from testbed.config import StudyConfig
+from testbed.lab import Lab, Progress
+from testbed.learn import learn_all
+from testbed.matrix import run_matrix
+from testbed.plugins import resolve
+from testbed.store import RunDirectory
+from transfer.learner import Learner
+from transfer.pool import SkillPool
+from transfer.seeds import SEEDS
+
+Study = Callable[[Lab, Mapping[str, Learner], SkillPool], Awaitable[object]]
+
+STUDIES: dict[str, Study] = {"learn": learn_all, "matrix": run_matrix}
+
+
+async def run_study(config: StudyConfig, out: Path, progress: Progress) -> RunDirectory:
+    """Run a study, or what is left of it. Raises one of the rooms' own errors, each a sentence."""
+    cast = await build_cast(config)
+    try:
+        learners = build_learners(config, cast)
+        with RunDirectory.create(out, config, versions(cast)) as run:
+            study = resolve(STUDIES, config.study, "study")
+            await study(Lab(run, cast, progress), learners, seed_pool(config))
+        return run
+    finally:
+        await cast.close()
+
+
+def seed_pool(config: StudyConfig) -> SkillPool:
+    """The six general skills every learner starts from, as many as the pool holds."""
+    size = config.learning.pool_size
+    return SkillPool.of(SEEDS[:size], size)
