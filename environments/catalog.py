@@ -2,47 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import difflib
+import importlib
+from importlib.metadata import entry_points
 
-from pettingzoo import AECEnv
+from environments.boxes import BOXES
+from environments.dial import DIALS
+from environments.doors import DOORS
+from environments.games import GAMES
+from environments.levers import LEVERS
+from environments.spec import EnvSpec
 
-from environments.grammar import Grammar
+__all__ = ["ENVIRONMENTS", "EnvSpec", "UnknownEnvironment", "find"]
+
+ENTRY_POINTS = "procmem.environments"
+"""Group of the entry points (each an EnvSpec, or a callable that returns one) by which packages add environments."""
 
 
 class UnknownEnvironment(LookupError):
     """No environment of that name; the message names the nearest ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class EnvSpec:
-    """What a study has to know of a game before it starts one.
+ENVIRONMENTS: dict[str, EnvSpec] = {spec.id: spec for spec in (*GAMES, *DOORS, *BOXES, *DIALS, *LEVERS)}
 
-    `make()` builds a fresh PettingZoo AEC environment whose observations are
-    `Dict({"text": Text})` and whose actions are `Text`. Per seat its `infos` hold:
 
-    - `rules` (str): the game's explanation, the same during the whole episode; not repeated in observations
-    - `grammar` (Grammar): the well-formed actions of this very moment
-    - `invalid` (int): illegal moves so far
-    - at the end also `solved` (bool) and `reason` (str, the game's own last words)
+def find(name: str) -> EnvSpec:
+    """The environment called `name`: an id, else `package.module:attribute`, else an installed entry point.
 
-    An observation's text is what the seat has been told since its last action (its own action left out).
+    The attribute is an EnvSpec or a callable that returns one. Raises UnknownEnvironment.
     """
-
-    id: str
-    make: Callable[[], AECEnv[str, Any, Any]]
-    seats: int
-    grammar: Grammar
-    horizon: int
-    """Most decisions one seat takes in an episode."""
-    reward_range: tuple[float, float]
-    """Bounds of a seat's return."""
-    family: str
-    """Games of one family differ in difficulty only: cross-task transfer inside a family is 'near'."""
-    difficulty: int
-    """Rank inside the family, 0 the easiest."""
-    summary: str = ""
+    if name in ENVIRONMENTS:
+        return ENVIRONMENTS[name]
+    if ":" in name:
+        return _imported(name)
+    plugins = {plugin.name: plugin for plugin in entry_points(group=ENTRY_POINTS)}
+    if name in plugins:
+        return _as_spec(name, plugins[name].load())
+    near = difflib.get_close_matches(name, [*ENVIRONMENTS, *plugins], n=3, cutoff=0.5)
+    raise UnknownEnvironment(
+        f"no environment is called {name!r}; "
+        + (f"the nearest are {', '.join(near)}" if near else "`procmem list environments` names them all")
+    )
 
 
-ENVIRONMENTS: dict[str, EnvSpec] = {}
+def _imported(name: str) -> EnvSpec:
+    place, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(place), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UnknownEnvironment(
+            f"environment {name!r} cannot be imported ({error}); is its package installed or its folder on PYTHONPATH?"
+        ) from error
+    return _as_spec(name, found)
+
+
+def _as_spec(name: str, found: object) -> EnvSpec:
+    spec = found() if callable(found) else found
+    if not isinstance(spec, EnvSpec):
+        raise UnknownEnvironment(f"environment {name!r} gives a {type(spec).__name__}, not an EnvSpec")
+    return spec

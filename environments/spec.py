@@ -1,0 +1,46 @@
+"""`EnvSpec`: what a study has to know of a game before it starts one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pettingzoo import AECEnv
+
+from environments.grammar import Grammar
+
+
+@dataclass(frozen=True, slots=True)
+class EnvSpec:
+    """A game as plain data.
+
+    `make()` builds a fresh PettingZoo AEC environment whose observations are
+    `Dict({"text": Text})` and whose actions are `Text`. Per seat its `infos` hold:
+
+    - `rules` (str): the game's explanation, the same during the whole episode; not repeated in observations
+    - `grammar` (Grammar): the well-formed actions of this very moment
+    - `invalid` (int): illegal moves so far
+    - at the end also `solved` (bool) and `reason` (str, the game's own last words)
+
+    An observation's text is what the seat has been told since its last action (its own action left out).
+    `make()` raises MissingData where the game needs data that is not on this machine.
+    """
+
+    id: str
+    make: Callable[[], AECEnv[str, Any, Any]]
+    seats: int
+    grammar: Grammar
+    horizon: int
+    """Most decisions one seat takes in an episode; then it is cut off (truncated)."""
+    reward_range: tuple[float, float]
+    """Bounds of a seat's return."""
+    family: str
+    """Games of one family differ in difficulty only: cross-task transfer inside a family is 'near'."""
+    difficulty: int
+    """Rank inside the family, 0 the easiest."""
+    summary: str = ""
+    seeded: bool = True
+    """False where every seed is the same game (tic-tac-toe): its environment seeds are no sample of anything."""
+    examples: tuple[str, ...] = ()
+    """Legal first moves, where a text drawn from the grammar is rarely one (Wordle's words)."""
