@@ -1,0 +1,39 @@
+"""`procmem bench`: the costly parts, measured as ratios against a named baseline in the same run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, is_dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(help="Measure speed against a named baseline, with equal results checked.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+
+
+@app.command()
+def rollout(
+    model: Annotated[str, typer.Option(help="Catalog name or folder.")] = "smollm2-135m-instruct",
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes in flight.")] = 16,
+    as_json: AsJson = False,
+) -> None:
+    """Decision steps per second, against one episode at a time with one call at a time and no cache."""
+    from agents.weights import path
+    from testbed.bench.rollout import bench_rollout
+
+    _print(bench_rollout(path(model), episodes=episodes), as_json)
+
+
+def _print(figures: Any, as_json: bool) -> None:
+    values: dict[str, Any] = asdict(figures) if is_dataclass(figures) and not isinstance(figures, type) else figures
+    if as_json:
+        typer.echo(json.dumps(values))
+        return
+    table = Table("figure", "value")
+    for name, value in values.items():
+        table.add_row(name.replace("_", " "), f"{value:,.4g}" if isinstance(value, float) else str(value))
+    Console().print(table)

@@ -1,0 +1,73 @@
+"""Every block of README.md and CONTRIBUTING.md is executed.
+
+`procmem` commands run for real. `make` targets only have their recipes expanded (`make -n`): a test that is itself run
+by `make test` cannot run it again. A block with `file=NAME` is written to that file first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testbed.config import load_study
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(document: str) -> list[tuple[str, str, str]]:
+    return BLOCK.findall((ROOT / document).read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    return tmp_path
+
+
+def shell(command: str, folder: Path) -> str:
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{folder}:{ROOT}",
+    }
+    done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def execute(language: str, name: str, text: str, folder: Path) -> None:
+    if name:
+        (folder / name).write_text(text, encoding="utf-8")
+    if language == "bash":
+        for line in text.strip().splitlines():
+            shell(f"make -C {ROOT} -n {line.removeprefix('make ')}" if line.startswith("make ") else line, folder)
+    elif language == "toml":
+        place = folder / (name or "block.toml")
+        place.write_text(text, encoding="utf-8")
+        load_study(place)
+    elif language == "python" and not name:
+        run = next((folder / "runs").glob("matrix-*"))
+        program = re.sub(r"runs/matrix-\w+", str(run), text)
+        (folder / "block.py").write_text(program, encoding="utf-8")
+        shell(f"{sys.executable} block.py", folder)
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_every_block_runs(document, workplace):
+    found = blocks(document)
+    assert found
+    for language, name, text in found:
+        execute(language, name, text, workplace)
+
+
+def test_all_examples_are_valid_studies():
+    studies = sorted((ROOT / "examples").glob("*.toml"))
+    assert studies
+    for study in studies:
+        assert load_study(study).digest
