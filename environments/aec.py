@@ -33,14 +33,14 @@ class AnyText(spaces.Text):
 
 
 class ActionText(AnyText):
-    """Every text is an action, but `sample` draws a well-formed one: `grammar` is that of the moment."""
+    """Every text is an action, but `sample` draws a well-formed one: `grammar` gives that of the moment."""
 
-    def __init__(self, grammar: Grammar) -> None:
+    def __init__(self, grammar: Callable[[], Grammar]) -> None:
         super().__init__(max_length=1_000_000)
         self.grammar = grammar
 
     def sample(self, mask: Any = None, probability: Any = None) -> str:
-        return sample(self.grammar, self.np_random)
+        return sample(self.grammar(), self.np_random)
 
 
 class TextEnv(AECEnv[str, dict[str, str], str | None]):
@@ -66,13 +66,13 @@ class TextEnv(AECEnv[str, dict[str, str], str | None]):
         self.metadata = {"name": id, "render_modes": ["ansi"], "is_parallelizable": False, "render_fps": 1}
         self.render_mode = render_mode
         self.possible_agents = [f"player_{index}" for index in range(seats)]
-        self.agents = []
+        self.agents: list[str] = []
+        self.infos: dict[str, dict[str, Any]] = {}
         self._build, self._grammar, self._horizon, self._range = game, grammar, horizon, reward_range
         self._rng = np.random.default_rng()
-        self._observations = {
-            seat: spaces.Dict({"text": AnyText(LONGEST_OBSERVATION)}) for seat in self.possible_agents
-        }
-        self._actions = {seat: ActionText(grammar) for seat in self.possible_agents}
+        # Spaces are made when asked for: building them costs more than an episode's bookkeeping.
+        self._observations: dict[str, spaces.Dict] = {}
+        self._actions: dict[str, ActionText] = {}
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
         """Start a new game: game number `seed`, or the next one of a row that the last seed began."""
@@ -126,9 +126,7 @@ class TextEnv(AECEnv[str, dict[str, str], str | None]):
             self._pay(self._game.cut_off())
             self._end(self.truncations, f"Stopped after {self._horizon} moves.")
         else:
-            grammar = turn.grammar or self._grammar
-            self.infos[self.agent_selection]["grammar"] = grammar
-            self._actions[self.agent_selection].grammar = grammar
+            self.infos[self.agent_selection]["grammar"] = turn.grammar or self._grammar
 
     def _pay(self, rewards: tuple[float, ...]) -> None:
         for seat, reward in zip(self.possible_agents, rewards, strict=False):
@@ -144,17 +142,21 @@ class TextEnv(AECEnv[str, dict[str, str], str | None]):
                 raise GameError(f"{self} paid {seat} {total}, outside its declared range {low} to {high}")
             ended[seat] = True
             self.infos[seat] |= {"solved": total >= high - 1e-9, "reason": reason}
-            if reason:
-                _deliver(self._inbox[seat], Note(reason))
+            if reason and all(note.text != reason for note in self._inbox[seat]):
+                self._inbox[seat].append(Note(reason))
 
     def observe(self, agent: str) -> dict[str, str]:
         text = "\n".join(note.text for note in self._inbox[agent])
         return {"text": text or NOTHING_NEW}
 
     def observation_space(self, agent: str) -> spaces.Dict:  # pyright: ignore[reportIncompatibleMethodOverride]  gymnasium's Dict is a Space[dict[str, Any]]
+        if agent not in self._observations:
+            self._observations[agent] = spaces.Dict({"text": AnyText(LONGEST_OBSERVATION)})
         return self._observations[agent]
 
     def action_space(self, agent: str) -> ActionText:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if agent not in self._actions:
+            self._actions[agent] = ActionText(lambda: self.infos.get(agent, {}).get("grammar", self._grammar))
         return self._actions[agent]
 
     def render(self) -> str | None:
@@ -169,8 +171,9 @@ class TextEnv(AECEnv[str, dict[str, str], str | None]):
 
 
 def _deliver(inbox: list[Note], note: Note) -> None:
-    """Add a note; of several boards only the newest is of use, and no text twice."""
+    """Add a note; of several boards only the newest is of use, and only if it says something new."""
     if note.board:
         inbox[:] = [old for old in inbox if not old.board]
-    if all(old.text != note.text for old in inbox):
-        inbox.append(note)
+        if any(old.text == note.text for old in inbox):
+            return
+    inbox.append(note)

@@ -32,6 +32,7 @@ def _game(
     words: bool = False,
     seeded: bool = True,
     examples: tuple[str, ...] = (),
+    hint: str = "",
 ) -> EnvSpec:
     """One seat is paid 0 to 1, several −1 (lost), 0 (drawn) or 1 (won), unless said otherwise.
 
@@ -48,7 +49,7 @@ def _game(
         )
         if words:
             build()  # so that missing data is noticed here, not in the first episode
-        game = partial(text_arena.TextArenaGame, build, id, seats, moves)
+        game = partial(text_arena.TextArenaGame, build, id, seats, moves, hint)
         return TextEnv(game, id=id, seats=seats, grammar=grammar, horizon=horizon, reward_range=reward_range)
 
     return EnvSpec(
@@ -107,6 +108,7 @@ SINGLE: tuple[EnvSpec, ...] = (
     _game(
         "Bandit-v0", _one_of("red", "blue", "green", "yellow", "purple"), 42, "Bandit", 0, reward_range=(-1.0, 1.0),
         summary="Try 5 buttons 20 times, then name the best; a wrong name pays its gap to the best (sic).",
+        hint="Answer with a button in square brackets, like [button].",
     ),
     _game(
         "Blackjack-v0", _one_of("Hit", "Stand"), 100, "Blackjack", 0,

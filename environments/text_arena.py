@@ -22,8 +22,9 @@ class TextArenaGame:
     - Rewards are what `close()` says; a first illegal move costs nothing, a second in a row ends most games.
     """
 
-    def __init__(self, build: Callable[[], Any], id: str, seats: int, legal: Legal) -> None:
-        self._build, self._id, self._seats, self._legal = build, id, seats, legal
+    def __init__(self, build: Callable[[], Any], id: str, seats: int, legal: Legal, hint: str = "") -> None:
+        """`hint` is added to the rules where the game does not say how a move is written."""
+        self._build, self._id, self._seats, self._legal, self._hint = build, id, seats, legal, hint
 
     def begin(self, seed: int) -> tuple[tuple[str, ...], Turn]:
         self._random = random.Random(seed).getstate()
@@ -32,7 +33,7 @@ class TextArenaGame:
             self._game.reset(num_players=self._seats, seed=seed)
         prompts: list[list[str]] = [[] for _ in range(self._seats)]
         told = self._drain(actor=None, prompts=prompts)
-        rules = tuple("\n".join(texts).strip() for texts in prompts)
+        rules = tuple("\n".join([*texts, self._hint]).strip() for texts in prompts)
         return rules, self._turn(told)
 
     def play(self, action: str) -> Turn:
@@ -121,7 +122,8 @@ def _word_game(id: str) -> Any:
         if not any(_found(place) for place in places):
             raise MissingData(
                 f"{id} needs NLTK's word list and tagger: run `python -m nltk.downloader words "
-                f"averaged_perceptron_tagger_eng`, or set NLTK_DATA to a folder that holds {places[0]}"
+                "averaged_perceptron_tagger_eng`, or set NLTK_DATA to a folder that holds corpora/words and "
+                "taggers/averaged_perceptron_tagger_eng"
             )
     download = nltk.download
     nltk.download = lambda *_args, **_options: True  # TextArena asks for a download at every import and every game

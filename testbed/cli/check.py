@@ -1,0 +1,101 @@
+"""`procmem check`: does what others plug in keep its promises?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from environments.catalog import ENVIRONMENTS, EnvSpec, find
+from environments.contract import Report, check_env
+
+app = typer.Typer(help="Check environments against their contract.", no_args_is_help=True)
+
+
+@app.callback()
+def check() -> None:
+    """Check environments against their contract."""
+
+
+@app.command()
+def env(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="ID...", help="Ids, or package.module:factory for your own.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Check every registered environment.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
+) -> None:
+    """Run the conformance suite, PettingZoo's api_test and seed_test among it.
+
+    Exit code 1 where a check fails, a named environment lacks its data or has an unknown name.
+    """
+    if bool(names) == everything:
+        raise typer.BadParameter("give environment ids, or --all")
+    reports = _run(list(ENVIRONMENTS.values()) if everything else [find(name) for name in names or []])
+    if as_json:
+        print(json.dumps([asdict(report) | {"passed": report.passed} for report in reports], indent=2))
+    else:
+        Console().print(_overview(reports) if everything else _details(reports))
+    # With --all a game whose data is not installed is passed over; asked for by name it is a failure.
+    if any(not report.passed and not (everything and report.missing) for report in reports):
+        raise typer.Exit(1)
+
+
+def _run(specs: list[EnvSpec]) -> list[Report]:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("", total=len(specs))
+        reports: list[Report] = []
+        for spec in specs:
+            reports.append(check_env(spec, lambda name, id=spec.id: progress.update(bar, description=f"{id}: {name}")))
+            progress.advance(bar)
+    return reports
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column == "seconds" else "left", overflow="fold")
+    return table
+
+
+def _verdict(passed: bool) -> Text:
+    return Text("pass", "green") if passed else Text("FAIL", "bold red")
+
+
+def _details(reports: list[Report]) -> Table:
+    """Every check of every environment; what environments say is shown as text, never as markup."""
+    table = _table("environment", "check", "", "found", "seconds")
+    for report in reports:
+        if report.missing:
+            table.add_row(Text(report.id), Text(""), Text("MISSING", "yellow"), Text(report.missing), Text(""))
+        for name, row in zip([report.id, *[""] * len(report.rows)], report.rows, strict=False):
+            seconds = Text(f"{row.seconds:.2f}")
+            table.add_row(Text(name), Text(row.check), _verdict(row.passed), Text(row.detail), seconds)
+    return table
+
+
+def _overview(reports: list[Report]) -> Table:
+    """One line an environment, with what failed."""
+    table = _table("environment", "", "checks", "found", "seconds")
+    for report in reports:
+        failed = [f"{row.check}: {row.detail}" for row in report.rows if not row.passed]
+        table.add_row(
+            Text(report.id),
+            Text("MISSING", "yellow") if report.missing else _verdict(report.passed),
+            Text(f"{len(report.rows) - len(failed)}/{len(report.rows)}"),
+            Text(report.missing or "; ".join(failed)),
+            Text(f"{sum(row.seconds for row in report.rows):.2f}"),
+        )
+    return table
