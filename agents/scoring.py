@@ -1,0 +1,105 @@
+"""How likely a model finds what was said: the scoring engine of the gate.
+
+All sequences of a call are merged into a prefix tree and every distinct token is computed once; hidden states meet
+the vocabulary only where an utterance's token is predicted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from agents import template
+from agents.model import Likelihood, ModelError, Utterance
+from agents.policy import Policies
+from agents.prefix_tree import Ints, PrefixTree
+from agents.readout import Readout
+from agents.template import Joint
+from agents.tree_attention import ChunkAttention, tree_attention
+
+CHUNK = {"cpu": 4096, "cuda": 32768}
+"""Tokens that run through the model at a time, by device."""
+
+
+class PrefixTreeScorer:
+    """Likelihoods by a decoder-only model of transformers. Not thread-safe: while it scores, the model is its own."""
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, chunk_tokens: int | None = None
+    ) -> None:
+        """`chunk_tokens` bounds the memory of a pass; None is the device's default.
+
+        Raises ModelError for a model that cannot be scored as a tree.
+        """
+        if model.config.is_encoder_decoder:
+            raise ModelError(f"{model.name_or_path} is an encoder-decoder: use EncoderDecoderScorer")
+        self.model, self.tokenizer = model, tokenizer
+        self._readout = Readout(model)
+        self._policies = Policies(tokenizer, self._readout.vocabulary)
+        self._chunk = chunk_tokens or CHUNK.get(model.device.type, CHUNK["cpu"])
+
+    @torch.inference_mode()
+    def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
+        """The likelihood of each utterance; −inf where its grammar forbids it.
+
+        Raises ModelError when a conversation is longer than the model's context or the model answers NaN.
+        """
+        unique = list(dict.fromkeys(utterances))
+        joints = [template.joint(self.tokenizer, utterance) for utterance in unique]
+        self._check_length(joints)
+        tree = PrefixTree.of([j.ids[: j.stop - 1] if j.stop > j.start else () for j in joints])
+        rows = [tree.indices(i)[j.start - 1 :] for i, j in enumerate(joints)]
+        hidden = self._hidden(tree, np.concatenate([np.empty(0, dtype=np.int64), *rows]))
+        predictions = self._policies.predictions(unique, joints).to(self.model.device)
+        found = likelihoods(self._readout.logprobs(hidden, predictions), joints, str(self.model.name_or_path))
+        by_utterance = dict(zip(unique, found, strict=True))
+        return [by_utterance[utterance] for utterance in utterances]
+
+    def _check_length(self, joints: Sequence[Joint]) -> None:
+        config: Any = self.model.config.get_text_config(decoder=True)
+        longest = max((joint.stop for joint in joints), default=0)
+        if longest > config.max_position_embeddings:
+            raise ModelError(
+                f"a conversation of {longest} tokens does not fit the context of {self.model.name_or_path}, "
+                f"{config.max_position_embeddings} tokens: drop its oldest turns before scoring it"
+            )
+
+    def _hidden(self, tree: PrefixTree, rows: Ints) -> Tensor:
+        """Last hidden states (len(rows), width) at packed indices `rows`, in their order."""
+        wanted, order = np.unique(rows, return_inverse=True)
+        backbone: Any = self.model.get_decoder()
+        device = self.model.device
+        found: list[Tensor] = []
+        context: dict[int, tuple[Tensor, Tensor]] = {}
+        with tree_attention(self.model):
+            for chunk in tree.chunks(self._chunk):
+                attention = ChunkAttention(chunk, context, device)
+                span = slice(chunk.start, chunk.stop)
+                states: Tensor = backbone(
+                    input_ids=torch.from_numpy(tree.tokens[span])[None].to(device),
+                    position_ids=torch.from_numpy(tree.positions[span])[None].to(device),
+                    use_cache=False,
+                    tree=attention,
+                ).last_hidden_state[0]
+                attention.check(self.model)
+                first, last = np.searchsorted(wanted, (chunk.start, chunk.stop))
+                found.append(states[torch.from_numpy(wanted[first:last] - chunk.start).to(device)])
+                context = attention.kept
+        states = torch.cat(found) if found else torch.empty(0, 0, device=device)
+        return states[torch.from_numpy(order).to(device)]
+
+
+def likelihoods(logprobs: Tensor, joints: Sequence[Joint], model: str) -> list[Likelihood]:
+    """Log-probabilities of all utterances' tokens, one after the other, dealt out. Raises ModelError on NaN."""
+    values: list[float] = logprobs.tolist()
+    if any(math.isnan(value) for value in values):
+        raise ModelError(f"{model} gives NaN for a likelihood: its weights or its precision are broken, try float32")
+    remaining = iter(values)
+    return [Likelihood(tuple(islice(remaining, joint.stop - joint.start))) for joint in joints]
