@@ -1,0 +1,40 @@
+"""Runs a command that must not outlive its starter, whatever ends that one: `python guard.py COMMAND…`.
+
+The starter holds the other end of standard input. When that closes, be it by kill -9, the command and all its
+children get SIGTERM and, ten seconds later, SIGKILL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+
+def main(command: list[str]) -> int:
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    threading.Thread(target=_end_with_stdin, args=(process,), daemon=True).start()
+    code = process.wait()
+    _signal(process, signal.SIGKILL)  # whatever of its children is left
+    return code
+
+
+def _end_with_stdin(process: subprocess.Popen[bytes]) -> None:
+    sys.stdin.buffer.read()
+    _signal(process, signal.SIGTERM)
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        _signal(process, signal.SIGKILL)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
