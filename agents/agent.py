@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
@@ -16,7 +15,7 @@ from autogen_core import CancellationToken
 from agents.decision import Decision, Observation
 from agents.guide import Guide, State
 from agents.model import Message, Model, Request, Sampling
-from agents.prompts import Turn, after_reasoning, conversation, reasoning_request
+from agents.prompts import Turn, after_reasoning, conversation, fingerprint, reasoning_request
 from environments import grammar as grammars
 
 ObservationMessage = StructuredMessage[Observation]
@@ -93,11 +92,16 @@ class SkillAgent(BaseChatAgent):
         return (DecisionMessage,)
 
     async def on_messages(self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken) -> Response:
-        """Answer the last observation with a decision. Raises TypeError where none was sent."""
-        message = messages[-1] if messages else None
-        if not isinstance(message, StructuredMessage) or not isinstance(message.content, Observation):
+        """Answer the last observation with a decision. Raises TypeError where none was sent.
+
+        In a team the other agents' decisions are sent along; they are passed over.
+        """
+        for message in reversed(messages):
+            if isinstance(message, StructuredMessage) and isinstance(message.content, Observation):
+                decision = await self.decide(message.content)
+                break
+        else:
             raise TypeError("a SkillAgent is sent a StructuredMessage[Observation] at each turn")
-        decision = await self.decide(message.content)
         return Response(chat_message=DecisionMessage(content=decision, source=self.name))
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
@@ -125,15 +129,10 @@ class SkillAgent(BaseChatAgent):
             completion=move.text,
             logprob=move.logprob,
             policy_logprob=move.policy_logprob,
-            prompt_digest=_digest(thought.prompt),
+            prompt_digest=fingerprint(thought.prompt),
             prompt_tokens=move.prompt_tokens,
             memory_tokens=self._model.count(guidance.text) if guidance.text else 0,
             completion_tokens=move.completion_tokens + thought.tokens,
             calls=1 + guidance.calls + thought.calls,
             dropped_turns=move.dropped_turns,
         )
-
-
-def _digest(prompt: tuple[Message, ...]) -> str:
-    joined = "\x1e".join(f"{role}\x1f{content}" for role, content in prompt)
-    return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -87,6 +87,11 @@ class Completion:
     dropped_turns: int = 0
     finish: Literal["stop", "length"] = "stop"
 
+    def __post_init__(self) -> None:
+        # Some servers send halves of characters (lone surrogates), which neither a file nor a tokenizer takes.
+        if not self.text.isascii():
+            object.__setattr__(self, "text", self.text.encode("utf-8", "replace").decode())
+
 
 @dataclass(frozen=True, slots=True)
 class Utterance:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agents.model import Message
 from agents.skill import Skill
@@ -42,6 +42,12 @@ def digest() -> str:
     return hashlib.sha256(json.dumps(ACTING, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def fingerprint(prompt: Sequence[Message]) -> str:
+    """SHA-256 (12 digits) of one prompt, by which a rebuilt prompt is known to be the one that was sent."""
+    joined = "\x1e".join(f"{role}\x1f{content}" for role, content in prompt)
+    return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
 def skill_text(skill: Skill) -> str:
     """What the system message says while `skill` is active."""
     return ACTING["skill"].format(skill=skill.text)
@@ -72,7 +78,7 @@ def termination_question(skill: Skill, observation: str) -> tuple[Message, ...]:
     return (Message("user", ACTING["terminate"].format(skill=skill.text, observation=observation)),)
 
 
-def selection_question(skills: Sequence[Skill], observation: str) -> tuple[Message, ...]:
-    """Which skill fits now, to be answered with a skill's name or NONE."""
-    lines = "\n".join(f"{skill.name}: {skill.activation}" for skill in skills)
+def selection_question(skills: Mapping[str, Skill], observation: str) -> tuple[Message, ...]:
+    """Which skill fits now, to be answered with one of the names in `skills`, or NONE."""
+    lines = "\n".join(f"{name}: {skill.activation}" for name, skill in skills.items())
     return (Message("user", ACTING["select"].format(observation=observation, skills=lines)),)

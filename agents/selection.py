@@ -56,7 +56,7 @@ class ByModel:
     async def select(self, state: State, skills: Sequence[Skill], rng: np.random.Generator) -> Selection:
         by_name = _named(skills)
         request = Request(
-            selection_question(skills, state.observation),
+            selection_question(by_name, state.observation),
             Choices((*by_name, NONE)),
             Sampling(temperature=0.0, max_tokens=64),
         )
@@ -71,8 +71,8 @@ class ByLikelihood:
     model: Model
 
     async def select(self, state: State, skills: Sequence[Skill], rng: np.random.Generator) -> Selection:
-        question = selection_question(skills, state.observation)
         by_name = _named(skills)
+        question = selection_question(by_name, state.observation)
         names = [*by_name, NONE]
         likelihoods = await self.model.score([Utterance(question, name) for name in names])
         best = max(range(len(names)), key=lambda index: likelihoods[index].mean)

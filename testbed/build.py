@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -11,13 +12,17 @@ import numpy as np
 from agents import prompts
 from agents.embedding import Embedder, LexicalEmbedder, SentenceEmbedder
 from agents.model import Model
+from agents.options import TERMINATIONS
 from agents.scripted import scripted
+from agents.selection import SELECTORS
 from agents.server import ServedModel
 from agents.weights import path as weights_path
 from environments.catalog import find
-from testbed.cast import Cast
-from testbed.config import AgentConfig, StudyConfig
+from environments.spec import EnvSpec
+from testbed.cast import Cast, Part
+from testbed.config import AgentConfig, ConfigError, StudyConfig
 from testbed.plugins import resolve
+from testbed.store import Versions
 from transfer.learner import Learner
 from transfer.presets import LEARNERS, Minds
 
@@ -30,22 +35,65 @@ async def build_cast(config: StudyConfig) -> Cast:
 
     Raises UnknownEnvironment, ModelError or ConfigError in one sentence.
     """
-    tasks = {spec.id: spec for spec in (find(task.environment) for task in config.tasks)}
+    tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
     loaded: dict[Any, Model] = {}
-    for agent in config.agents:
-        if _identity(agent) not in loaded:
-            loaded[_identity(agent)] = await build_model(agent, config.concurrency)
-    opponents = {find(task.environment).id: await _opponent(task.opponent, config, loaded) for task in config.tasks}
-    models = {agent.name: loaded[_identity(agent)] for agent in config.agents}
-    return Cast(config, tasks, models, opponents, build_embedder(config.skills.embedder))
+
+    async def part(name: str, agent: AgentConfig) -> Part:
+        # Agents that differ only in name and manner share a model.
+        identity = (agent.model, agent.base_url, agent.precision, agent.device, agent.context)
+        if identity not in loaded:
+            loaded[identity] = await build_model(agent, config.concurrency)
+        return Part.of(name, agent, loaded[identity])
+
+    named = {agent.name: agent for agent in config.agents}
+    agents = {name: await part(name, agent) for name, agent in named.items()}
+    opponents: dict[str, Part] = {}
+    for id, task in zip(tasks, config.tasks, strict=True):
+        # One of the study's agents by name, or a model with the default manner: it plays alike whoever sits opposite.
+        agent = named.get(task.opponent) or AgentConfig(name="opponent", model=task.opponent)
+        opponents[id] = await part(f"opponent:{task.opponent}", agent)
+    return Cast(config, tasks, agents, opponents, build_embedder(config.skills.embedder))
+
+
+def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
+    """The study's games by id, in its order. All other names but those of models and embedders are tried, too.
+
+    Raises UnknownEnvironment or ConfigError.
+    """
+    resolve(LEARNERS, config.learning.learner, "learning.learner")
+    resolve(SELECTORS, config.skills.selector, "skills.selector")
+    resolve(TERMINATIONS, config.skills.termination, "skills.termination")
+    tasks: dict[str, EnvSpec] = {}
+    for index, task in enumerate(config.tasks):
+        spec = find(task.environment)
+        if spec.id in tasks:
+            raise ConfigError(f"tasks.{index}: {task.environment!r} is the game {spec.id!r}, which stands there twice")
+        _try_out(spec, f"tasks.{index}")
+        tasks[spec.id] = spec
+    return tasks
+
+
+def _try_out(spec: EnvSpec, place: str) -> None:
+    """Whether the game can be set up at all. Raises ConfigError."""
+    try:
+        env = spec.make()
+        seats = list(env.possible_agents)
+        env.close()
+    except Exception as error:
+        raise ConfigError(f"{place}: {spec.id} cannot be set up: {type(error).__name__}: {error}") from error
+    if seats != [f"player_{index}" for index in range(spec.seats)]:
+        raise ConfigError(f"{place}: {spec.id} must call its {spec.seats} seats player_0, player_1, …, not {seats}")
 
 
 async def build_model(agent: AgentConfig, concurrency: int) -> Model:
-    """The model behind one agent: scripted, served, or in process."""
+    """The model behind one agent: scripted, served, anybody's ("package.module:factory"), or in process."""
     if agent.model.startswith("scripted:"):
         return scripted(agent.model)
     if agent.base_url:
         return await ServedModel.connect(agent.model, agent.base_url)
+    if ":" in agent.model:
+        factories: dict[str, Callable[[], Model]] = {}
+        return resolve(factories, agent.model, "agents.model")()
     from agents.local import LocalModel  # here, because torch takes seconds to import and many studies do without
 
     return LocalModel.load(
@@ -73,23 +121,10 @@ def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
     }
 
 
-def versions(cast: Cast) -> dict[str, Any]:
+def versions(cast: Cast) -> Versions:
     """What `study.json` keeps so that a run can be told from another."""
-    return {
-        "packages": {name: importlib.metadata.version(name) for name in RECORDED},
-        "models": {name: asdict(card) for name, card in cast.cards().items()},
-        "prompts": prompts.digest(),
-    }
-
-
-def _identity(agent: AgentConfig) -> tuple[Any, ...]:
-    """Agents that differ only in name and manner share a model."""
-    return agent.model, agent.base_url, agent.precision, agent.device, agent.context
-
-
-async def _opponent(name: str, config: StudyConfig, loaded: dict[Any, Model]) -> Model:
-    """A background player: one of the study's agents by name, or a model of its own."""
-    for agent in config.agents:
-        if agent.name == name:
-            return loaded[_identity(agent)]
-    return await build_model(AgentConfig(name="opponent", model=name), config.concurrency)
+    return Versions(
+        packages={name: importlib.metadata.version(name) for name in RECORDED},
+        models={name: asdict(card) for name, card in cast.cards().items()},
+        prompts=prompts.digest(),
+    )

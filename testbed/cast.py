@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from agents.agent import REASONING, SkillAgent
+from agents.agent import REASONING, Reasoning, SkillAgent
 from agents.embedding import Embedder
 from agents.guide import Guide, NoGuide
 from agents.model import Model, ModelCard, Sampling
 from agents.options import TERMINATIONS, EpsilonGreedy, SkillOptions
 from agents.selection import SELECTORS, Value
 from environments.catalog import EnvSpec
-from testbed.config import StudyConfig
+from testbed.config import AgentConfig, StudyConfig
 from testbed.plugins import resolve
 from testbed.seeds import stream
 from testbed.trial import Trial
 from transfer.pool import SkillPool
+
+
+class Part(NamedTuple):
+    """A model and how it plays; `name` is what records call it."""
+
+    name: str
+    model: Model
+    reasoning: Reasoning
+    sampling: Sampling
+
+    @classmethod
+    def of(cls, name: str, agent: AgentConfig, model: Model) -> Part:
+        sampling = Sampling(agent.temperature, agent.top_p, agent.max_tokens)
+        return cls(name, model, REASONING[agent.reasoning], sampling)
 
 
 class Cast:
@@ -27,16 +42,17 @@ class Cast:
         self,
         config: StudyConfig,
         tasks: Mapping[str, EnvSpec],
-        models: Mapping[str, Model],
-        opponents: Mapping[str, Model],
+        agents: Mapping[str, Part],
+        opponents: Mapping[str, Part],
         embedder: Embedder,
     ) -> None:
+        """`agents` by name, `opponents` (who sit in the seats that are not studied) by task."""
         self.config = config
         self.tasks = tasks
-        self.models = models
+        self.models = {name: part.model for name, part in agents.items()}
         self.embedder = embedder
+        self._agents = agents
         self._opponents = opponents
-        self._agents = {agent.name: agent for agent in config.agents}
 
     def cards(self) -> dict[str, ModelCard]:
         return {name: model.card for name, model in self.models.items()}
@@ -51,23 +67,19 @@ class Cast:
         """Who sits where: a player per seat, and what each is called in the records."""
         players: dict[str, SkillAgent] = {}
         names: dict[str, str] = {}
-        agent = self._agents[trial.agent]
         for index in range(self.tasks[trial.task].seats):
             seat = f"player_{index}"
             rng = stream(self.config.seed, "play", trial.id, seat)
-            if index == trial.seat:
-                model, names[seat] = self.models[trial.agent], trial.agent
-                guide = self._guide(trial, pool, values, model, rng)
-            else:
-                model, names[seat] = self._opponents[trial.task], f"opponent:{self._opponents[trial.task].card.name}"
-                guide = NoGuide()
+            focal = index == trial.seat
+            part = self._agents[trial.agent] if focal else self._opponents[trial.task]
+            names[seat] = part.name
             players[seat] = SkillAgent(
                 seat,
-                model,
-                guide,
+                part.model,
+                self._guide(trial, pool, values, part.model, rng) if focal else NoGuide(),
                 rng,
-                reasoning=REASONING[agent.reasoning if index == trial.seat else "direct"],
-                sampling=Sampling(agent.temperature, agent.top_p, agent.max_tokens),
+                reasoning=part.reasoning,
+                sampling=part.sampling,
                 session=f"{trial.id}/{seat}",
             )
         return players, names
@@ -88,5 +100,6 @@ class Cast:
         )
 
     async def close(self) -> None:
-        for model in {id(model): model for model in (*self.models.values(), *self._opponents.values())}.values():
+        parts = (*self._agents.values(), *self._opponents.values())
+        for model in {id(part.model): part.model for part in parts}.values():
             await model.close()

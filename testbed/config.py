@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -62,7 +63,7 @@ class LearningConfig(Table):
     """How pools are learned. Defaults follow the paper where it states one."""
 
     learner: str = "keep-best"
-    preset: str = "paper"
+    preset: Literal["paper", "as-released"] = "paper"
     choices: Mapping[str, Any] = Field(default_factory=dict)
     """Named choices that differ from the preset: advantage, likelihood, acceptance, maintenance, scorer, …"""
     evolver: str | None = None
@@ -83,7 +84,7 @@ class StudyConfig(Table):
     """Independent pools per (agent, task): the clusters of every claim about learning."""
     evaluation_episodes: int = Field(default=12, ge=1)
     """Per cell and learning run, on environment seeds common to all arms."""
-    arms: tuple[Arm, ...] = get_args(Arm)
+    arms: tuple[Arm, ...] = Field(default=get_args(Arm), min_length=1)
     agents: tuple[AgentConfig, ...] = Field(min_length=1)
     tasks: tuple[TaskConfig, ...] = Field(min_length=1)
     skills: SkillsConfig = SkillsConfig()
@@ -107,8 +108,11 @@ class StudyConfig(Table):
 
     @property
     def digest(self) -> str:
-        """SHA-256 (8 digits) of everything that can change a result; concurrency cannot."""
+        """SHA-256 (8 digits) of everything that can change a result: not concurrency, nor at which address a model is
+        served (a server that died may come back elsewhere; what it serves is in `study.json`)."""
         content = self.model_dump(mode="json", exclude={"concurrency"})
+        for agent in content["agents"]:
+            agent["base_url"] = bool(agent["base_url"])
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -133,7 +137,9 @@ def parse_study(data: Mapping[str, Any], place: str) -> StudyConfig:
     try:
         return StudyConfig.model_validate(_listed(data))
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{place}: {_sentence(detail)}" for detail in error.errors())) from None
+        # A list whose items are all wrong is also called too short: that says nothing new.
+        details = [each for each in error.errors() if each["type"] != "too_short" or not each["input"]]
+        raise ConfigError("\n".join(f"{place}: {_sentence(detail)}" for detail in details)) from None
 
 
 def _listed(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,15 +166,15 @@ def _apply(data: dict[str, Any], override: str) -> None:
         value = text
     *tables, last = key.strip().split(".")
     place: Any = data
-    for name in tables:
-        place = place[int(name)] if isinstance(place, list) and name.isdigit() else place.setdefault(name, {})
     try:
-        if isinstance(place, list):
-            place[int(last)] = value
-        else:
-            place[last] = value
-    except (TypeError, ValueError, IndexError):
-        raise ConfigError(f"--set {override}: there is no such place in the study") from None
+        for name in tables:
+            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
+        place[int(last) if isinstance(place, list) else last] = value
+    except (AttributeError, TypeError, ValueError, IndexError):
+        raise ConfigError(
+            f"--set {override}: there is no such place in the study; agents and tasks are numbered from 0, "
+            "as in agents.0.model"
+        ) from None
 
 
 TABLES: dict[str, type[Table]] = {
@@ -181,13 +187,24 @@ TABLES: dict[str, type[Table]] = {
 
 def _sentence(detail: Any) -> str:
     place = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] != "extra_forbidden":
-        return f"{place or 'study'}: {detail['msg'].removeprefix('Value error, ')} (got {_short(detail['input'])})"
+    kind = detail["type"]
+    said = detail["msg"].removeprefix("Value error, ").replace("Tuple", "List").replace("tuple", "list")
+    if kind in ("missing", "value_error"):
+        return f"{place}: {said}" if place else said
+    if kind != "extra_forbidden":
+        return f"{place or 'study'}: {said} (got {_short(detail['input'])}{_meant(detail)})"
     *_, key = detail["loc"]
     table = TABLES.get(str(detail["loc"][0]), StudyConfig) if len(detail["loc"]) > 1 else StudyConfig
     nearest = difflib.get_close_matches(str(key), list(table.model_fields), n=1, cutoff=0.5)
     remedy = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(table.model_fields)}"
     return f"{place}: unknown key; {remedy}"
+
+
+def _meant(detail: Any) -> str:
+    """For a mistyped choice: the nearest valid one."""
+    options = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
+    nearest = difflib.get_close_matches(str(detail["input"]), options, n=1, cutoff=0.5)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
 def _short(value: Any) -> str:

@@ -12,11 +12,12 @@ from agents.agent import SkillAgent
 from agents.guide import NoGuide
 from agents.prompts import skill_text
 from agents.scripted import scripted
-from environments.catalog import EnvSpec, find
-from testbed.config import StudyConfig
+from environments.spec import EnvSpec
+from testbed.build import build_tasks
+from testbed.config import ConfigError, StudyConfig
 from testbed.rollout import play
-from testbed.study import seed_pool
 from transfer.experience import Trajectory
+from transfer.seeds import seed_pool
 
 SAMPLED = 4
 """Scripted games played per task to see how long they are."""
@@ -53,15 +54,16 @@ def count_episodes(config: StudyConfig) -> tuple[int, int]:
 
 
 def forecast(config: StudyConfig) -> Forecast:
-    """Raises UnknownEnvironment for a task that is not there."""
+    """Raises UnknownEnvironment or ConfigError for a name that is not there or a game that cannot be played."""
     learning, evaluation = count_episodes(config)
     per_agent_and_task = (learning + evaluation) / (len(config.agents) * len(config.tasks))
-    skill = np.mean([len(skill_text(skill)) for skill in seed_pool(config).each()]) / CHARACTERS_PER_TOKEN
+    seeds = seed_pool(config.learning.pool_size).each()
+    skill = float(np.mean([len(skill_text(skill)) for skill in seeds])) / CHARACTERS_PER_TOKEN
     judged = config.skills.termination == "judgement"
     asked = config.skills.selector in ("model", "likelihood")
     steps = calls = prompt = completion = 0.0
-    for task in config.tasks:
-        games = list(_sample(find(task.environment)))
+    for spec in build_tasks(config).values():
+        games = list(_sample(spec))
         length = float(np.mean([len(game.steps) for game in games]))
         seen = float(np.mean([tokens for game in games for tokens in _prompts(game)])) + skill
         said = float(np.mean([len(step.action) for game in games for step in game.steps])) / CHARACTERS_PER_TOKEN
@@ -84,7 +86,12 @@ def _sample(spec: EnvSpec) -> Iterator[Trajectory]:
         async def game(players: dict[str, SkillAgent] = players, seed: int = seed) -> dict[str, Trajectory]:
             return await play(spec, players, seed, trial="forecast", names={seat: seat for seat in players})
 
-        yield anyio.run(game)["player_0"]
+        try:
+            yield anyio.run(game)["player_0"]
+        except Exception as error:
+            raise ConfigError(
+                f"{spec.id} failed in a trial game: {type(error).__name__}: {error}; try `procmem check env`"
+            ) from error
 
 
 def _prompts(game: Trajectory) -> Iterator[float]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.tables import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, POOLS, Tables, Transcript
 from testbed.learn import Source
-from testbed.store import Committed, RunDirectory
+from testbed.store import Committed, Recorded, RunDirectory, StudyRecord
 from testbed.trial import Episode
 
 SAMPLED_TRANSCRIPTS = 12
@@ -22,7 +22,7 @@ def load_run(path: Path | str) -> Tables:
     """The tables of one run directory. Raises StoreError or TableError in one sentence."""
     run = RunDirectory.open(Path(path))
     study = run.study()
-    name = study["config"]["study"]
+    name = study.config["study"]
     evaluated: list[dict[str, Any]] = []
     invoked: list[dict[str, Any]] = []
     learned: list[dict[str, Any]] = []
@@ -118,7 +118,7 @@ def _learning_row(episode: Episode) -> dict[str, Any]:
 
 
 def _pool_rows(states: Iterable[Committed], run: RunDirectory) -> Iterator[dict[str, Any]]:
-    seeds = {event["skill"] for event in run.events() if event.get("kind") == "seeded"}
+    seeds = {event.skill for event in run.events() if isinstance(event, Recorded) and event.kind == "seeded"}
     for committed in states:
         source = Source.of(committed.learner)
         for skill in committed.state.pool.each():
@@ -133,18 +133,18 @@ def _pool_rows(states: Iterable[Committed], run: RunDirectory) -> Iterator[dict[
             }
 
 
-def _event_rows(events: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _event_rows(events: Iterable[Recorded | Committed]) -> Iterator[dict[str, Any]]:
     for order, event in enumerate(events):
-        if "committed" in event:
+        if isinstance(event, Committed):
             continue
-        payload = event["payload"]
+        payload = event.payload
         yield {
-            "kind": event["kind"],
+            "kind": event.kind,
             "order": order,
-            **Source.of(event["learner"])._asdict(),
-            "iteration": event["iteration"],
-            "unit": event["skill"],
-            "parents": " ".join(event["parents"]),
+            **Source.of(event.learner)._asdict(),
+            "iteration": event.iteration,
+            "unit": event.skill,
+            "parents": " ".join(event.parents),
             "J": payload.get("J"),
             "delta_J": payload.get("delta_J"),
             "noise": payload.get("noise"),
@@ -154,15 +154,14 @@ def _event_rows(events: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]
         }
 
 
-def _versions(study: Mapping[str, Any]) -> dict[str, str]:
-    versions = study["versions"]
+def _versions(study: StudyRecord) -> dict[str, str]:
     models = {
         f"model {name}": ", ".join(f"{key} {value}" for key, value in card.items())
-        for name, card in versions["models"].items()
+        for name, card in study.versions.models.items()
     }
     return {
-        "study digest": study["digest"],
-        "prompts": versions["prompts"],
-        **versions["packages"],
+        "study digest": study.digest,
+        "prompts": study.versions.prompts,
+        **study.versions.packages,
         **models,
     }

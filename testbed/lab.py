@@ -11,9 +11,9 @@ import anyio
 from agents.model import ModelError, ModelUnavailable
 from agents.selection import Value
 from testbed.cast import Cast
-from testbed.config import ConfigError
+from testbed.journal import StoreError
 from testbed.rollout import play
-from testbed.store import RunDirectory, StoreError
+from testbed.store import RunDirectory
 from testbed.trial import Episode, Trial
 from transfer.experience import Trajectory
 from transfer.pool import SkillPool
@@ -33,20 +33,27 @@ class Progress(Protocol):
 
 
 class Lab:
-    """Trials in, episodes out. What is stored already is not played again; a failed episode is."""
+    """Trials in, episodes out. What is stored already is not played again; a failed episode is.
+
+    Finished episodes stay on disk: of each, only its place in the file is kept.
+    """
 
     def __init__(self, run: RunDirectory, cast: Cast, progress: Progress) -> None:
         self.run = run
         self.cast = cast
         self.progress = progress
-        self._stored = {episode.trial.id: episode for episode in run.episodes() if episode.error is None}
+        self._places: dict[str, int] = {}
+        for place, episode in run.stored():
+            if episode.error is None:
+                self._places[episode.trial.id] = place
+                progress.advance(episode)
         self._limiter = anyio.CapacityLimiter(cast.config.concurrency)
         self._failures: Counter[str] = Counter()
 
     def recall(self, trajectory: str) -> Trajectory:
         """A stored trajectory by its id, `trial/seat`. Raises KeyError."""
         trial, _, seat = trajectory.partition("/")
-        return self._stored[trial].seats[seat]
+        return self.run.episode(self._places[trial]).seats[seat]
 
     async def play(
         self, trials: Sequence[Trial], pool: SkillPool | None = None, values: Mapping[str, Value] | None = None
@@ -64,12 +71,11 @@ class Lab:
         try:
             async with anyio.create_task_group() as group:
                 for trial in trials:
-                    stored = self._stored.get(trial.id)
-                    if stored is None:
+                    place = self._places.get(trial.id)
+                    if place is None:
                         group.start_soon(one, trial)
                     else:
-                        out[trial.id] = stored
-                        self.progress.advance(stored)
+                        out[trial.id] = self.run.episode(place)
         except BaseExceptionGroup as errors:
             raise first_cause(errors) from None
         return [out[trial.id] for trial in trials]
@@ -81,15 +87,17 @@ class Lab:
         try:
             seats = await play(spec, players, trial.env_seed, trial=trial.id, names=names)
             episode = Episode(trial=trial, seats=seats, focal=focal)
-            self._failures[trial.agent] = 0
-        except (StoreError, ConfigError):
+            self._places[trial.id] = self.run.append(episode)
+        except StoreError:
             raise
         except Exception as error:
-            episode = Episode(trial=trial, seats={}, focal=focal, error=f"{type(error).__name__}: {error}")
+            said = " ".join(f"{type(error).__name__}: {error}".encode(errors="replace").decode().split())
+            failed = Episode(trial=trial, seats={}, focal=focal, error=said)
+            self.run.append(failed)
+            self.progress.advance(failed)
             self._fail(trial.agent, error)
-        self.run.append(episode)
-        if episode.error is None:
-            self._stored[trial.id] = episode
+            return failed
+        self._failures[trial.agent] = 0
         self.progress.advance(episode)
         return episode
 
@@ -99,7 +107,8 @@ class Lab:
             return
         self._failures[agent] += 1
         if not isinstance(error, ModelUnavailable) or self._failures[agent] >= PATIENCE:
-            raise StudyStopped(f"agent {agent}: {error}. Finished episodes are stored; the same command resumes.")
+            said = str(error).rstrip(".")
+            raise StudyStopped(f"agent {agent}: {said}. Finished episodes are stored; the same command resumes.")
 
 
 def first_cause(errors: BaseExceptionGroup[BaseException]) -> BaseException:

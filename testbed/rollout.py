@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,7 +11,8 @@ from autogen_core import CancellationToken
 from agents.agent import ObservationMessage, SkillAgent
 from agents.decision import Decision, Observation
 from environments import grammar as grammars
-from environments.catalog import EnvSpec
+from environments.game import GameError
+from environments.spec import EnvSpec
 from transfer.experience import Step, Trajectory
 
 
@@ -20,7 +22,8 @@ async def play(
     """Play one episode to its end; a trajectory per seat.
 
     `players` maps each of the game's seats to its agent, `names` each seat to what the agent is called in records.
-    Raises ModelError as the models do; whatever the environment raises goes through.
+    Raises ModelError as the models do, GameError where the game breaks its contract; whatever else the environment
+    raises goes through.
     """
     env = spec.make()
     notes = {seat: _Notes() for seat in players}
@@ -30,11 +33,15 @@ async def play(
         for seat in env.agent_iter():
             observation, reward, terminated, truncated, info = env.last()
             note = notes[seat]
+            if not math.isfinite(reward):
+                raise GameError(f"{spec.id} paid {seat} {reward}, which is no finite number")
             note.pay(float(reward))
             if terminated or truncated:
                 note.close(info)
                 env.step(None)
                 continue
+            if len(note.moves) >= spec.horizon:
+                raise GameError(f"{spec.id} did not stop {seat} at its horizon of {spec.horizon} moves")
             seen = Observation(
                 text=observation["text"] if observation is not None else "",
                 rules=info["rules"],
@@ -52,16 +59,21 @@ async def play(
 
 @dataclass
 class _Notes:
-    """One seat's steps while they are being played; a reward belongs to the decision before it."""
+    """One seat's steps while they are being played; a reward belongs to the decision before it.
+
+    What is paid before the seat's first decision (or to a seat that never has one) counts in the total alone.
+    """
 
     rules: str = ""
     moves: list[tuple[Observation, Decision]] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
+    total: float = 0.0
     solved: bool = False
     invalid: int = 0
     reason: str = ""
 
     def pay(self, reward: float) -> None:
+        self.total += reward
         if self.rewards:
             self.rewards[-1] += reward
 
@@ -87,7 +99,7 @@ class _Notes:
             env_seed=env_seed,
             rules=self.rules,
             steps=steps,
-            total=sum(self.rewards),
+            total=self.total,
             solved=self.solved,
             invalid=self.invalid,
             reason=self.reason,

@@ -6,15 +6,17 @@ import hashlib
 
 import numpy as np
 
+from testbed.trial import Phase
+
 
 def stream(seed: int, *keys: str | int) -> np.random.Generator:
     """The Generator of one named place in a study, e.g. `stream(7, "evaluate", trial.id, "seat_0")`."""
     return np.random.default_rng([seed, *(_number(key) for key in keys)])
 
 
-def environment_seed(seed: int, *keys: str | int) -> int:
-    """A seed (31 bits) for an environment."""
-    return int(stream(seed, "environment", *keys).integers(2**31))
+def environment_seed(seed: int, phase: Phase, *keys: str | int) -> int:
+    """A seed (31 bits) for an environment: odd to evaluate, even to learn, so that no game is ever met in both."""
+    return 2 * int(stream(seed, "environment", phase, *keys).integers(2**30)) + (phase == "evaluate")
 
 
 def _number(key: str | int) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from testbed.config import StudyConfig
+from testbed.config import StudyConfig, parse_study
+from testbed.journal import StoreError, append_text, complete_lines, drop_torn_line, writing
 from testbed.trial import Episode
 from transfer.learner import Event, LearnerState
 from transfer.pool import SkillPool
@@ -21,8 +22,33 @@ FORMAT = 1
 """Version of the run directory's layout."""
 
 
-class StoreError(RuntimeError):
-    """A run directory that cannot be used; one sentence that names the file and the remedy."""
+class Versions(BaseModel):
+    """What else a result depends on, beside the study file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    packages: Mapping[str, str]
+    models: Mapping[str, Mapping[str, str | int]]
+    """Per agent: its ModelCard."""
+    prompts: str
+    """Digest of the wording."""
+
+
+class StudyRecord(BaseModel):
+    """`study.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int
+    digest: str
+    config: Mapping[str, Any]
+    versions: Versions
+
+
+class Recorded(Event):
+    """An event of the learner called `learner`: a line of `events.jsonl`."""
+
+    learner: str
 
 
 class Committed(BaseModel):
@@ -46,27 +72,28 @@ class RunDirectory:
         self._lock = FileLock(path / ".lock")
 
     @classmethod
-    def create(cls, out: Path, config: StudyConfig, versions: Mapping[str, Any]) -> RunDirectory:
+    def create(cls, out: Path, config: StudyConfig, versions: Versions) -> RunDirectory:
         """The directory of this study, new or to be resumed.
 
-        Raises StoreError for a directory of another layout, or when it cannot be written.
+        Raises StoreError for a directory of another layout, one that was begun with other models or prompts, or when
+        it cannot be written.
         """
         run = cls(out / f"{config.study}-{config.digest}")
-        try:
+        with writing(run.path):
             (run.path / "pools").mkdir(parents=True, exist_ok=True)
             if not run.study_file.exists():
-                study = {
-                    "format": FORMAT,
-                    "digest": config.digest,
-                    "config": config.model_dump(mode="json"),
-                    "versions": versions,
-                }
+                content = config.model_dump(mode="json")
+                study = StudyRecord(format=FORMAT, digest=config.digest, config=content, versions=versions)
                 partial = run.study_file.with_suffix(".partial")
-                partial.write_text(json.dumps(study, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+                partial.write_text(study.model_dump_json(indent=1) + "\n", encoding="utf-8")
                 partial.replace(run.study_file)
-        except OSError as error:
-            raise StoreError(f"{run.path}: cannot be written: {error.strerror or error}") from None
-        run.study()
+        begun = run.study().versions
+        changed = [
+            f"the model of agent {name}" for name in versions.models if begun.models.get(name) != versions.models[name]
+        ]
+        if changed or begun.prompts != versions.prompts:
+            what = ", ".join(changed) or "the wording of the prompts"
+            raise StoreError(f"{run.path}: {what} has changed since this run was begun; choose another --out")
         return run
 
     @classmethod
@@ -90,35 +117,42 @@ class RunDirectory:
     def events_file(self) -> Path:
         return self.path / "events.jsonl"
 
-    def study(self) -> dict[str, Any]:
+    def study(self) -> StudyRecord:
         """What `study.json` says. Raises StoreError for another layout or a broken file."""
         try:
             study = json.loads(self.study_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise StoreError(f"{self.study_file}: cannot be read: {error}") from None
+            raise StoreError(f"{self.study_file}: cannot be read: {error}; choose another --out") from None
         layout = study.get("format") if isinstance(study, dict) else None
         if layout != FORMAT:
             raise StoreError(f"{self.path}: its layout is {layout}, this version's is {FORMAT}; choose another --out")
-        return study
+        try:
+            return StudyRecord.model_validate(study)
+        except ValidationError as error:
+            raise StoreError(f"{self.study_file}: is broken: {_first(error)}; choose another --out") from None
 
     def config(self) -> StudyConfig:
-        try:
-            return StudyConfig.model_validate(self.study()["config"])
-        except (KeyError, ValidationError) as error:
-            raise StoreError(f"{self.study_file}: its study does not fit this version: {error}") from None
+        """Raises ConfigError where the study does not fit this version."""
+        return parse_study(self.study().config, str(self.study_file))
 
     # -- writing -------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> RunDirectory:
         try:
-            self._lock.acquire(timeout=0)
+            with writing(self.path):
+                self._lock.acquire(timeout=0)
         except Timeout:
             raise StoreError(
                 f"{self.path}: another process is writing it; wait for it or choose another --out"
             ) from None
-        for file in (self.episodes_file, self.events_file):
-            _drop_torn_line(file)
-        self._drop_unfinished_iteration()
+        try:
+            with writing(self.path):
+                for file in (self.episodes_file, self.events_file):
+                    drop_torn_line(file)
+                self._drop_unfinished_iteration()
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(
@@ -126,67 +160,85 @@ class RunDirectory:
     ) -> None:
         self._lock.release()
 
-    def append(self, episode: Episode) -> None:
-        """Store one finished episode."""
-        _append(self.episodes_file, episode.model_dump_json() + "\n")
+    def append(self, episode: Episode) -> int:
+        """Store one finished episode; the place of its line, for `episode`."""
+        return append_text(self.episodes_file, episode.model_dump_json() + "\n")
 
     def commit(self, learner: str, state: LearnerState, events: Sequence[Event], tokens: Mapping[str, int]) -> None:
         """Store a learner's iteration: its pool, its events and its state, in one write, all or nothing."""
         self.keep(state.pool)
-        lines = [
-            json.dumps({"learner": learner, **event.model_dump(mode="json")}, ensure_ascii=False) for event in events
-        ]
+        lines = [Recorded(learner=learner, **dict(event)).model_dump_json() for event in events]
         committed = Committed(learner=learner, committed=state.iteration, state=state, tokens=tokens)
         lines.append(committed.model_dump_json())
-        _append(self.events_file, "".join(line + "\n" for line in lines))
+        append_text(self.events_file, "".join(line + "\n" for line in lines))
 
     def keep(self, pool: SkillPool) -> str:
         """Store a pool; its digest."""
-        try:
+        with writing(self.path / "pools"):
             pool.save(self.path / "pools")
-        except OSError as error:
-            raise StoreError(f"{self.path / 'pools'}: cannot be written: {error.strerror or error}") from None
         return pool.digest
 
     def _drop_unfinished_iteration(self) -> None:
         """Events behind the last commit belong to an iteration that will be done again."""
-        if not self.events_file.exists():
-            return
         end = done = 0
-        with self.events_file.open("rb") as file:
-            for line in file:
-                end += len(line)
-                if b'"committed":' in line and "committed" in json.loads(line):
-                    done = end
-        os.truncate(self.events_file, done)
+        for number, place, line in complete_lines(self.events_file):
+            end = place + len(line)
+            if isinstance(self._event(number, line), Committed):
+                done = end
+        if end > done:
+            os.truncate(self.events_file, done)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def episodes(self) -> Iterator[Episode]:
-        """Finished episodes, the last word on each trial. A torn last line is not read: it is owed again."""
-        latest: dict[str, Episode] = {}
-        for number, line in _lines(self.episodes_file):
-            try:
-                episode = Episode.model_validate_json(line)
-            except ValidationError as error:
-                raise StoreError(
-                    f"{self.episodes_file}, line {number}: not an episode: {error.errors()[0]['msg']}"
-                ) from None
-            latest[episode.trial.id] = episode
-        yield from latest.values()
+    def stored(self) -> Iterator[tuple[int, Episode]]:
+        """Every stored episode with the place of its line, in the order of writing; a trial that failed and was
+        played again comes more than once. A torn last line is not read: it is owed again."""
+        for number, place, line in complete_lines(self.episodes_file):
+            yield place, self._episode(f"line {number}", line)
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """All lines of `events.jsonl` in order, commits among them."""
-        for number, line in _lines(self.events_file):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise StoreError(f"{self.events_file}, line {number}: not JSON: {error}") from None
+    def episode(self, place: int) -> Episode:
+        """The episode whose line begins at `place`."""
+        with self.episodes_file.open("rb") as stream:
+            stream.seek(place)
+            return self._episode(f"byte {place}", stream.readline())
+
+    def episodes(self) -> Iterator[Episode]:
+        """The last word on each trial: successes as they were written, then the failures not made good."""
+        failed: dict[str, Episode] = {}
+        for _, episode in self.stored():
+            if episode.error is None:
+                failed.pop(episode.trial.id, None)
+                yield episode
+            else:
+                failed[episode.trial.id] = episode
+        yield from failed.values()
+
+    def events(self) -> Iterator[Recorded | Committed]:
+        """All lines of `events.jsonl` in order."""
+        for number, _, line in complete_lines(self.events_file):
+            yield self._event(number, line)
 
     def learner_states(self) -> dict[str, Committed]:
         """The last committed state of every learner."""
-        states = (event for event in self.events() if "committed" in event)
-        return {event["learner"]: Committed.model_validate(event) for event in states}
+        return {event.learner: event for event in self.events() if isinstance(event, Committed)}
+
+    def _episode(self, where: str, line: bytes) -> Episode:
+        try:
+            return Episode.model_validate_json(line)
+        except ValidationError as error:
+            raise StoreError(
+                f"{self.episodes_file}, {where}: not an episode ({_first(error)}); "
+                "remove that line and the episode is played again"
+            ) from None
+
+    def _event(self, number: int, line: bytes) -> Recorded | Committed:
+        kind = Committed if b'"committed":' in line else Recorded
+        try:
+            return kind.model_validate_json(line)
+        except ValidationError as error:
+            raise StoreError(
+                f"{self.events_file}, line {number}: not an event ({_first(error)}); choose another --out"
+            ) from None
 
     def pool(self, digest: str) -> SkillPool:
         return SkillPool.load(self.path / "pools" / f"{digest}.json")
@@ -195,48 +247,7 @@ class RunDirectory:
         return {path.stem: SkillPool.load(path) for path in sorted((self.path / "pools").glob("*.json"))}
 
 
-def _append(file: Path, text: str) -> None:
-    """One write to the end of a file. On failure (a full disk) the torn part is cut off again. Raises StoreError."""
-    data = text.encode("utf-8", "backslashreplace")
-    try:
-        with file.open("ab", buffering=0) as stream:
-            start = stream.tell()
-            try:
-                written = 0
-                while written < len(data):
-                    written += stream.write(data[written:])
-            except OSError:
-                stream.truncate(start)
-                raise
-    except OSError as error:
-        raise StoreError(
-            f"{file}: cannot be written: {error.strerror or error}; free some space and run again"
-        ) from None
-
-
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Complete lines with their numbers from 1."""
-    if not file.exists():
-        return
-    with file.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            if line.endswith(b"\n"):
-                yield number, line
-
-
-def _drop_torn_line(file: Path) -> None:
-    """Cut a file back to the end of its last complete line."""
-    if not file.exists():
-        return
-    with file.open("rb+") as stream:
-        size = end = stream.seek(0, os.SEEK_END)
-        while end > 0:
-            start = max(0, end - 65536)
-            stream.seek(start)
-            newline = stream.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                end = start + newline + 1
-                break
-            end = start
-        if end < size:
-            stream.truncate(end)
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]

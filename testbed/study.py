@@ -14,7 +14,7 @@ from testbed.plugins import resolve
 from testbed.store import RunDirectory
 from transfer.learner import Learner
 from transfer.pool import SkillPool
-from transfer.seeds import SEEDS
+from transfer.seeds import seed_pool
 
 Study = Callable[[Lab, Mapping[str, Learner], SkillPool], Awaitable[object]]
 
@@ -28,13 +28,7 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> RunDi
         learners = build_learners(config, cast)
         with RunDirectory.create(out, config, versions(cast)) as run:
             study = resolve(STUDIES, config.study, "study")
-            await study(Lab(run, cast, progress), learners, seed_pool(config))
+            await study(Lab(run, cast, progress), learners, seed_pool(config.learning.pool_size))
         return run
     finally:
         await cast.close()
-
-
-def seed_pool(config: StudyConfig) -> SkillPool:
-    """The six general skills every learner starts from, as many as the pool holds."""
-    size = config.learning.pool_size
-    return SkillPool.of(SEEDS[:size], size)

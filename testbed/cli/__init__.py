@@ -30,13 +30,16 @@ app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:
-    """Run a command. What goes wrong in a known way is said in a sentence, with exit code 1; Ctrl-C gives 130."""
+    """Run a command. What goes wrong in a known way is said in a sentence, with exit code 1."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    sys.path.append("")  # so that a study may name a module of the folder it is run in
     try:
         app()
-    except KeyboardInterrupt:
-        errors.print("Stopped. Finished episodes are stored; the same command resumes.")
-        sys.exit(130)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        errors.print(f"[bold red]Error:[/] {_escaped(f'{error.filename}: {error.strerror}')}")
+        sys.exit(1)
     except Exception as error:
         # An exception class of our own rooms is by convention one sentence for the user; any other is a bug of ours.
         if type(error).__module__.partition(".")[0] not in ROOMS:

@@ -33,21 +33,30 @@ def run(
     if dry_run:
         _print_forecast(config, as_json)
         return
+    try:
+        _run(config, out, as_json)
+    except KeyboardInterrupt:
+        typer.echo("Stopped. Finished episodes are stored; the same command resumes.", err=True)
+        raise typer.Exit(130) from None
+
+
+def _run(config: StudyConfig, out: Path, as_json: bool) -> None:
     from analysis.report import report
+    from testbed.cli.report import print_findings
     from testbed.forecast import count_episodes
     from testbed.frames import load_run
     from testbed.study import run_study
 
-    console = Console(stderr=True)
-    with EpisodeProgress(console, sum(count_episodes(config))) as progress:
-        finished = anyio.run(run_study, config, out, progress)
-    findings = report(load_run(finished.path), finished.path / "report", seed=config.seed)
+    learning, evaluation = count_episodes(config)
+    with EpisodeProgress(Console(stderr=True), learning + evaluation) as progress:
+        path = anyio.run(run_study, config, out, progress).path
+    findings = report(load_run(path), path / "report", seed=config.seed) if evaluation else None
     if as_json:
-        typer.echo(json.dumps({"run": str(finished.path), "failed": progress.failed, "episodes": progress.done}))
-        return
-    from testbed.cli.report import print_findings
-
-    print_findings(findings, finished.path)
+        typer.echo(json.dumps({"run": str(path), "failed": progress.failed, "episodes": progress.done}))
+    elif findings is None:
+        typer.echo(f"Learned. The pools lie in {path / 'pools'}; `procmem show {path}` lists the episodes.")
+    else:
+        print_findings(findings, path)
 
 
 class EpisodeProgress:
