@@ -21,6 +21,8 @@ EventKind = Literal[
     "admitted",  # birth
     "pruned",  # death; payload: reason, score
     "gift",  # a skill received from another agent; written by the exchange
+    "planted",  # a harmful skill put into a pool by the study; payload: the skill, which poison
+    "lost",  # an agent whose model is gone; payload: why
     "warning",  # a failure signature
 ]
 
