@@ -86,6 +86,7 @@ class SkillAgent(BaseChatAgent):
         self._sampling = sampling
         self._session = session
         self._turns: list[Turn] = []
+        self._counted = ("", 0)
 
     @property
     def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
@@ -131,8 +132,14 @@ class SkillAgent(BaseChatAgent):
             policy_logprob=move.policy_logprob,
             prompt_digest=fingerprint(thought.prompt),
             prompt_tokens=move.prompt_tokens,
-            memory_tokens=self._model.count(guidance.text) if guidance.text else 0,
+            memory_tokens=self._tokens(guidance.text),
             completion_tokens=move.completion_tokens + thought.tokens,
             calls=1 + guidance.calls + thought.calls,
             dropped_turns=move.dropped_turns,
         )
+
+    def _tokens(self, memory: str) -> int:
+        """Tokens of the memory's text; counted once while it stays the same."""
+        if memory != self._counted[0]:
+            self._counted = memory, self._model.count(memory)
+        return self._counted[1]

@@ -66,6 +66,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.DOTALL)
 
 
+@lru_cache(maxsize=1024)
 def dump(grammar: Grammar) -> str:
     """A grammar as JSON text, for records."""
     match grammar:

@@ -10,6 +10,7 @@ from autogen_core import CancellationToken
 
 from agents.agent import ObservationMessage, SkillAgent
 from agents.decision import Decision, Observation
+from agents.model import ModelError
 from environments import grammar as grammars
 from environments.game import GameError
 from environments.spec import EnvSpec
@@ -22,7 +23,7 @@ async def play(
     """Play one episode to its end; a trajectory per seat.
 
     `players` maps each of the game's seats to its agent, `names` each seat to what the agent is called in records.
-    Raises ModelError as the models do, GameError where the game breaks its contract; whatever else the environment
+    Raises ModelError as the models do (its notes name the seat), GameError where the game breaks its contract; whatever else the environment
     raises goes through.
     """
     env = spec.make()
@@ -48,7 +49,11 @@ async def play(
                 grammar=grammars.dump(info.get("grammar", spec.grammar)),
             )
             message = ObservationMessage(content=seen, source="environment")
-            response = await players[seat].on_messages([message], token)
+            try:
+                response = await players[seat].on_messages([message], token)
+            except ModelError as error:
+                error.add_note(seat)  # so that the failure is laid at the right door
+                raise
             decision: Decision = response.chat_message.content  # pyright: ignore[reportAttributeAccessIssue]
             note.add(seen, decision)
             env.step(decision.action)
@@ -89,7 +94,7 @@ class _Notes:
 
     def trajectory(self, id: str, agent: str, task: str, env_seed: int) -> Trajectory:
         steps = tuple(
-            Step(observation=seen.text, reward=reward, **dict(decision))
+            Step(observation=seen.text, reward=reward, **vars(decision))
             for (seen, decision), reward in zip(self.moves, self.rewards, strict=True)
         )
         return Trajectory(
