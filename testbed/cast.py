@@ -35,6 +35,17 @@ class Part(NamedTuple):
         return cls(name, model, REASONING[agent.reasoning], sampling)
 
 
+class Kit(NamedTuple):
+    """What an agent brings to its seat: its skills, and how it has fared with them."""
+
+    pool: SkillPool | None = None
+    values: Mapping[str, Value] = {}
+
+    @property
+    def digest(self) -> str | None:
+        return None if self.pool is None else self.pool.digest
+
+
 class Cast:
     """The models behind a study's agents, and the players they become for one episode."""
 
@@ -52,6 +63,7 @@ class Cast:
         self.models = {name: part.model for name, part in agents.items()}
         self.embedder = embedder
         self._agents = agents
+        self._kinds = config.members
         self._opponents = opponents
 
     def cards(self) -> dict[str, ModelCard]:
@@ -59,24 +71,32 @@ class Cast:
 
     def tokens(self, agent: str, pool: SkillPool) -> dict[str, int]:
         """Length of each of the pool's skills, by that agent's tokenizer."""
-        return {skill.id: self.models[agent].count(skill.text) for skill in pool.each()}
+        model = self.models[self._kinds[agent]]
+        return {skill.id: model.count(skill.text) for skill in pool.each()}
 
     def players(
-        self, trial: Trial, pool: SkillPool | None, values: Mapping[str, Value]
+        self, trial: Trial, pool: SkillPool | None, values: Mapping[str, Value], guests: Mapping[str, Kit] = {}
     ) -> tuple[dict[str, SkillAgent], dict[str, str]]:
-        """Who sits where: a player per seat, and what each is called in the records."""
+        """Who sits where: a player per seat, and what each is called in the records.
+
+        `guests` by name for the members that `trial.background` names; they are as frozen as an evaluated agent.
+        """
         players: dict[str, SkillAgent] = {}
         names: dict[str, str] = {}
+        background = iter(trial.background)
         for index in range(self.tasks[trial.task].seats):
             seat = f"player_{index}"
             rng = stream(self.config.seed, "play", trial.id, seat)
             focal = index == trial.seat
-            part = self._agents[trial.agent] if focal else self._opponents[trial.task]
-            names[seat] = part.name
+            guest = None if focal else next(background, None)
+            name = trial.agent if focal else guest.agent if guest else ""
+            part = self._agents[self._kinds[name]] if name else self._opponents[trial.task]
+            kit = Kit(pool, values) if focal else guests.get(name, Kit())
+            names[seat] = name or part.name
             players[seat] = SkillAgent(
                 seat,
                 part.model,
-                self._guide(trial, pool, values, part.model, rng) if focal else NoGuide(),
+                self._guide(trial, kit, part.model, rng, trial.epsilon if focal else 0.0),
                 rng,
                 reasoning=part.reasoning,
                 sampling=part.sampling,
@@ -84,18 +104,16 @@ class Cast:
             )
         return players, names
 
-    def _guide(
-        self, trial: Trial, pool: SkillPool | None, values: Mapping[str, Value], model: Model, rng: np.random.Generator
-    ) -> Guide:
-        if pool is None:
+    def _guide(self, trial: Trial, kit: Kit, model: Model, rng: np.random.Generator, epsilon: float) -> Guide:
+        if kit.pool is None:
             return NoGuide()
         skills = self.config.skills
         return SkillOptions(
-            pool.skills,
-            resolve(SELECTORS, trial.selector, "skills.selector")(model, self.embedder, values),
+            kit.pool.skills,
+            resolve(SELECTORS, trial.selector, "skills.selector")(model, self.embedder, kit.values),
             resolve(TERMINATIONS, skills.termination, "skills.termination")(model),
             rng,
-            exploration=EpsilonGreedy(trial.epsilon) if trial.epsilon > 0 else None,
+            exploration=EpsilonGreedy(epsilon) if epsilon > 0 else None,
             max_age=skills.max_age,
         )
 

@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from testbed.policies import PolicyConfig, PopulationConfig
+
 Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled"]
 
 
@@ -78,7 +80,7 @@ class LearningConfig(Table):
 class StudyConfig(Table):
     """A whole study file."""
 
-    study: Literal["learn", "matrix"]
+    study: Literal["learn", "matrix", "population"]
     seed: int = Field(default=0, ge=0)
     learning_runs: int = Field(default=3, ge=1)
     """Independent pools per (agent, task): the clusters of every claim about learning."""
@@ -89,6 +91,8 @@ class StudyConfig(Table):
     tasks: tuple[TaskConfig, ...] = Field(min_length=1)
     skills: SkillsConfig = SkillsConfig()
     learning: LearningConfig = LearningConfig()
+    population: PopulationConfig = PopulationConfig()
+    """For the study "population" only."""
     concurrency: int = Field(default=16, ge=1)
     """Episodes in flight at once."""
 
@@ -104,13 +108,24 @@ class StudyConfig(Table):
         evolver = self.learning.evolver
         if evolver is not None and evolver not in {agent.name for agent in self.agents}:
             raise ValueError(f"learning.evolver: no agent is named {evolver!r}")
+        if self.study == "population":
+            self.population.check([agent.name for agent in self.agents])
+        elif "population" in self.model_fields_set:
+            raise ValueError(f'population: a study "{self.study}" has no population; write study = "population"')
         return self
+
+    @property
+    def members(self) -> dict[str, str]:
+        """Who plays, by name, and which of the agents it is: itself, or in a population the one it is a copy of."""
+        names = [agent.name for agent in self.agents]
+        return self.population.members(names) if self.study == "population" else {name: name for name in names}
 
     @property
     def digest(self) -> str:
         """SHA-256 (8 digits) of everything that can change a result: not concurrency, nor at which address a model is
         served (a server that died may come back elsewhere; what it serves is in `study.json`)."""
-        content = self.model_dump(mode="json", exclude={"concurrency"})
+        elsewhere = set[str]() if self.study == "population" else {"population"}
+        content = self.model_dump(mode="json", exclude={"concurrency"} | elsewhere)
         for agent in content["agents"]:
             agent["base_url"] = bool(agent["base_url"])
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
@@ -177,11 +192,13 @@ def _apply(data: dict[str, Any], override: str) -> None:
         ) from None
 
 
-TABLES: dict[str, type[Table]] = {
+TABLES: dict[str, type[BaseModel]] = {
     "agents": AgentConfig,
     "tasks": TaskConfig,
     "skills": SkillsConfig,
     "learning": LearningConfig,
+    "population": PopulationConfig,
+    "policies": PolicyConfig,
 }
 
 
@@ -194,7 +211,8 @@ def _sentence(detail: Any) -> str:
     if kind != "extra_forbidden":
         return f"{place or 'study'}: {said} (got {_short(detail['input'])}{_meant(detail)})"
     *_, key = detail["loc"]
-    table = TABLES.get(str(detail["loc"][0]), StudyConfig) if len(detail["loc"]) > 1 else StudyConfig
+    tables = [TABLES[str(part)] for part in detail["loc"][:-1] if str(part) in TABLES]
+    table = tables[-1] if tables else StudyConfig
     nearest = difflib.get_close_matches(str(key), list(table.model_fields), n=1, cutoff=0.5)
     remedy = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(table.model_fields)}"
     return f"{place}: unknown key; {remedy}"

@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.tables import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, POOLS, Tables, Transcript
+from testbed.annals import pool_rows
 from testbed.learn import Source
-from testbed.store import Committed, Recorded, RunDirectory, StudyRecord
+from testbed.store import Committed, Gathered, Line, Recorded, RunDirectory, StudyRecord, Told
 from testbed.trial import Episode
 
 SAMPLED_TRANSCRIPTS = 12
@@ -29,8 +30,9 @@ def load_run(path: Path | str) -> Tables:
     samples: dict[tuple[Any, ...], Transcript] = {}
     for episode in run.episodes():
         trial = episode.trial
-        if trial.phase == "learn":
+        if trial.phase == "learn" and name != "population":  # whose rounds `testbed.annals` tells
             learned.append(_learning_row(episode))
+        if trial.phase != "evaluate":
             continue
         evaluated.append({"study": name, "run": run.path.name, **_episode_row(episode)})
         invoked += _invocation_rows(episode)
@@ -40,7 +42,7 @@ def load_run(path: Path | str) -> Tables:
     return Tables.of(
         _frame(evaluated, EPISODES),
         _frame(invoked, INVOCATIONS),
-        _frame(_pool_rows(run.learner_states().values(), run), POOLS),
+        _frame([*_pool_rows(run.learner_states().values(), run), *pool_rows(run)], POOLS),
         _frame(learned, LEARNING),
         _frame(_event_rows(run.events()), EVENTS),
         list(samples.values()),
@@ -133,9 +135,9 @@ def _pool_rows(states: Iterable[Committed], run: RunDirectory) -> Iterator[dict[
             }
 
 
-def _event_rows(events: Iterable[Recorded | Committed]) -> Iterator[dict[str, Any]]:
+def _event_rows(events: Iterable[Line]) -> Iterator[dict[str, Any]]:
     for order, event in enumerate(events):
-        if isinstance(event, Committed):
+        if isinstance(event, Committed | Gathered | Told):
             continue
         payload = event.payload
         yield {

@@ -10,7 +10,7 @@ import anyio
 
 from agents.model import ModelError, ModelUnavailable
 from agents.selection import Value
-from testbed.cast import Cast
+from testbed.cast import Cast, Kit
 from testbed.journal import StoreError
 from testbed.rollout import play
 from testbed.store import RunDirectory
@@ -24,6 +24,15 @@ PATIENCE = 8
 
 class StudyStopped(RuntimeError):
     """The study cannot go on now; what was finished is stored, and the same command resumes it."""
+
+
+class ModelGone(StudyStopped):
+    """One player's model has stopped answering; `agent` is what the records call it."""
+
+    def __init__(self, agent: str, reason: str) -> None:
+        super().__init__(f"agent {agent}: {reason}. Finished episodes are stored; the same command resumes.")
+        self.agent = agent
+        self.reason = reason
 
 
 class Progress(Protocol):
@@ -56,17 +65,22 @@ class Lab:
         return self.run.episode(self._places[trial]).seats[seat]
 
     async def play(
-        self, trials: Sequence[Trial], pool: SkillPool | None = None, values: Mapping[str, Value] | None = None
+        self,
+        trials: Sequence[Trial],
+        pool: SkillPool | None = None,
+        values: Mapping[str, Value] | None = None,
+        guests: Mapping[str, Kit] = {},
     ) -> list[Episode]:
         """Episodes in the order of `trials`, all of which play with `pool`; those that failed carry their error.
 
-        Raises StudyStopped when a model has stopped answering, StoreError when nothing can be written.
+        `guests` are the members that the trials name in background seats. Raises ModelGone when a model has stopped
+        answering, StoreError when nothing can be written.
         """
         out: dict[str, Episode] = {}
 
         async def one(trial: Trial) -> None:
             async with self._limiter:
-                out[trial.id] = await self._episode(trial, pool, values or {})
+                out[trial.id] = await self._episode(trial, Kit(pool, values or {}), guests)
 
         try:
             async with anyio.create_task_group() as group:
@@ -80,9 +94,9 @@ class Lab:
             raise first_cause(errors) from None
         return [out[trial.id] for trial in trials]
 
-    async def _episode(self, trial: Trial, pool: SkillPool | None, values: Mapping[str, Value]) -> Episode:
+    async def _episode(self, trial: Trial, kit: Kit, guests: Mapping[str, Kit]) -> Episode:
         spec = self.cast.tasks[trial.task]
-        players, names = self.cast.players(trial, pool, values)
+        players, names = self.cast.players(trial, kit.pool, kit.values, guests)
         focal = f"player_{trial.seat}"
         try:
             seats = await play(spec, players, trial.env_seed, trial=trial.id, names=names)
@@ -95,9 +109,10 @@ class Lab:
             failed = Episode(trial=trial, seats={}, focal=focal, error=said)
             self.run.append(failed)
             self.progress.advance(failed)
-            self._fail(trial.agent, error)
+            self._fail(next((names[note] for note in getattr(error, "__notes__", ())), trial.agent), error)
             return failed
-        self._failures[trial.agent] = 0
+        for name in names.values():
+            self._failures[name] = 0
         self.progress.advance(episode)
         return episode
 
@@ -107,8 +122,7 @@ class Lab:
             return
         self._failures[agent] += 1
         if not isinstance(error, ModelUnavailable) or self._failures[agent] >= PATIENCE:
-            said = str(error).rstrip(".")
-            raise StudyStopped(f"agent {agent}: {said}. Finished episodes are stored; the same command resumes.")
+            raise ModelGone(agent, str(error).rstrip("."))
 
 
 def first_cause(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -23,8 +23,8 @@ async def play(
     """Play one episode to its end; a trajectory per seat.
 
     `players` maps each of the game's seats to its agent, `names` each seat to what the agent is called in records.
-    Raises ModelError as the models do (its notes name the seat), GameError where the game breaks its contract; whatever else the environment
-    raises goes through.
+    Raises ModelError as the models do (its notes name the seat), GameError where the game breaks its contract;
+    whatever else the environment raises goes through.
     """
     env = spec.make()
     notes = {seat: _Notes() for seat in players}

@@ -64,6 +64,31 @@ class Committed(BaseModel):
     """Length of each skill of the pool, in tokens of the acting model."""
 
 
+class Told(Recorded):
+    """An event of a member of a population; `learner` is the member's own key."""
+
+    population: str
+    """`policy/task/learning run`."""
+
+
+class Gathered(BaseModel):
+    """The line that ends a population's round in `events.jsonl`. Without it the round never happened."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    population: str
+    committed: int
+    """Rounds finished."""
+    society: Mapping[str, Any]
+    """As `transfer.society.Society.dump` writes it: pools stand in it by their digests."""
+    tokens: Mapping[str, int]
+    """Length of each skill that this round was the first to hold, in tokens of its first holder's model."""
+
+
+Line = Recorded | Committed | Told | Gathered
+"""A line of `events.jsonl`."""
+
+
 class RunDirectory:
     """`runs/<study>-<digest8>/`. `open` it for reading; for writing, `with RunDirectory.create(...) as run`."""
 
@@ -172,6 +197,10 @@ class RunDirectory:
         lines.append(committed.model_dump_json())
         append_text(self.events_file, "".join(line + "\n" for line in lines))
 
+    def gather(self, told: Sequence[Told], gathered: Gathered) -> None:
+        """Store a population's round: everybody's events and states in one write, all or nothing."""
+        append_text(self.events_file, "".join(line.model_dump_json() + "\n" for line in (*told, gathered)))
+
     def keep(self, pool: SkillPool) -> str:
         """Store a pool; its digest."""
         with writing(self.path / "pools"):
@@ -183,7 +212,7 @@ class RunDirectory:
         end = done = 0
         for number, place, line in complete_lines(self.events_file):
             end = place + len(line)
-            if isinstance(self._event(number, line), Committed):
+            if isinstance(self._event(number, line), Committed | Gathered):
                 done = end
         if end > done:
             os.truncate(self.events_file, done)
@@ -213,7 +242,7 @@ class RunDirectory:
                 failed[episode.trial.id] = episode
         yield from failed.values()
 
-    def events(self) -> Iterator[Recorded | Committed]:
+    def events(self) -> Iterator[Line]:
         """All lines of `events.jsonl` in order."""
         for number, _, line in complete_lines(self.events_file):
             yield self._event(number, line)
@@ -231,8 +260,13 @@ class RunDirectory:
                 "remove that line and the episode is played again"
             ) from None
 
-    def _event(self, number: int, line: bytes) -> Recorded | Committed:
-        kind = Committed if b'"committed":' in line else Recorded
+    def societies(self) -> dict[str, Gathered]:
+        """The last finished round of every population."""
+        return {event.population: event for event in self.events() if isinstance(event, Gathered)}
+
+    def _event(self, number: int, line: bytes) -> Line:
+        social, committed = b'"population":' in line, b'"committed":' in line
+        kind = (Gathered if committed else Told) if social else Committed if committed else Recorded
         try:
             return kind.model_validate_json(line)
         except ValidationError as error:

@@ -11,6 +11,7 @@ from testbed.lab import Lab, Progress
 from testbed.learn import learn_all
 from testbed.matrix import run_matrix
 from testbed.plugins import resolve
+from testbed.population import run_population
 from testbed.store import RunDirectory
 from transfer.learner import Learner
 from transfer.pool import SkillPool
@@ -18,7 +19,7 @@ from transfer.seeds import seed_pool
 
 Study = Callable[[Lab, Mapping[str, Learner], SkillPool], Awaitable[object]]
 
-STUDIES: dict[str, Study] = {"learn": learn_all, "matrix": run_matrix}
+STUDIES: dict[str, Study] = {"learn": learn_all, "matrix": run_matrix, "population": run_population}
 
 
 async def run_study(config: StudyConfig, out: Path, progress: Progress) -> RunDirectory:

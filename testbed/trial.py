@@ -6,13 +6,24 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from transfer.experience import Trajectory
 
-Phase = Literal["learn", "evaluate"]
+Phase = Literal["learn", "evaluate", "league"]
+"""A league is played by a population's members among themselves: its returns compare them, not arms."""
+
+
+class Guest(BaseModel):
+    """A member of the population in a background seat."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    agent: str
+    pool: str | None
+    """Digest of the skills it brings; None for none."""
 
 
 class Trial(BaseModel):
@@ -37,6 +48,16 @@ class Trial(BaseModel):
     epsilon: float = 0.0
     source_agent: str | None = None
     source_task: str | None = None
+    background: tuple[Guest, ...] = ()
+    """Who sits in the other seats, in their order; the task's opponent where nobody is named."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Trials without guests are written, and so named, as they were before there were populations.
+        content: dict[str, Any] = handler(self)
+        if not self.background:
+            content.pop("background", None)
+        return content
 
     @cached_property
     def id(self) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
+from agents.model import Model
 from agents.skill import Skill
 from transfer.experience import Trajectory
 from transfer.state import LearnerState
@@ -41,8 +42,15 @@ class Admission(Protocol):
         ...
 
 
+AdmissionFactory = Callable[[Mapping[str, Model]], Admission]
+"""Makes an admission rule from the members' models, by member."""
+
+
 class OnTrust:
     """Whatever is given may be used at once."""
 
     async def judge(self, cases: Sequence[Case]) -> list[Ruling]:
         return [Ruling("accepted")] * len(cases)
+
+
+ADMISSIONS: dict[str, AdmissionFactory] = {"trust": lambda models: OnTrust()}

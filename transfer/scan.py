@@ -1,4 +1,4 @@
-"""Scan: signs of harm in a skill's words and in the trajectories it came from. For a person's eye; it proves nothing."""
+"""Scan: signs of harm in a skill's words and in the trajectories it came from. For a person's eye, no proof."""
 
 from __future__ import annotations
 
