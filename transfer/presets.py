@@ -2,33 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 
+from agents.embedding import Embedder
 from agents.model import Model
+from transfer.advantage import Advantage, PerStepShare, ReturnToGo, StepBaseline
+from transfer.aggregation import Aggregation, Consolidate, Juxtapose
+from transfer.choices import PAPER, ChoiceError, Choices
+from transfer.credit import BaselineRule, Credit, MovingAverage, PerCall, RunningMean, StepMean
+from transfer.gate import AcceptAll, Acceptance, ConfidentImprovement, Gate, Improvement, PositiveObjective, PPOGate
+from transfer.gradient import Critic, Hindsight, NeutralSummary
 from transfer.learner import Fixed, KeepBest, Learner
-
-if TYPE_CHECKING:
-    from agents.embedding import Embedder
+from transfer.maintenance import Always, FirstInFirstOut, LowerBound, Maintenance, OverCapacity
+from transfer.nppo import NPPO
+from transfer.objective import LIKELIHOODS, REDUCTIONS
+from transfer.priority import AsReleased, ByPotential, Priority
+from transfer.proposal import Evolve
+from transfer.replay import ActingPolicy, RawModel, Voice
 
 
 @dataclass(frozen=True)
 class Minds:
-    """The models a learner may ask: who acted, who proposes, who else judges; and the embedder."""
+    """The models a learner may ask: who acted (and how warmly), who proposes, who else judges; and the embedder."""
 
     actor: Model
     evolver: Model
     embedder: Embedder
     panel: tuple[Model, ...] = ()
     """Further models for the `receiver` (the first) and `panel` scorers."""
+    temperature: float = 0.6
+    """At which the actor's moves were drawn."""
 
 
-LearnerFactory = Callable[[Minds, np.random.SeedSequence], Learner]
+class LearnerFactory(Protocol):
+    def __call__(self, minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner: ...
+
+
+def nppo(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
+    """Algorithm 1 with these choices. Raises ChoiceError when a scorer is asked for whom nobody named."""
+    critics: dict[str, Critic] = {
+        "hindsight": Hindsight(minds.evolver),
+        "neutral-summary": NeutralSummary(minds.evolver),
+    }
+    aggregations: dict[str, Aggregation] = {"consolidate": Consolidate(minds.evolver), "juxtapose": Juxtapose()}
+    advantages: dict[str, Advantage] = {
+        "return-to-go": ReturnToGo(choices.gamma),
+        "per-step-share": PerStepShare(),
+        "step-baseline": StepBaseline(choices.gamma),
+    }
+    always = Always(evidence=choices.evidence)
+    maintenances: dict[str, Maintenance] = {
+        "always": always,
+        "over-capacity": OverCapacity(always),
+        "lower-bound": LowerBound(),
+        "fifo": FirstInFirstOut(),
+    }
+    priorities: dict[str, Priority] = {
+        "potential": ByPotential(most=choices.parents),
+        "as-released": AsReleased(most=choices.parents),
+    }
+    return NPPO(
+        critic=critics[choices.critic],
+        aggregation=aggregations[choices.aggregation],
+        proposer=Evolve(minds.evolver),
+        gate=gate(minds, choices),
+        embedder=minds.embedder,
+        seeds=seeds,
+        advantage=advantages[choices.advantage],
+        maintenance=maintenances[choices.maintenance],
+        priority=priorities[choices.priority],
+        batch=choices.batch,
+        candidates=choices.candidates,
+        related=choices.related,
+        cooldown=choices.cooldown,
+        **bookkeeping(choices),
+    )
+
+
+def gate(minds: Minds, choices: Choices) -> Gate:
+    """The gate of these choices. Raises ChoiceError when a scorer is asked for whom nobody named."""
+    if choices.gate == "none":
+        return AcceptAll()
+    if choices.scorer in ("receiver", "panel") and not minds.panel:
+        raise ChoiceError(f'scorer = "{choices.scorer}" needs another agent to score; take "actor" or "evolver"')
+    scorers: dict[str, tuple[Model, ...]] = {
+        "actor": (minds.actor,),
+        "evolver": (minds.evolver,),
+        "receiver": minds.panel[:1],
+        "panel": (minds.actor, *minds.panel),
+    }
+    given = choices.reasoning == "given"
+    voices: dict[str, Voice] = {"policy": ActingPolicy(minds.temperature, given), "raw": RawModel(given)}
+    acceptances: dict[str, Acceptance] = {
+        "objective": PositiveObjective(choices.margin),
+        "improvement": Improvement(choices.margin),
+        "confident-improvement": ConfidentImprovement(choices.margin),
+    }
+    return PPOGate(
+        scorers[choices.scorer],
+        acceptance=acceptances[choices.acceptance],
+        voice=voices[choices.whose],
+        likelihood=LIKELIHOODS[choices.likelihood],
+        reduction=REDUCTIONS[choices.reduction],
+        clip=choices.clip,
+    )
+
+
+def bookkeeping(choices: Choices) -> dict[str, Any]:
+    """How every learner keeps scores and baselines."""
+    credits: dict[str, Credit] = {"step-mean": StepMean(), "per-call": PerCall()}
+    rules: dict[str, BaselineRule] = {"running-mean": RunningMean(), "moving-average": MovingAverage(choices.alpha)}
+    return {"credit": credits[choices.credit], "baseline": rules[choices.baseline]}
+
+
+def fixed(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
+    return Fixed(**bookkeeping(choices))
+
+
+def keep_best(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
+    return KeepBest(**bookkeeping(choices))
+
+
+@dataclass(frozen=True)
+class Without:
+    """An ablation: NP-PPO with one part taken out."""
+
+    changes: Mapping[str, Any]
+
+    def __call__(self, minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
+        return nppo(minds, seeds, choices.model_copy(update=dict(self.changes)))
+
 
 LEARNERS: dict[str, LearnerFactory] = {
-    "fixed": lambda minds, seed: Fixed(),
-    "keep-best": lambda minds, seed: KeepBest(),
+    "nppo": nppo,
+    "nppo-without-gradient": Without({"critic": "neutral-summary"}),
+    "nppo-without-gate": Without({"gate": "none"}),
+    "nppo-without-score": Without({"maintenance": "fifo"}),
+    "fixed": fixed,
+    "keep-best": keep_best,
 }

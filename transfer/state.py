@@ -84,8 +84,14 @@ class LearnerState(BaseModel):
     """Per skill: the first iteration at which it may be a parent again."""
     born: Mapping[str, int] = {}
     """Per skill of the pool: the iteration of its admission."""
-    noise: tuple[float, ...] = ()
-    """Noise floors (nats) of the latest verdicts, newest last."""
+    deaths: Mapping[str, float] = {}
+    """Per pruned skill that had been tried: its online score when it was pruned."""
+    outcomes: Mapping[str, int] = {}
+    """How many verdicts the gate gave, by outcome."""
+    returns: tuple[float, ...] = ()
+    """Mean return of each iteration's episodes."""
+    warned: tuple[str, ...] = ()
+    """Failure signatures that have been reported; each is reported once."""
 
     def score(self, skill: str) -> Score:
         return self.scores.get(skill, Score())

@@ -1,0 +1,86 @@
+"""The named choices of Non-Parametric PPO where paper and official code differ, as plain data, and two presets."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class ChoiceError(ValueError):
+    """A choice that does not exist; one sentence that names it and what can be chosen."""
+
+
+class Choices(BaseModel):
+    """One value per choice. Every default is the paper's where the paper states one (else ours, and said so)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    critic: Literal["hindsight", "neutral-summary"] = "hindsight"
+    aggregation: Literal["consolidate", "juxtapose"] = "consolidate"
+    gate: Literal["ppo", "none"] = "ppo"
+    advantage: Literal["return-to-go", "per-step-share", "step-baseline"] = "return-to-go"
+    gamma: float = Field(default=1.0, ge=0.0, le=1.0)
+    likelihood: Literal["sum", "per-token-mean"] = "sum"
+    reduction: Literal["per-trajectory", "per-step"] = "per-trajectory"
+    acceptance: Literal["objective", "improvement", "confident-improvement"] = "objective"
+    margin: float = 0.0
+    """J or ΔJ must exceed it; for "confident-improvement" the number of standard errors."""
+    clip: float = Field(default=0.2, gt=0.0, lt=1.0)
+    """ε of the clipped ratio."""
+    scorer: Literal["actor", "evolver", "receiver", "panel"] = "actor"
+    whose: Literal["policy", "raw"] = "policy"
+    """Likelihoods of the policy that acted (grammar mask, temperature), or of the bare model. Ours: the paper is
+    silent, but only the first gives importance ratios."""
+    reasoning: Literal["given", "omitted"] = "given"
+    """Where the actor reasoned aloud: the action's likelihood given its recorded reasoning, or without."""
+    maintenance: Literal["always", "over-capacity", "lower-bound", "fifo"] = "always"
+    evidence: int = Field(default=3, ge=1)
+    """Trajectories before a score can kill (ours: the paper names no number)."""
+    priority: Literal["potential", "as-released"] = "potential"
+    credit: Literal["step-mean", "per-call"] = "step-mean"
+    baseline: Literal["running-mean", "moving-average"] = "running-mean"
+    alpha: float = Field(default=0.1, gt=0.0, le=1.0)
+    batch: int = Field(default=6, ge=2)
+    candidates: int = Field(default=3, ge=1)
+    parents: int = Field(default=2, ge=1)
+    related: float = Field(default=0.5, ge=0.0, le=1.0)
+    cooldown: int = Field(default=3, ge=0)
+
+
+PAPER = Choices()
+
+AS_RELEASED = Choices(
+    aggregation="juxtapose",
+    advantage="per-step-share",
+    likelihood="per-token-mean",
+    reduction="per-step",
+    margin=0.001,
+    scorer="evolver",
+    whose="raw",
+    maintenance="lower-bound",
+    priority="as-released",
+    credit="per-call",
+    baseline="moving-average",
+)
+
+PRESETS: dict[str, Choices] = {"paper": PAPER, "as-released": AS_RELEASED}
+
+
+def choose(preset: str = "paper", changes: Mapping[str, Any] = {}) -> Choices:
+    """A preset with some choices changed. Raises ChoiceError, naming the nearest valid name or value."""
+    if preset not in PRESETS:
+        raise ChoiceError(f"no preset is called {preset!r}; there are: {', '.join(PRESETS)}")
+    for name in changes:
+        if name not in Choices.model_fields:
+            near = difflib.get_close_matches(str(name), Choices.model_fields, n=1, cutoff=0.5)
+            remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(Choices.model_fields)}"
+            raise ChoiceError(f"learning.choices.{name}: no such choice; {remedy}")
+    try:
+        return Choices.model_validate(PRESETS[preset].model_dump() | dict(changes))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ChoiceError(f"learning.choices.{place}: {first['msg']} (got {first['input']!r})") from None
