@@ -110,7 +110,7 @@ class StudyConfig(Table):
             raise ValueError(f"learning.evolver: no agent is named {evolver!r}")
         if self.study == "population":
             self.population.check([agent.name for agent in self.agents])
-        elif "population" in self.model_fields_set:
+        elif self.population != PopulationConfig():
             raise ValueError(f'population: a study "{self.study}" has no population; write study = "population"')
         return self
 
