@@ -20,6 +20,7 @@ Policy = Callable[[tuple[Message, ...], Grammar | None], "dict[str, float] | Non
 """What a policy makes of a prompt: a probability per option, or None where it has no opinion (then: any text)."""
 
 WORD = re.compile(r"\w+|[^\w\s]")
+CUE = re.compile(r":\s+([\w-]+)")
 
 
 class ScriptedModel(Model):
@@ -99,7 +100,29 @@ def stubborn(messages: tuple[Message, ...], grammar: Grammar | None) -> dict[str
     return odds
 
 
-POLICIES: dict[str, Policy] = {"random": uniform, "suggestible": suggestible, "stubborn": stubborn}
+def cue(observation: str) -> str:
+    """The word after the last colon of an observation, which is where our worlds put what changes; "" for none."""
+    found = CUE.findall(observation)
+    return found[-1].lower() if found else ""
+
+
+def obedient(messages: tuple[Message, ...], grammar: Grammar | None) -> dict[str, float] | None:
+    """Looks the cue up in its advice: an option that is noted there ("owl: [green]") is e⁴ times likelier."""
+    if not isinstance(grammar, Choices):
+        return None
+    shown = cue(messages[-1].content)
+    advice = messages[0].content if shown and messages[0].role == "system" else ""
+    weights = [math.exp(4.0 * (f"{shown}: {option}" in advice)) for option in grammar.options]
+    total = sum(weights)
+    return {option: weight / total for option, weight in zip(grammar.options, weights, strict=True)}
+
+
+POLICIES: dict[str, Policy] = {
+    "random": uniform,
+    "suggestible": suggestible,
+    "stubborn": stubborn,
+    "obedient": obedient,
+}
 
 
 def scripted(name: str) -> ScriptedModel:

@@ -20,7 +20,8 @@ class PolicyConfig(BaseModel):
     """What reports call it; made up from what follows where it is empty."""
     exchange: str = "isolated"
     admission: str = "trust"
-    upkeep: str = "score"
+    maintenance: Literal["always", "over-capacity", "lower-bound", "fifo"] = "always"
+    """What leaves a pool, in learning and around an exchange; "fifo" looks at no score."""
     rate: int = Field(default=1, ge=1)
     """Skills that go along each route of an exchange."""
     every: int | None = Field(default=None, ge=1)
@@ -38,7 +39,7 @@ class PolicyConfig(BaseModel):
     graph: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """For "graph": to whom each agent gives."""
     learner: str | None = None
-    """Another learner than the study's, such as one without maintenance."""
+    """Another learner than the study's."""
     choices: Mapping[str, Any] = Field(default_factory=dict)
     """Named choices of the learner that differ from the study's."""
     poison: str | None = None
@@ -51,8 +52,8 @@ class PolicyConfig(BaseModel):
     @model_validator(mode="after")
     def _named(self) -> PolicyConfig:
         if not self.name:
-            parts = [self.exchange, *(each for each in (self.admission, self.upkeep) if each not in ("trust", "score"))]
-            parts += [each for each in (self.learner, self.poison) if each]
+            traits = (self.admission, self.maintenance, self.learner, self.poison)
+            parts = [self.exchange, *(str(each) for each in traits if each not in ("trust", "always", None))]
             object.__setattr__(self, "name", " + ".join(parts))
         if self.name == "none":
             raise ValueError('name: "none" is the arm without memory; choose another name')

@@ -19,15 +19,18 @@ from testbed.policies import PolicyConfig
 from testbed.seeds import stream
 from testbed.store import Gathered, Told
 from testbed.trial import Episode
-from transfer.admission import ADMISSIONS
-from transfer.exchange import EXCHANGES, Exchange, Terms
+from transfer.advantage import StepBaseline
+from transfer.choices import Choices, choose
+from transfer.exchange import ADMISSIONS, EXCHANGES, Exchange, Terms
 from transfer.experience import Trajectory
+from transfer.gate import PPOGate
 from transfer.learner import Learner
 from transfer.poison import planted
 from transfer.pool import SkillPool
-from transfer.society import Played, Said, Society
+from transfer.presets import maintenance, ppo_gate
+from transfer.society import Lesson, Played, Said, Society
 from transfer.state import Event, LearnerState
-from transfer.upkeep import UPKEEPS
+from transfer.upkeep import Upkeep
 
 Episodes = dict[str, list[Episode]]
 """Finished and failed episodes by focal member."""
@@ -146,12 +149,13 @@ async def learn(
     lab: Lab, learners: Mapping[str, Learner], society: Society, episodes: Episodes
 ) -> tuple[Society, list[Said]]:
     """Everybody learns from its own seat, all at once. Whose learner fails keeps what it had, and says so."""
+    fresh = {name: finished(episodes[name]) for name in society.playing}
     states: dict[str, LearnerState] = {}
     events: dict[str, list[Event]] = {}
 
     async def one(name: str, state: LearnerState) -> None:
         try:
-            states[name], events[name] = await learners[name].iterate(state, finished(episodes[name]), lab.recall)
+            states[name], events[name] = await learners[name].iterate(state, fresh[name], lab.recall)
         except ModelError as error:
             now = state.iteration + 1
             states[name] = state.model_copy(update={"iteration": now})
@@ -164,7 +168,8 @@ async def learn(
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from None
     said = [Said(name, event) for name in society.playing for event in events[name]]
-    return society.grown({name: states[name] for name in society.playing}), said
+    lessons = {name: Lesson(states[name], tuple(each.id for each in fresh[name])) for name in society.playing}
+    return society.grown(lessons), said
 
 
 def seen(lab: Lab, place: Place, society: Society, episodes: Episodes, round: int) -> Played:
@@ -172,7 +177,7 @@ def seen(lab: Lab, place: Place, society: Society, episodes: Episodes, round: in
     own = {name: finished(episodes[name]) for name in society.playing}
     merits = {name: fsum(each.total for each in part) / len(part) if part else nan for name, part in own.items()}
     rng = stream(lab.cast.config.seed, "exchange", place.task, place.learning_run, round)
-    return Played(round, merits, own, rng)
+    return Played(round, merits, rng)
 
 
 def finished(episodes: Sequence[Episode]) -> list[Trajectory]:
@@ -206,11 +211,11 @@ def kits(society: Society) -> dict[str, Kit]:
 
 
 def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
-    """Raises ConfigError for a name that stands for nothing."""
+    """Raises ConfigError for a name that stands for nothing, ChoiceError for a choice that does not exist."""
     place = f"population.policies ({policy.name})"
-    models = {name: lab.cast.models[kind] for name, kind in lab.cast.config.members.items()}
-    admission = resolve(ADMISSIONS, policy.admission, f"{place}, admission")(models)
-    upkeep = resolve(UPKEEPS, policy.upkeep, f"{place}, upkeep")()
+    choices = _choices(lab, policy)
+    gates = {name: _gate(lab, kind, choices) for name, kind in lab.cast.config.members.items()}
+    admit = resolve(ADMISSIONS, policy.admission, f"{place}, admission")
     terms = Terms(
         rate=policy.rate,
         every=policy.every,
@@ -221,17 +226,32 @@ def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
         size=policy.size,
         graph=policy.graph,
     )
-    return resolve(EXCHANGES, policy.exchange, f"{place}, exchange")(terms, admission, upkeep)
+    make = resolve(EXCHANGES, policy.exchange, f"{place}, exchange")
+    upkeep = Upkeep(maintenance(choices), lab.cast.embedder)
+    return make(terms, admit(gates, lab.recall, StepBaseline(choices.gamma)), upkeep)
+
+
+def _choices(lab: Lab, policy: PolicyConfig) -> Choices:
+    """The policy's choices. A gift must improve on what its receiver does anyway (ΔJ > 0), unless they say not."""
+    learning = lab.cast.config.learning
+    chosen = {"acceptance": "improvement", **learning.choices, **policy.choices, "maintenance": policy.maintenance}
+    return choose(learning.preset, chosen)
+
+
+def _gate(lab: Lab, kind: str, choices: Choices) -> PPOGate:
+    """The gate of one kind of agent: its own model, at its own temperature."""
+    temperature = next(agent.temperature for agent in lab.cast.config.agents if agent.name == kind)
+    return ppo_gate((lab.cast.models[kind],), temperature, choices)
 
 
 def _learners(lab: Lab, policy: PolicyConfig, learners: Mapping[str, Learner]) -> dict[str, Learner]:
     """A learner per member: the study's, unless the policy asks for another."""
     config = lab.cast.config
-    if policy.learner or policy.choices:
-        changed = {
-            "learner": policy.learner or config.learning.learner,
-            "choices": {**config.learning.choices, **policy.choices},
-        }
+    choices = {**config.learning.choices, **policy.choices}
+    if policy.maintenance != "always":
+        choices["maintenance"] = policy.maintenance
+    if policy.learner or choices != config.learning.choices:
+        changed = {"learner": policy.learner or config.learning.learner, "choices": choices}
         learning = config.learning.model_copy(update=changed)
         learners = build_learners(config.model_copy(update={"learning": learning}), lab.cast)
     return {name: learners[kind] for name, kind in config.members.items()}

@@ -2,55 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from pydantic import JsonValue
-
-from agents.model import Model
 from agents.skill import Skill
-from transfer.experience import Trajectory
+from transfer.gate import Verdict
+from transfer.society import Society
 from transfer.state import LearnerState
-
-Outcome = Literal["accepted", "rejected", "undecided"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """An incoming skill before its receiver, with the receiver's own latest trajectories."""
+    """An incoming skill before its receiver, with the receiver's own latest trajectories (by id, oldest first).
+
+    `incumbents` are the receiver's own skills of late, by id: those under which it played these trajectories.
+    """
 
     receiver: str
     skill: Skill
     state: LearnerState
-    evidence: Sequence[Trajectory]
-
-
-@dataclass(frozen=True)
-class Ruling:
-    """What becomes of it; `payload` goes into the event (J, ΔJ, noise, reason)."""
-
-    outcome: Outcome
-    payload: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    trajectories: tuple[str, ...]
+    incumbents: Mapping[str, Skill]
 
 
 class Admission(Protocol):
     """All cases of an exchange come in one call, so that a model scores them in one batch."""
 
-    async def judge(self, cases: Sequence[Case]) -> list[Ruling]:
-        """One ruling per case, in order. An undecided skill waits in quarantine."""
+    async def judge(self, cases: Sequence[Case]) -> list[Verdict]:
+        """One verdict per case, in order. An undecided skill waits in quarantine. Raises as `Gate.judge` does."""
         ...
-
-
-AdmissionFactory = Callable[[Mapping[str, Model]], Admission]
-"""Makes an admission rule from the members' models, by member."""
 
 
 class OnTrust:
     """Whatever is given may be used at once."""
 
-    async def judge(self, cases: Sequence[Case]) -> list[Ruling]:
-        return [Ruling("accepted")] * len(cases)
+    async def judge(self, cases: Sequence[Case]) -> list[Verdict]:
+        return [Verdict(skill=case.skill.id, outcome="accepted", why="on trust") for case in cases]
 
 
-ADMISSIONS: dict[str, AdmissionFactory] = {"trust": lambda models: OnTrust()}
+def case_of(receiver: str, skill: Skill, base: Society, society: Society) -> Case:
+    """The case of a skill before a member; `base` is how the population stood before the round's learning."""
+    member = society.members[receiver]
+    own = (*base.members[receiver].state.pool.each(), *member.state.pool.each())
+    return Case(receiver, skill, member.state, member.recent, {each.id: each for each in own})

@@ -57,7 +57,7 @@ class Commons:
     """The shared pool. `write` may be called from any number of threads and tasks; each takes its turn.
 
     A skill asked to go goes only if everybody's evidence on it is not positive: one agent's bad luck does not take a
-    skill from all. A newcomer to a full pool replaces the one that `upkeep` names.
+    skill from all. Whatever else goes goes by `upkeep`, on everybody's evidence.
     """
 
     def __init__(self, state: LearnerState, upkeep: Upkeep, *, round: int = 0, version: int = 0) -> None:
@@ -81,21 +81,12 @@ class Commons:
                     declined[skill] = "it was pruned meanwhile"
                 elif state.score(skill).value > 0:
                     declined[skill] = "it serves the others"
+                elif len(state.pool) == 1:
+                    declined[skill] = "it is the last one"
                 else:
                     state = holding(state, state.pool.remove(skill), self._round)
                     pruned[skill] = "its writer dropped it"
-            admitted: list[str] = []
-            for skill in change.added:
-                victim = self._upkeep.victim(state) if len(state.pool) == state.pool.capacity else None
-                if skill.id in state.pool:
-                    declined[skill.id] = "it is there already"
-                elif len(state.pool) == state.pool.capacity and victim is None:
-                    declined[skill.id] = "the pool is full"
-                else:
-                    if victim is not None:
-                        pruned[victim] = "made room"
-                    pool = state.pool if victim is None else state.pool.remove(victim)
-                    state = holding(state, pool.add(skill), self._round)
-                    admitted.append(skill.id)
-            self._snapshot = Snapshot(version, state)
-            return Receipt(version, change, tuple(admitted), pruned, declined)
+            kept = self._upkeep(state, change.added, self._round)
+            pruned |= {event.skill: str(event.payload["why"]) for event in kept.pruned}
+            self._snapshot = Snapshot(version, kept.state)
+            return Receipt(version, change, kept.admitted, pruned, declined | kept.declined)

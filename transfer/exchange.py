@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pydantic import JsonValue
 
 from transfer import topology
-from transfer.admission import Admission, Case, Ruling
-from transfer.learner import words
+from transfer.admission import Admission, OnTrust, case_of
+from transfer.advantage import Advantage
+from transfer.gate import PPOGate, Verdict
+from transfer.learner import Recall, words
+from transfer.quarantine import Quarantine
 from transfer.sharing import Sharing
-from transfer.society import Gift, Member, Played, Said, Society, holding, refusing
+from transfer.society import Gift, Member, Played, Said, Society, refusing
 from transfer.state import Event
 from transfer.topology import Direction, Route, Topology, directed
 from transfer.upkeep import Upkeep, esteem
@@ -74,14 +77,21 @@ class Giving:
         society, events = weeded(society, self.upkeep, played.round)
         society, arrived, said = self._arrivals(society, played)
         events += said
-        cases = [
-            Case(name, gift.skill, society.members[name].state, played.trajectories.get(name, ()))
-            for name, gift in arrived
-        ]
-        rulings = await self.admission.judge(cases) if cases else []
+        cases = [case_of(name, gift.skill, base, society) for name, gift in arrived]
+        verdicts = await self.admission.judge(cases) if cases else []
+        accepted: dict[str, list[Gift]] = {}
         members = dict(society.members)
-        for (name, gift), ruling in zip(arrived, rulings, strict=True):
-            members[name], said = self._settled(name, members[name], gift, ruling, played.round)
+        for (name, gift), verdict in zip(arrived, verdicts, strict=True):
+            events += _judged(name, gift, verdict, played.round)
+            if verdict.outcome == "accepted":
+                accepted.setdefault(name, []).append(gift)
+            elif verdict.outcome == "undecided" and played.round - gift.since < self.terms.patience:
+                waiting = (*members[name].quarantine, gift)
+                members[name] = members[name].model_copy(update={"quarantine": waiting})
+            else:
+                members[name] = refusing(members[name], [gift.skill.id])
+        for name, gifts in accepted.items():
+            members[name], said = admitted(name, members[name], gifts, self.upkeep, played.round)
             events += said
         return society.replace(members), events
 
@@ -113,54 +123,33 @@ class Giving:
         chosen = [skill for skill in best if skill.id not in known and esteem(giver, skill.id) >= 0]
         return [Gift(giver=route.giver, skill=skill, since=round) for skill in chosen[: self.terms.rate]]
 
-    def _settled(self, name: str, member: Member, gift: Gift, ruling: Ruling, round: int) -> tuple[Member, list[Said]]:
-        """What a ruling does to the receiver."""
-        skill = gift.skill
-        events: list[Said] = []
-        if ruling.payload:
-            payload: dict[str, JsonValue] = {"from": gift.giver, **ruling.payload, "outcome": ruling.outcome}
-            events.append(Said(name, Event(kind="verdict", iteration=round, skill=skill.id, payload=payload)))
-        if ruling.outcome == "accepted":
-            member, said = admitted(name, member, gift, self.upkeep, round)
-            return member, [*events, *said]
-        if ruling.outcome == "rejected":
-            return refusing(member, [skill.id]), events
-        if round - gift.since < self.terms.patience:
-            return member.model_copy(update={"quarantine": (*member.quarantine, gift)}), events
-        return member, [*events, _skipped(name, gift, "nothing could be decided in time", round)]
-
 
 def weeded(society: Society, upkeep: Upkeep, round: int) -> tuple[Society, list[Said]]:
-    """Every member's pool without what it must not keep; it will not take that again."""
+    """Every member's pool without what maintenance takes out; it will not take that again."""
     members: dict[str, Member] = {}
     events: list[Said] = []
     for name, member in society.playing.items():
-        for skill in upkeep.weeds(member.state):
-            payload: dict[str, JsonValue] = {"why": "score", "score": member.state.score(skill).value}
-            events.append(Said(name, Event(kind="pruned", iteration=round, skill=skill, payload=payload)))
-            state = holding(member.state, member.state.pool.remove(skill), round)
-            member = refusing(member.model_copy(update={"state": state}), [skill])  # noqa: PLW2901
-        members[name] = member
+        kept = upkeep(member.state, (), round)
+        members[name] = refusing(
+            member.model_copy(update={"state": kept.state}), [event.skill for event in kept.pruned]
+        )
+        events += [Said(name, event) for event in kept.pruned]
     return society.replace(members), events
 
 
-def admitted(name: str, member: Member, gift: Gift, upkeep: Upkeep, round: int) -> tuple[Member, list[Said]]:
-    """The member with the gift in its pool, if there is room or somebody to make room."""
-    skill, state = gift.skill, member.state
-    events: list[Said] = []
-    if skill.id in state.pool:
-        return member, [_skipped(name, gift, "it is there already", round)]
-    if len(state.pool) == state.pool.capacity:
-        victim = upkeep.victim(state)
-        if victim is None:
-            return member, [_skipped(name, gift, "the pool is full", round)]
-        payload: dict[str, JsonValue] = {"why": "made room", "score": state.score(victim).value}
-        events.append(Said(name, Event(kind="pruned", iteration=round, skill=victim, payload=payload)))
-        state = holding(state, state.pool.remove(victim), round)
-    state = holding(state, state.pool.add(skill), round)
-    payload = {"from": gift.giver}
-    event = Event(kind="admitted", iteration=round, skill=skill.id, parents=skill.parents, payload=payload)
-    return member.model_copy(update={"state": state}), [*events, Said(name, event)]
+def admitted(name: str, member: Member, gifts: Sequence[Gift], upkeep: Upkeep, round: int) -> tuple[Member, list[Said]]:
+    """The member with the gifts in its pool, as far as there is room or something goes to make room."""
+    kept = upkeep(member.state, [gift.skill for gift in gifts], round)
+    events = [Said(name, event) for event in kept.pruned]
+    for gift in gifts:
+        skill = gift.skill
+        payload: dict[str, JsonValue] = {"from": gift.giver}
+        if skill.id in kept.admitted:
+            event = Event(kind="admitted", iteration=round, skill=skill.id, parents=skill.parents, payload=payload)
+            events.append(Said(name, event))
+        else:
+            events.append(_skipped(name, gift, kept.declined[skill.id], round))
+    return member.model_copy(update={"state": kept.state}), events
 
 
 def _stands(gift: Gift, society: Society, receiver: Member) -> bool:
@@ -176,10 +165,26 @@ def _given(name: str, gift: Gift, society: Society, round: int) -> Said:
     return Said(name, Event(kind="gift", iteration=round, skill=skill.id, parents=skill.parents, payload=payload))
 
 
+def _judged(name: str, gift: Gift, verdict: Verdict, round: int) -> list[Said]:
+    """A verdict's event, where the gate had something to say."""
+    if verdict.outcome == "accepted" and verdict.change is None:
+        return []
+    payload: dict[str, JsonValue] = {"from": gift.giver, **verdict.model_dump(mode="json", exclude={"skill"})}
+    return [Said(name, Event(kind="verdict", iteration=round, skill=gift.skill.id, payload=payload))]
+
+
 def _skipped(name: str, gift: Gift, why: str, round: int) -> Said:
     payload: dict[str, JsonValue] = {"from": gift.giver, "why": why}
     return Said(name, Event(kind="skipped", iteration=round, skill=gift.skill.id, payload=payload))
 
+
+AdmissionFactory = Callable[[Mapping[str, PPOGate], Recall, Advantage], Admission]
+"""Makes an admission rule from the members' gates."""
+
+ADMISSIONS: dict[str, AdmissionFactory] = {
+    "trust": lambda gates, recall, advantage: OnTrust(),
+    "gate": Quarantine,
+}
 
 ExchangeFactory = Callable[[Terms, Admission, Upkeep], Exchange]
 

@@ -142,7 +142,7 @@ class PPOGate:
                 objective(logs[index], advantages, owners, reduction=self.reduction, clip=self.clip, noise_nats=noise)
                 for logs, noise in panel
             ]
-            verdicts.append(self._verdict(skill, Objective(*np.mean(found, axis=0).tolist()), noise_nats, rebuilt))
+            verdicts.append(self.verdict(skill, Objective(*np.mean(found, axis=0).tolist()), noise_nats, rebuilt))
         return verdicts
 
     async def _ratios(
@@ -170,11 +170,11 @@ class PPOGate:
             return 0.0
         chosen = np.unique(np.linspace(0, len(asked) - 1, count).astype(int))[::-1]
         again = np.array([self.likelihood(each) for each in await model.score([asked[index] for index in chosen])])
-        apart = again - scored[chosen]
-        apart = apart[np.isfinite(apart)]
+        both = np.isfinite(again) & np.isfinite(scored[chosen])
+        apart = again[both] - scored[chosen][both]
         return float(np.sqrt(np.mean(apart**2))) if len(apart) else 0.0
 
-    def _verdict(self, skill: Skill, found: Objective, noise_nats: float, rebuilt: float) -> Verdict:
+    def verdict(self, skill: Skill, found: Objective, noise_nats: float, rebuilt: float) -> Verdict:
         excess = self.acceptance.excess(found)
         outcome: Outcome = "accepted" if excess > 0 else "rejected"
         why = f"{type(self.acceptance).__name__}: {excess:+.4g}"

@@ -18,6 +18,7 @@ from transfer.gate import AcceptAll, Acceptance, ConfidentImprovement, Gate, Imp
 from transfer.gradient import Critic, Hindsight, NeutralSummary
 from transfer.learner import Fixed, KeepBest, Learner
 from transfer.maintenance import Always, FirstInFirstOut, LowerBound, Maintenance, OverCapacity
+from transfer.notes import Notes
 from transfer.nppo import NPPO
 from transfer.objective import LIKELIHOODS, REDUCTIONS
 from transfer.priority import AsReleased, ByPotential, Priority
@@ -54,13 +55,6 @@ def nppo(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) 
         "per-step-share": PerStepShare(),
         "step-baseline": StepBaseline(choices.gamma),
     }
-    always = Always(evidence=choices.evidence)
-    maintenances: dict[str, Maintenance] = {
-        "always": always,
-        "over-capacity": OverCapacity(always),
-        "lower-bound": LowerBound(),
-        "fifo": FirstInFirstOut(),
-    }
     priorities: dict[str, Priority] = {
         "potential": ByPotential(most=choices.parents),
         "as-released": AsReleased(most=choices.parents),
@@ -73,7 +67,7 @@ def nppo(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) 
         embedder=minds.embedder,
         seeds=seeds,
         advantage=advantages[choices.advantage],
-        maintenance=maintenances[choices.maintenance],
+        maintenance=maintenance(choices),
         priority=priorities[choices.priority],
         batch=choices.batch,
         candidates=choices.candidates,
@@ -95,21 +89,38 @@ def gate(minds: Minds, choices: Choices) -> Gate:
         "receiver": minds.panel[:1],
         "panel": (minds.actor, *minds.panel),
     }
+    return ppo_gate(scorers[choices.scorer], minds.temperature, choices)
+
+
+def ppo_gate(scorers: tuple[Model, ...], temperature: float, choices: Choices) -> PPOGate:
+    """The gate whose ratios these models compute of moves that were drawn at this temperature."""
     given = choices.reasoning == "given"
-    voices: dict[str, Voice] = {"policy": ActingPolicy(minds.temperature, given), "raw": RawModel(given)}
+    voices: dict[str, Voice] = {"policy": ActingPolicy(temperature, given), "raw": RawModel(given)}
     acceptances: dict[str, Acceptance] = {
         "objective": PositiveObjective(choices.margin),
         "improvement": Improvement(choices.margin),
         "confident-improvement": ConfidentImprovement(choices.margin),
     }
     return PPOGate(
-        scorers[choices.scorer],
+        scorers,
         acceptance=acceptances[choices.acceptance],
         voice=voices[choices.whose],
         likelihood=LIKELIHOODS[choices.likelihood],
         reduction=REDUCTIONS[choices.reduction],
         clip=choices.clip,
     )
+
+
+def maintenance(choices: Choices) -> Maintenance:
+    """What leaves the pool by these choices."""
+    always = Always(evidence=choices.evidence)
+    maintenances: dict[str, Maintenance] = {
+        "always": always,
+        "over-capacity": OverCapacity(always),
+        "lower-bound": LowerBound(),
+        "fifo": FirstInFirstOut(),
+    }
+    return maintenances[choices.maintenance]
 
 
 def bookkeeping(choices: Choices) -> dict[str, Any]:
@@ -125,6 +136,10 @@ def fixed(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER)
 
 def keep_best(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
     return KeepBest(**bookkeeping(choices))
+
+
+def notes(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
+    return Notes(**bookkeeping(choices))
 
 
 @dataclass(frozen=True)
@@ -144,4 +159,5 @@ LEARNERS: dict[str, LearnerFactory] = {
     "nppo-without-score": Without({"maintenance": "fifo"}),
     "fixed": fixed,
     "keep-best": keep_best,
+    "notes": notes,
 }

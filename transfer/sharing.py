@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from agents.skill import Skill
-from transfer.admission import Admission, Case, Outcome, Ruling
+from transfer.admission import Admission, case_of
 from transfer.commons import Change, Commons, Receipt
+from transfer.gate import Outcome, Verdict
 from transfer.learner import words
 from transfer.society import Gift, Played, Said, Society, holding, refusing
 from transfer.state import Event, LearnerState, Score
@@ -38,16 +39,15 @@ class Sharing:
             return society, []
         first = played.round % len(names)
         turns = [*names[first:], *names[:first]]
-        pooled = _pooled(base.members[names[0]].state, (member.state for member in society.playing.values()))
+        first_state = base.members[names[0]].state.model_copy(update={"iteration": played.round})
+        pooled = _pooled(first_state, (member.state for member in society.playing.values()))
         commons = Commons(pooled, self.upkeep, round=played.round, version=society.version)
         society, events, changes = await self._judged(base, society, played, turns)
         for change in changes:
             events += _told(commons.write(change), played.round)
-        if weeds := self.upkeep.weeds(commons.read().state):
-            events += _told(commons.write(Change(COMMONS, dropped=tuple(weeds))), played.round)
-        version, shared = commons.read()
+        version, state = commons.read()
         members = {
-            name: member.model_copy(update={"state": holding(member.state, shared.pool, played.round)})
+            name: member.model_copy(update={"state": holding(member.state, state.pool, played.round)})
             for name, member in society.playing.items()
         }
         return society.replace(members).model_copy(update={"version": version}), events
@@ -67,16 +67,16 @@ class Sharing:
             wanted += [(name, gift) for gift in member.quarantine if gift.skill.id not in known]
         panels = [self._panel(name, turns) for name, _ in wanted]
         cases = [
-            Case(judge, gift.skill, society.members[judge].state, played.trajectories.get(judge, ()))
+            case_of(judge, gift.skill, base, society)
             for (_, gift), panel in zip(wanted, panels, strict=True)
             for judge in panel
         ]
-        rulings = iter(await self.admission.judge(cases) if cases else [])
+        verdicts = iter(await self.admission.judge(cases) if cases else [])
         members = {name: society.members[name].model_copy(update={"quarantine": ()}) for name in turns}
         passed: dict[str, list[Skill]] = {name: [] for name in turns}
         events: list[Said] = []
         for (name, gift), panel in zip(wanted, panels, strict=True):
-            votes = [next(rulings) for _ in panel]
+            votes = [next(verdicts) for _ in panel]
             outcome = majority(votes) if panel else "accepted"
             events += _offered(name, gift, votes, outcome, played.round)
             if outcome == "accepted":
@@ -87,7 +87,7 @@ class Sharing:
             else:
                 members[name] = refusing(members[name], [gift.skill.id])
         written = [Change(name, tuple(passed[name]), changes[name].dropped) for name in turns]
-        return society.replace(members), events, [change for change in written if change.added or change.dropped]
+        return society.replace(members), events, written
 
     def _panel(self, author: str, turns: list[str]) -> list[str]:
         """The next few members after the author, so that each judges about as much as it writes."""
@@ -95,7 +95,7 @@ class Sharing:
         return [*turns[place + 1 :], *turns[:place]][: self.panel]
 
 
-def majority(votes: list[Ruling]) -> Outcome:
+def majority(votes: Sequence[Verdict]) -> Outcome:
     """What most of those that could decide say; a tie rejects, and nobody who could decide is undecided."""
     accepted = sum(vote.outcome == "accepted" for vote in votes)
     rejected = sum(vote.outcome == "rejected" for vote in votes)
@@ -119,14 +119,14 @@ def _pooled(base: LearnerState, states: Iterable[LearnerState]) -> LearnerState:
     return base.model_copy(update={"scores": scores})
 
 
-def _offered(author: str, gift: Gift, votes: list[Ruling], outcome: Outcome, round: int) -> list[Said]:
+def _offered(author: str, gift: Gift, votes: Sequence[Verdict], outcome: Outcome, round: int) -> list[Said]:
     skill = gift.skill
     events: list[Said] = []
     if gift.since == round:
         payload: dict[str, JsonValue] = {"from": author, "skill": words(skill)}
         event = Event(kind="gift", iteration=round, skill=skill.id, parents=skill.parents, payload=payload)
         events.append(Said(COMMONS, event))
-    told = [dict(vote.payload) | {"outcome": vote.outcome} for vote in votes if vote.payload]
+    told = [vote.model_dump(mode="json", exclude={"skill"}) for vote in votes if vote.change is not None]
     if told:
         payload = {"from": author, "outcome": outcome, "votes": list[JsonValue](told)}
         events.append(Said(COMMONS, Event(kind="verdict", iteration=round, skill=skill.id, payload=payload)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,9 +10,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from agents.skill import Skill
-from transfer.experience import Trajectory
 from transfer.pool import SkillPool
 from transfer.state import Event, LearnerState
+
+RECENT = 6
+"""Trajectories by which a member judges a gift: as many as the paper evolves a skill from."""
 
 NOBODY = ""
 """Author of the seed skills."""
@@ -35,12 +37,21 @@ class Member(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     state: LearnerState
+    recent: tuple[str, ...] = ()
+    """Ids of its latest trajectories, oldest first: what it judges gifts by."""
     quarantine: tuple[Gift, ...] = ()
     """Gifts that the gate could not decide on yet; they cannot be used."""
     refused: tuple[str, ...] = ()
     """Ids of skills it rejected, or held and dropped for what they did: it takes none of them again."""
     lost: str = ""
     """Why it plays no more; "" while it does."""
+
+
+class Lesson(NamedTuple):
+    """What a member brings home from a round: its new state, and the ids of the trajectories it played."""
+
+    state: LearnerState
+    trajectories: tuple[str, ...]
 
 
 class Society(BaseModel):
@@ -93,13 +104,19 @@ class Society(BaseModel):
         """The same population with some members changed."""
         return self.model_copy(update={"members": {**self.members, **members}})
 
-    def grown(self, states: Mapping[str, LearnerState]) -> Society:
-        """After learning: new states, authors for what is new (the members' order decides), refusals for what went."""
+    def grown(self, lessons: Mapping[str, Lesson]) -> Society:
+        """After learning: authors for what is new (the members' order decides), refusals for what went."""
         authors, members = dict(self.authors), dict(self.members)
-        for name, state in states.items():
+        for name, (state, played) in lessons.items():
             before = members[name]
             gone = [skill for skill in before.state.pool.ids if skill not in state.pool]
-            members[name] = before.model_copy(update={"state": state, "refused": _joined(before.refused, gone)})
+            members[name] = before.model_copy(
+                update={
+                    "state": state,
+                    "refused": _joined(before.refused, gone),
+                    "recent": (*before.recent, *played)[-RECENT:],
+                }
+            )
             for skill in state.pool.ids:
                 authors.setdefault(skill, name)
         return self.model_copy(update={"members": members, "authors": authors})
@@ -120,8 +137,6 @@ class Played:
     """From 1."""
     merits: Mapping[str, float]
     """Mean return of every member that still plays, in the population's order; NaN where no episode was finished."""
-    trajectories: Mapping[str, Sequence[Trajectory]]
-    """Each member's own, of this round."""
     rng: np.random.Generator
 
 

@@ -1,12 +1,44 @@
-"""Upkeep of a member's pool around an exchange: what is weeded out, and who makes room for a newcomer."""
+"""`Upkeep`: how a pool is kept around an exchange, by the same maintenance that its learner follows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple
 
-from transfer.state import LearnerState
+from agents.embedding import Embedder
+from agents.skill import Skill
+from transfer.evolution import prune
+from transfer.maintenance import Maintenance
+from transfer.state import Event, LearnerState
+
+
+class Kept(NamedTuple):
+    """A pool after upkeep: what came in, what had to go (an event each), and what found no room."""
+
+    state: LearnerState
+    admitted: tuple[str, ...]
+    pruned: tuple[Event, ...]
+    declined: dict[str, str]
+    """Newcomers that did not come in, each with the reason."""
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """A maintenance rule and the embedder it compares skills with."""
+
+    maintenance: Maintenance
+    embedder: Embedder
+
+    def __call__(self, state: LearnerState, newcomers: Sequence[Skill], round: int) -> Kept:
+        """The state with the newcomers, and without what maintenance takes out; the pool never exceeds its capacity."""
+        declined = {skill.id: "it is there already" for skill in newcomers if skill.id in state.pool}
+        fresh = {skill.id: skill for skill in newcomers if skill.id not in state.pool}
+        open_to_all = state.model_copy(update={"born": {**state.born, **dict.fromkeys(fresh, round)}})
+        after, events = prune(open_to_all, [*state.pool.each(), *fresh.values()], self.maintenance, self.embedder)
+        declined |= {event.skill: str(event.payload["why"]) for event in events if event.skill in fresh}
+        pruned = tuple(event.model_copy(update={"iteration": round}) for event in events if event.skill not in fresh)
+        return Kept(after, tuple(id for id in fresh if id in after.pool), pruned, declined)
 
 
 def esteem(state: LearnerState, skill: str) -> float:
@@ -16,58 +48,3 @@ def esteem(state: LearnerState, skill: str) -> float:
         return known.value
     parents = state.pool.get(skill).parents if skill in state.pool else ()
     return max((state.score(parent).value for parent in parents if state.score(parent).n), default=0.0)
-
-
-class Upkeep(Protocol):
-    """Which skills go. It never empties a pool."""
-
-    def weeds(self, state: LearnerState) -> list[str]:
-        """Skills to drop now, whoever made them."""
-        ...
-
-    def victim(self, state: LearnerState) -> str | None:
-        """Who makes room in a full pool; None refuses the newcomer."""
-        ...
-
-
-@dataclass(frozen=True)
-class ByScore:
-    """Paper section 4.5: drop what scored at or below 0 (after `evidence` trajectories); room by lowest score."""
-
-    evidence: int = 2
-
-    def weeds(self, state: LearnerState) -> list[str]:
-        bad = [
-            skill for skill in state.pool.ids if state.score(skill).n >= self.evidence and state.score(skill).value <= 0
-        ]
-        if len(bad) == len(state.pool):
-            bad.remove(max(bad, key=lambda skill: (state.score(skill).value, skill)))
-        return bad
-
-    def victim(self, state: LearnerState) -> str | None:
-        return min(state.pool.ids, key=lambda skill: (esteem(state, skill), state.born.get(skill, 0), skill))
-
-
-@dataclass(frozen=True)
-class ByAge:
-    """First in, first out; nothing is judged (the ablation without scores)."""
-
-    def weeds(self, state: LearnerState) -> list[str]:
-        return []
-
-    def victim(self, state: LearnerState) -> str | None:
-        return min(state.pool.ids, key=lambda skill: (state.born.get(skill, 0), skill))
-
-
-@dataclass(frozen=True)
-class Never:
-    """Nothing ever goes; a full pool takes no newcomer."""
-
-    def weeds(self, state: LearnerState) -> list[str]:
-        return []
-
-    def victim(self, state: LearnerState) -> str | None:
-        return None
-
-
-UPKEEPS: dict[str, Callable[[], Upkeep]] = {"score": ByScore, "fifo": ByAge, "never": Never}
