@@ -1,0 +1,165 @@
+"""`LocalModel`: weights in this process, on CPU or CUDA, through transformers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from agents import template
+from agents.decoding import Decoder
+from agents.draft import Draft
+from agents.model import Completion, Likelihood, Message, Model, ModelCard, ModelError, Request, Utterance
+from agents.policy import Policies
+from agents.readout import Readout
+from agents.scoring import PrefixTreeScorer
+from agents.walk import Walk, grammar_ends, turn_ends
+from agents.window import fit
+from agents.worker import Worker
+
+
+class LocalModel(Model):
+    """A decoder-only model of transformers. Concurrent calls meet in its passes; sessions keep what they have read."""
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: ModelCard, *, rows: int = 16
+    ) -> None:
+        """`rows` completions are written at a time. Raises ModelError for a model that cannot run this way."""
+        self._card = card
+        self._tokenizer = tokenizer
+        self._policies = Policies(tokenizer, Readout(model).vocabulary)
+        self._turn_ends = turn_ends(model, tokenizer)
+        self._grammar_ends = grammar_ends(model, tokenizer)
+        self._scorer = PrefixTreeScorer(model, tokenizer)
+        self._decoder = Decoder(model, rows)
+        self._worker: Worker | None = Worker.join(str(model.device), self._decoder)
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        name: str,
+        precision: str = "auto",
+        device: str = "auto",
+        rows: int = 16,
+        context: int | None = None,
+    ) -> LocalModel:
+        """The weights in `folder` (a transformers checkpoint with safetensors).
+
+        `precision` "auto" is bfloat16 where the processor computes in it, else float32; `device` "auto" is CUDA where
+        there is one. `context` tokens, prompt and completion together, at most as many as the model was made for.
+        Raises ModelError when the folder holds no such model or its device is missing.
+        """
+        where = _device(device)
+        dtype = _dtype(precision, where)
+        try:
+            config = AutoConfig.from_pretrained(folder)
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{name} cannot be loaded from {folder}: {error}") from error
+        longest = int(config.get_text_config(decoder=True).max_position_embeddings)
+        card = ModelCard(
+            name=name,
+            family=config.model_type,
+            backend="transformers",
+            weights=digest(folder),
+            precision=str(dtype).removeprefix("torch."),
+            context=min(context or longest, longest),
+        )
+        return cls(model.to(where).eval(), tokenizer, card, rows=rows)
+
+    @property
+    def card(self) -> ModelCard:
+        return self._card
+
+    async def generate(self, request: Request) -> Completion:
+        worker, decoder = self._open(), self._decoder
+        draft = await self._draft(request)
+        worker.call(lambda: decoder.add(draft))
+        return await asyncio.wrap_future(draft.future)
+
+    async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
+        """Likelihoods, computed when no pass is under way and before the next one."""
+        wanted = list(utterances)
+        return await asyncio.wrap_future(self._open().call(lambda: self._scorer.score(wanted)))
+
+    def count(self, text: str) -> int:
+        return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def release(self, session: str) -> None:
+        """The conversation is over and will not be continued: its memory may be used again."""
+        decoder = self._decoder
+        self._open().call(lambda: decoder.slots.release(session))
+
+    async def close(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            error = ModelError(f"{self._card.name} was closed while it was writing")
+            await asyncio.to_thread(worker.leave, self._decoder, error)
+
+    def _open(self) -> Worker:
+        if self._worker is None:
+            raise ModelError(f"{self._card.name} is closed: load it again")
+        return self._worker
+
+    async def _draft(self, request: Request) -> Draft:
+        prompts: dict[tuple[Message, ...], list[int]] = {}
+
+        async def size(messages: Sequence[Message]) -> int:
+            key = tuple(messages)
+            prompts[key] = template.tokens(self._tokenizer, key, generation=True)
+            return len(prompts[key])
+
+        fitted = await fit(request.messages, self._card.context - request.sampling.max_tokens, size)
+        grammar = request.grammar
+        return Draft(
+            request,
+            prompts[fitted.messages],
+            dropped=fitted.dropped,
+            walk=None if grammar is None else Walk(grammar, self._policies.compiled(grammar), self._grammar_ends),
+            ends=self._turn_ends,
+            context=self._card.context,
+            tokenizer=self._tokenizer,
+        )
+
+
+@lru_cache(maxsize=64)
+def digest(folder: Path) -> str:
+    """SHA-256 of the folder's safetensors files, in order of their names. Raises ModelError where there are none."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ModelError(f"{folder} holds no safetensors files: save the model there with save_pretrained")
+    total = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as handle:
+            total.update(hashlib.file_digest(handle, "sha256").digest())
+    return total.hexdigest()
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise ModelError(f"{wanted!r} is no device: write auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ModelError("device cuda was asked for, but torch sees none: use cpu, or install torch for CUDA")
+    return device
+
+
+def _dtype(wanted: str, device: torch.device) -> torch.dtype:
+    if wanted != "auto":
+        return {"bfloat16": torch.bfloat16, "float32": torch.float32}[wanted]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    native: Any = torch.ops.mkldnn
+    return torch.bfloat16 if native._is_mkldnn_bf16_supported() else torch.float32

@@ -1,0 +1,83 @@
+"""The thread in which a device's in-process models compute, turn by turn: two at once would fight for its cores."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import ClassVar, TypeVar
+
+from agents.decoding import Decoder
+
+T = TypeVar("T")
+
+
+class Worker:
+    """Runs calls in order of arrival and, while there is something to write, a pass of each decoder in between."""
+
+    _of: ClassVar[dict[str, Worker]] = {}
+    _lock: ClassVar = threading.Lock()
+
+    @classmethod
+    def join(cls, device: str, decoder: Decoder) -> Worker:
+        """The device's worker, started when its first model comes, with one more decoder in its care."""
+        with cls._lock:
+            worker = cls._of.get(device)
+            if worker is None:
+                worker = cls._of[device] = cls(device)
+            worker._members += 1
+        worker.call(lambda: worker._decoders.append(decoder))
+        return worker
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._members = 0
+        self._decoders: list[Decoder] = []
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"models on {device}", daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[[], T]) -> Future[T]:
+        """Have `function` run in the thread."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._calls.put(run)
+        return future
+
+    def leave(self, decoder: Decoder, error: Exception) -> None:
+        """Take a decoder away; what it still had to write fails with `error`. The last one to leave ends the thread."""
+
+        def remove() -> None:
+            decoder.fail(error)
+            self._decoders.remove(decoder)
+
+        self.call(remove).result()
+        with self._lock:
+            self._members -= 1
+            if self._members:
+                return
+            del self._of[self._device]
+        self._calls.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            busy = any(decoder.busy for decoder in self._decoders)
+            while not busy or not self._calls.empty():
+                call = self._calls.get()
+                if call is None:
+                    return
+                call()
+                busy = any(decoder.busy for decoder in self._decoders)
+            for decoder in self._decoders:
+                if decoder.busy:
+                    decoder.step()
