@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -92,18 +91,26 @@ async def build_model(agent: AgentConfig, concurrency: int) -> Model:
     if agent.base_url:
         return await ServedModel.connect(agent.model, agent.base_url)
     if ":" in agent.model:
-        factories: dict[str, Callable[[], Model]] = {}
-        return resolve(factories, agent.model, "agents.model")()
+        return _plugged(agent.model)
+    folder = weights_path(agent.model)
     from agents.local import LocalModel  # here, because torch takes seconds to import and many studies do without
 
     return LocalModel.load(
-        weights_path(agent.model),
+        folder,
         name=agent.model,
         precision=agent.precision,
         device=agent.device,
         rows=concurrency,
         context=agent.context,
     )
+
+
+def _plugged(name: str) -> Model:
+    found = resolve(dict[str, Any](), name, "agents.model")
+    model = found() if callable(found) else found
+    if not isinstance(model, Model):
+        raise ConfigError(f"agents.model: {name!r} gives a {type(model).__name__}, not a Model")
+    return model
 
 
 def build_embedder(name: str) -> Embedder:

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from agents.model import Completion, Likelihood, Model, ModelCard, ModelUnavailable, Request, Utterance
+from agents.model import Completion, Likelihood, Model, ModelCard, ModelUnavailable, Request
+from agents.selection import Selection
 from environments.grammar import Choices
 from environments.spec import EnvSpec
 from environments.world import World, world
@@ -61,6 +62,21 @@ def unmakeable() -> EnvSpec:
         raise FileNotFoundError("no coin in the purse")
 
     return _changed(make, id="Unmakeable-v0")
+
+
+def coin_again() -> EnvSpec:
+    return COIN
+
+
+def misnamed() -> EnvSpec:
+    """Calls its seat by another name than a study does."""
+
+    def make() -> Any:
+        env = COIN.make()
+        env.possible_agents = ["somebody"]
+        return env
+
+    return _changed(make, id="Misnamed-v0")
 
 
 def priceless() -> EnvSpec:
@@ -148,5 +164,30 @@ class Broken(FakeModel):
         raise ZeroDivisionError("a bug of the model")
 
 
-UTTERANCE = Utterance
+def must_not_be_loaded() -> Model:
+    raise AssertionError("a model was loaded although the study names things that are not there")
+
+
+class Last:
+    """The last skill, always."""
+
+    async def select(self, state: Any, skills: Any, rng: Any) -> Selection:
+        return Selection(skills[-1])
+
+
+class AtOnce:
+    """Every skill ends after one step."""
+
+    async def done(self, skill: Any, state: Any) -> tuple[bool, int]:
+        return True, 0
+
+
+def last(model: Any, embedder: Any, values: Any) -> Last:
+    return Last()
+
+
+def at_once(model: Any) -> AtOnce:
+    return AtOnce()
+
+
 NOT_A_FACTORY = 3
