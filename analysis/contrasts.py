@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.random import Generator
 
-from .estimates import Array, Layout, mean_intervals
+from .bootstrap import Array, Layout, Resampler
+from .estimates import REAL, SHARE_DIFFERENCE, mean_intervals, stratified_intervals
 from .findings import Finding, finding, judge
-from .multiplicity import benjamini_hochberg, holm
-from .runs import CELL, aggregate, paired, wide
-from .significance import Test, equivalence, mean_test
+from .multiplicity import benjamini_hochberg, holm, max_t
+from .runs import Sample, aggregate, paired, wide
+from .significance import SIGN_FLIP_FROM, equivalence, mean_test
+from .tables import CELL
+
+SCALES = {"solved": SHARE_DIFFERENCE}
+ARMS = {
+    "none": "no memory",
+    "seed": "seed pool",
+    "self": "own pool",
+    "transfer": "transferred pool",
+    "random": "random selector",
+    "shuffled": "shuffled skills",
+}
 
 
 @dataclass(frozen=True)
@@ -28,13 +39,17 @@ class Contrast:
     """−1 turns the difference round: a regret is reference − treatment, and less is better."""
 
     @property
+    def key(self) -> str:
+        """As `transfer-none`."""
+        return "-".join((self.treatment, self.reference)[:: self.sign])
+
+    @property
     def name(self) -> str:
-        """As `transfer − none`."""
-        ends = (self.treatment, self.reference)[:: self.sign]
-        return f"{ends[0]} − {ends[1]}"
+        """As `transferred pool − no memory`."""
+        return " − ".join(ARMS.get(arm, arm) for arm in (self.treatment, self.reference)[:: self.sign])
 
     def differences(self, seeds: pd.DataFrame, outcome: str) -> pd.DataFrame:
-        """`paired` with the contrast's own sign."""
+        """`runs.paired` with the contrast's own sign."""
         runs = paired(seeds, self.treatment, self.reference, outcome)
         return runs.assign(difference=self.sign * runs["difference"])
 
@@ -46,7 +61,7 @@ DECLARED = (
     Contrast("self", "seed", "Is the learned pool better than the seed pool it started from?"),
     Contrast("self", "random", "Does choosing a skill beat drawing one at random?"),
     Contrast("transfer", "random", "Does choosing a transferred skill beat drawing one at random?"),
-    Contrast("self", "shuffled", "Does the content of the skill matter, or only that there is one?"),
+    Contrast("self", "shuffled", "Does the content of a skill matter, or only that there is one?"),
     Contrast("transfer", "shuffled", "Does the content of a transferred skill matter, or only that there is one?"),
 )
 """The contrasts of the always-present arms: one declared family, adjusted together. Absent arms are left out."""
@@ -55,70 +70,84 @@ CELLWISE = (
     Contrast("transfer", "none", "gain"),
     Contrast("transfer", "self", "regret", -1),
 )
-"""Explored cell by cell; each kind is a family of its own, adjusted by Benjamini–Hochberg."""
-LIMITS = {"solved": (-1.0, 1.0)}
-"""Range of a difference, where the quantity has one."""
+"""Explored cell by cell; each question is a family of its own, adjusted by Benjamini–Hochberg."""
 
 
 def overall(
     seeds: pd.DataFrame,
     declared: Sequence[Contrast],
-    rng: Generator,
+    by: Resampler,
     *,
     outcome: str = "return",
     margin: float = math.nan,
-    resamples: int = 10_000,
 ) -> list[Finding]:
-    """The declared contrasts averaged over all cells that hold both arms, adjusted together by Holm's method."""
+    """The declared contrasts averaged over all cells that hold both arms, one family."""
+    pairs = [(contrast, contrast.differences(seeds, outcome)) for contrast in declared]
+    samples = [(contrast, aggregate(runs, "difference")) for contrast, runs in pairs if len(runs)]
+    if not samples:
+        return []
     found: list[Finding] = []
-    spread = reference_spread(seeds, outcome)
-    for contrast in declared:
-        runs = contrast.differences(seeds, outcome)
-        if runs.empty:
-            continue
-        sample = aggregate(runs)
-        values = sample.values[None, :]
-        limits = LIMITS.get(outcome, (-np.inf, np.inf))
-        interval = mean_intervals(values, rng, resamples=resamples, layout=sample.layout, limits=limits)[0]
-        test = mean_test(sample.values, sample.layout, rng)
-        same = _equivalence(sample.values, sample.layout, margin)
-        effect = (interval.estimate / spread, "difference ÷ SD of episodes") if spread > 0 else (math.nan, "")
+    spread, scale = reference_spread(seeds, outcome), SCALES.get(outcome, REAL)
+    for contrast, sample in samples:
+        interval = stratified_intervals(sample.values, sample.layout, by, scale)[0]
         found.append(
             finding(
                 "contrast",
                 outcome,
                 contrast.name,
                 interval,
-                test,
+                mean_test(sample.values[0], sample.layout, by),
+                key=contrast.key,
                 episodes=sample.episodes,
-                effect=effect,
-                equivalence=same,
+                effect=_effect(interval.estimate, spread),
+                equivalence=_equivalence(sample.values[0], sample.layout, margin),
+                sign=contrast.sign,
             )
         )
-    return adjusted(found, holm, f"declared contrasts in {outcome}", "Holm")
+    p, adjustment = adjust_together([sample for _, sample in samples], np.array([each.p for each in found]), by)
+    family = f"{len(found)} declared contrasts in {outcome}"
+    return [judge(each, q, family, adjustment) for each, q in zip(found, p.tolist(), strict=True)]
 
 
-def cellwise(
-    seeds: pd.DataFrame,
-    contrast: Contrast,
-    rng: Generator,
-    *,
-    outcome: str = "return",
-    margin: float = math.nan,
-    resamples: int = 10_000,
-) -> list[Finding]:
-    """One finding per treated cell (rows of `paired`)."""
+def adjust_together(samples: Sequence[Sample], p: Array, by: Resampler) -> tuple[Array, str]:
+    """Max-T where every contrast can be tested by sign flips, Holm where one rests on a t test."""
+    if min(len(sample.names) for sample in samples) < SIGN_FLIP_FROM:
+        return holm(p), "Holm"
+    rows = [pd.Series(s.values[0] * s.layout.weights, index=list(s.names)) for s in samples]
+    terms = pd.concat(rows, axis=1).fillna(0.0).to_numpy(float).T
+    return max_t(terms, by), "max-T permutation"
+
+
+def cellwise(seeds: pd.DataFrame, by: Resampler, *, outcome: str = "return", margin: float = math.nan) -> list[Finding]:
+    """Gain and regret of every cell; each question is one exploratory family."""
+    answers: list[Finding] = []
+    for question in dict.fromkeys(contrast.question for contrast in CELLWISE):
+        of_kind = [contrast for contrast in CELLWISE if contrast.question == question]
+        found = [each for c in of_kind for each in _cells(seeds, c, by, outcome=outcome, margin=margin)]
+        p = benjamini_hochberg(np.array([each.p for each in found], float)).tolist()
+        family = f"{question} of {len(found)} cells"
+        answers += [judge(each, q, family, "Benjamini–Hochberg") for each, q in zip(found, p, strict=True)]
+    return answers
+
+
+def reference_spread(seeds: pd.DataFrame, outcome: str) -> float:
+    """SD of the outcome over environment seeds within a cell's learning run, without memory (of all arms if absent)."""
+    base = seeds[seeds["arm"] == "none"]
+    base = base if len(base) else seeds
+    within = base.groupby([*CELL, "learning_run"], observed=True)[outcome].var()
+    return float(np.sqrt(within.mean())) if within.notna().any() else math.nan
+
+
+def _cells(seeds: pd.DataFrame, contrast: Contrast, by: Resampler, *, outcome: str, margin: float) -> list[Finding]:
     runs = contrast.differences(seeds, outcome)
     if runs.empty:
         return []
     table = wide(runs, "difference")
-    counts = runs.groupby(CELL, observed=True)["n"].sum()
-    values = table.to_numpy(float)
-    limits = LIMITS.get(outcome, (-np.inf, np.inf))
-    intervals = mean_intervals(values, rng, resamples=resamples, limits=limits)
-    spread = reference_spread(seeds, outcome)
+    episodes = runs.groupby(CELL, observed=True)["n"].sum()
+    values, spread = table.to_numpy(float), reference_spread(seeds, outcome)
+    intervals = mean_intervals(values, by, SCALES.get(outcome, REAL))
     found: list[Finding] = []
-    for key, row, interval in zip(table.index, values, intervals, strict=True):
+    for key, row, interval in zip(table.index.tolist(), values, intervals, strict=True):
         known = row[~np.isnan(row)]
         layout = Layout.single(len(known))
         found.append(
@@ -127,10 +156,11 @@ def cellwise(
                 outcome,
                 contrast.name,
                 interval,
-                mean_test(known, layout, rng),
-                cell=dict(zip(CELL, (str(part) for part in key), strict=True)),
-                episodes=int(counts[key]),
-                effect=(interval.estimate / spread, "difference ÷ SD of episodes") if spread > 0 else (math.nan, ""),
+                mean_test(known, layout, by),
+                key=contrast.key,
+                cell=dict(zip(CELL, map(str, key), strict=True)),
+                episodes=int(episodes[key]),
+                effect=_effect(interval.estimate, spread),
                 equivalence=_equivalence(known, layout, margin),
                 sign=contrast.sign,
             )
@@ -138,31 +168,11 @@ def cellwise(
     return found
 
 
-def adjusted(found: list[Finding], rule: Callable[[Array], Array], family: str, name: str) -> list[Finding]:
-    """Judge findings as one family."""
-    p = rule(np.array([each.p for each in found], float))
-    return [judge(each, float(q), family, name) for each, q in zip(found, p, strict=True)]
-
-
-def explore(seeds: pd.DataFrame, rng: Generator, **options: float) -> list[Finding]:
-    """Gain and regret of every cell; each kind of question is one exploratory family."""
-    answers: list[Finding] = []
-    for kind in dict.fromkeys(contrast.question for contrast in CELLWISE):
-        found = [each for c in CELLWISE if c.question == kind for each in cellwise(seeds, c, rng, **options)]  # type: ignore[arg-type]
-        answers += adjusted(found, benjamini_hochberg, f"{kind} of each cell", "Benjamini–Hochberg")
-    return answers
-
-
-def reference_spread(seeds: pd.DataFrame, outcome: str) -> float:
-    """SD of the outcome over environment seeds within cells of the arm without memory (of all arms if there is none)."""
-    base = seeds[seeds["arm"] == "none"]
-    base = base if len(base) else seeds
-    within = base.groupby([*CELL, "learning_run"], observed=True)[outcome].var()
-    return float(np.sqrt(within.mean())) if within.notna().any() else math.nan
+def _effect(estimate: float, spread: float) -> tuple[float, str]:
+    return (estimate / spread, "difference ÷ SD of episodes without memory") if spread > 0 else (math.nan, "")
 
 
 def _equivalence(values: Array, layout: Layout, margin: float) -> tuple[float, float]:
-    if not np.isfinite(margin) or layout.smallest < 2:
+    if not np.isfinite(margin) or min(layout.sizes) < 2:
         return math.nan, math.nan
-    test: Test = equivalence(values, layout, margin)
-    return margin, test.p
+    return margin, equivalence(values, layout, margin).p

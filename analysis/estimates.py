@@ -1,28 +1,23 @@
-"""Intervals for means and proportions of clustered data. Cluster: a learning run, the independent unit.
+"""Estimates with intervals for clustered data; the cluster is the learning run, the independent unit.
 
-Arrays are cells × clusters: one value per learning run (the mean of its episodes). Which interval is used at which
-number of clusters was chosen by simulated coverage (docs/calibration.md): the studentised cluster bootstrap from five
-clusters on, Student's t on cluster means below; percentile and BCa under-cover at ten clusters and are kept to show it.
+Which interval is used at which number of clusters was chosen by simulated coverage (docs/calibration.md): the
+studentised cluster bootstrap from five clusters on; below five, Student's t on cluster means, and for shares Wilson's
+interval on the effective number of observations. Percentile and BCa under-cover at ten clusters and are not used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import cast
 
 import numpy as np
-from numpy.random import Generator
-from numpy.typing import NDArray
 from scipy import stats
 
-Array = NDArray[np.float64]
-Bounds = tuple[Array, Array]
+from .bootstrap import Array, Bounds, Layout, Resampler, mean_and_error, student, studentised
 
 STUDENTISED_FROM = 5
-"""Fewest clusters per stratum at which the studentised bootstrap is used: below, a resample often repeats one cluster."""
+"""Fewest clusters per stratum for the studentised bootstrap: below, too many resamples repeat one cluster."""
 _CHUNK = 2_000_000
+"""Numbers held at once per working array of the bootstrap."""
 
 
 @dataclass(frozen=True)
@@ -38,194 +33,137 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How clusters are grouped in strata (tasks): every stratum weighs the same, every cluster the same within it."""
+class Scale:
+    """The range of a quantity, and whether its cluster values are fine enough to studentise."""
 
-    strata: NDArray[np.int64]
-    """Stratum of each cluster, shape (clusters,), in ascending order."""
-
-    @classmethod
-    def single(cls, clusters: int) -> Layout:
-        """One stratum."""
-        return cls(np.zeros(clusters, np.int64))
+    low: float = -np.inf
+    high: float = np.inf
+    fine: bool = True
+    """False for shares of a few stored units: their ties make bootstrap errors vanish and intervals explode."""
 
     @property
-    def slices(self) -> list[slice]:
-        """One slice of clusters per stratum."""
-        starts = [0, *(np.flatnonzero(np.diff(self.strata)) + 1).tolist(), len(self.strata)]
-        return [slice(a, b) for a, b in pairwise(starts)]
-
-    @property
-    def smallest(self) -> int:
-        """Clusters in the smallest stratum."""
-        return min(part.stop - part.start for part in self.slices)
-
-    @property
-    def weights(self) -> Array:
-        """Weight of each cluster in the estimate, shape (clusters,), summing to 1."""
-        parts = self.slices
-        return np.concatenate([np.full(p.stop - p.start, 1 / (len(parts) * (p.stop - p.start))) for p in parts])
-
-    def resample(self, rng: Generator, resamples: int) -> Array:
-        """How often each cluster is drawn, shape (resamples, clusters): with replacement within strata."""
-        sizes = [p.stop - p.start for p in self.slices]
-        return np.hstack([rng.multinomial(size, np.full(size, 1 / size), size=resamples) for size in sizes]).astype(
-            float
-        )
+    def share(self) -> bool:
+        """Whether it is a share, in [0, 1]."""
+        return (self.low, self.high) == (0.0, 1.0)
 
 
-def mean_and_error(values: Array, layout: Layout) -> tuple[Array, Array, Array]:
-    """Estimate, standard error, Welch–Satterthwaite degrees of freedom, each (cells,), of values (cells, clusters)."""
-    variances, freedoms = [], []
-    for part in layout.slices:
-        size = part.stop - part.start
-        variances.append(values[:, part].var(axis=1, ddof=1) / size / len(layout.slices) ** 2)
-        freedoms.append(size - 1)
-    parts, free = np.array(variances), np.array(freedoms)[:, None]
-    total = parts.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        freedom = np.where(total > 0, total**2 / (parts**2 / free).sum(axis=0), free.sum())
-    return values @ layout.weights, np.sqrt(total), freedom
+REAL, POSITIVE = Scale(), Scale(low=0.0)
+SHARE, SHARE_DIFFERENCE = Scale(0.0, 1.0), Scale(-1.0, 1.0)
+COVERAGE, CORRECTED = Scale(0.0, 1.0, fine=False), Scale(high=1.0, fine=False)
 
 
-def student(values: Array, layout: Layout, level: float) -> Bounds:
-    """Student's t on cluster means."""
-    estimate, error, freedom = mean_and_error(values, layout)
-    reach = cast(Array, stats.t.ppf((1 + level) / 2, freedom)) * error
-    return estimate - reach, estimate + reach
-
-
-def studentised(values: Array, layout: Layout, level: float, draws: Array) -> Bounds:
-    """Bootstrap-t over clusters (Efron & Tibshirani 1993, 12.5). `draws` (resamples, clusters) from `Layout.resample`."""
-    estimate, error, _ = mean_and_error(values, layout)
-    centred = values - _stratum_means(values, layout)
-    shift = (centred * layout.weights) @ draws.T
-    variance = np.zeros_like(shift)
-    for part in layout.slices:
-        size = part.stop - part.start
-        first = centred[:, part] @ draws[:, part].T / size
-        second = centred[:, part] ** 2 @ draws[:, part].T / size
-        variance += np.maximum(second - first**2, 0) / (size - 1) / len(layout.slices) ** 2
-    tiny = 1e-9 * (error[:, None] + 1e-300)
-    flat = variance <= tiny**2
-    roots = np.where(np.abs(shift) <= tiny, 0.0, np.copysign(np.inf, shift))
-    np.divide(shift, np.sqrt(variance, out=variance), out=roots, where=~flat)
-    low, high = _tails(roots, level)
-    with np.errstate(invalid="ignore"):
-        return estimate - np.where(error > 0, high * error, 0), estimate - np.where(error > 0, low * error, 0)
-
-
-def percentile(values: Array, layout: Layout, level: float, draws: Array) -> Bounds:
-    """Percentiles of the resampled means (under-covers with few clusters: see docs/calibration.md)."""
-    return _tails((values * layout.weights) @ draws.T, level)
-
-
-def bca(values: Array, layout: Layout, level: float, draws: Array) -> Bounds:
-    """Bias-corrected and accelerated percentiles (Efron 1987), acceleration from the influence of each cluster."""
-    estimate, _, _ = mean_and_error(values, layout)
-    means = np.sort((values * layout.weights) @ draws.T, axis=1)
-    below = (means < estimate[:, None]).mean(axis=1) + 0.5 * (means == estimate[:, None]).mean(axis=1)
-    bias = stats.norm.ppf(np.clip(below, 1 / len(draws), 1 - 1 / len(draws)))
-    influence = (values - _stratum_means(values, layout)) * layout.weights
-    spread = (influence**2).sum(axis=1)
-    skew = np.divide((influence**3).sum(axis=1), 6 * spread**1.5, out=np.zeros_like(spread), where=spread > 0)
-    bounds: list[Array] = []
-    for tail in ((1 - level) / 2, (1 + level) / 2):
-        z = bias + stats.norm.ppf(tail)
-        rank = stats.norm.cdf(bias + z / (1 - skew * z)) * (len(draws) + 1) - 1
-        index = np.clip(rank.round().astype(int), 0, len(draws) - 1)
-        bounds.append(means[np.arange(len(means)), index])
-    return bounds[0], bounds[1]
-
-
-BOOTSTRAPS: dict[str, Callable[[Array, Layout, float, Array], Bounds]] = {
-    "percentile": percentile,
-    "BCa": bca,
-    "studentised": studentised,
-}
-
-
-def mean_intervals(
-    values: Array,
-    rng: Generator,
-    *,
-    resamples: int = 10_000,
-    level: float = 0.95,
-    layout: Layout | None = None,
-    limits: tuple[float, float] = (-np.inf, np.inf),
-) -> list[Interval]:
-    """One interval per row of values (cells, clusters); NaN marks a learning run the cell lacks.
-
-    With `layout` the clusters are stratified and no value may be missing. `limits` is the range of the quantity.
-    """
-    if layout is not None:
-        return _same_size(values, layout, rng, resamples, level, limits)
-    answers: list[Interval | None] = [None] * len(values)
+def mean_intervals(values: Array, by: Resampler, scale: Scale = REAL) -> list[Interval]:
+    """One interval per row of values (cells, clusters); NaN marks a learning run the cell lacks."""
+    answers: dict[int, Interval] = {}
     present = ~np.isnan(values)
     counts = present.sum(axis=1)
-    for count in np.unique(counts):
+    for count in np.unique(counts).tolist():
         rows = np.flatnonzero(counts == count)
         if count == 0:
-            found = [Interval(np.nan, np.nan, np.nan, level, "no data", 0)] * len(rows)
+            found = [Interval(np.nan, np.nan, np.nan, by.level, "no data", 0)] * len(rows)
         else:
             packed = values[rows][present[rows]].reshape(len(rows), count)
-            found = _same_size(packed, Layout.single(int(count)), rng, resamples, level, limits)
-        for row, interval in zip(rows, found, strict=True):
-            answers[row] = interval
-    return [answer for answer in answers if answer is not None]
+            found = stratified_intervals(packed, Layout.single(count), by, scale)
+        answers.update(zip(rows.tolist(), found, strict=True))
+    return [answers[row] for row in range(len(values))]
 
 
-def _same_size(
-    values: Array, layout: Layout, rng: Generator, resamples: int, level: float, limits: tuple[float, float]
-) -> list[Interval]:
+def stratified_intervals(values: Array, layout: Layout, by: Resampler, scale: Scale = REAL) -> list[Interval]:
+    """As `mean_intervals` for clusters in strata; every value must be present."""
     clusters = values.shape[1]
-    if layout.smallest < 2:
+    if min(layout.sizes) < 2:
         reason = "no interval: 1 learning run" if clusters == 1 else "no interval: a task with 1 learning run"
         means = values @ layout.weights
-        return [Interval(float(mean), np.nan, np.nan, level, reason, clusters) for mean in means]
+        return [Interval(float(mean), np.nan, np.nan, by.level, reason, clusters) for mean in means]
     estimate, error, _ = mean_and_error(values, layout)
-    low, high = student(values, layout, level)
-    by_t = np.ones(len(values), bool)
-    if layout.smallest >= STUDENTISED_FROM:
-        draws = layout.resample(rng, resamples)
-        step = max(1, _CHUNK // resamples)
-        chunks = [studentised(values[i : i + step], layout, level, draws) for i in range(0, len(values), step)]
-        boot_low, boot_high = (np.concatenate([chunk[side] for chunk in chunks]) for side in (0, 1))
-        # a resample of equal clusters has no error: where that makes an end infinite it ends at the quantity's own limit
-        finite = np.isfinite(np.maximum(boot_low, limits[0])) & np.isfinite(np.minimum(boot_high, limits[1]))
-        by_t = ~finite
-        low, high = np.where(finite, boot_low, low), np.where(finite, boot_high, high)
-    low, high = np.maximum(low, limits[0]), np.minimum(high, limits[1])
     flat = error <= 1e-12 * np.maximum(1, np.abs(estimate))
-    names = np.where(by_t, f"t on {clusters} learning-run means", f"studentised bootstrap of {clusters} learning runs")
-    answers: list[Interval] = []
-    for row, name in enumerate(names):
-        ends = (np.nan, np.nan) if flat[row] else (float(low[row]), float(high[row]))
-        told = f"no interval: all {clusters} learning runs gave the same value" if flat[row] else str(name)
-        answers.append(Interval(float(estimate[row]), *ends, level, told, clusters))
-    return answers
+    (low, high), name = _simple(values, layout, by.level, scale)
+    names = np.full(len(values), f"{name} of {clusters} learning runs", dtype=object)
+    if min(layout.sizes) >= STUDENTISED_FROM and scale.fine:
+        boot_low, boot_high = _studentised(values, layout, by)
+        boot_low, boot_high = np.fmax(boot_low, scale.low), np.fmin(boot_high, scale.high)
+        good = np.isfinite(boot_low) & np.isfinite(boot_high) & ~flat
+        low, high = np.where(good, boot_low, low), np.where(good, boot_high, high)
+        names[good] = f"studentised bootstrap of {clusters} learning runs"
+    low, high = np.maximum(low, scale.low), np.minimum(high, scale.high)
+    if not scale.share:
+        low, high = np.where(flat, np.nan, low), np.where(flat, np.nan, high)
+        names[flat] = f"no interval: all {clusters} learning runs gave the same value"
+    rows = zip(estimate.tolist(), low.tolist(), high.tolist(), names.tolist(), strict=True)
+    return [Interval(mean, left, right, by.level, str(told), clusters) for mean, left, right, told in rows]
 
 
-def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of one proportion; `n` may be an effective number (episodes over design effect)."""
-    if n <= 0:
-        return np.nan, np.nan
-    z = float(stats.norm.ppf((1 + level) / 2))
-    share = successes / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return float(max(0.0, centre - reach)), float(min(1.0, centre + reach))
+def wilson(share: Array, n: Array, quantile: Array | float) -> Bounds:
+    """Wilson's interval of proportions `share` of `n` observations; arrays broadcast. `quantile`: 1.96 for 95 %."""
+    square = quantile**2
+    centre = (share + square / (2 * n)) / (1 + square / n)
+    inner = np.maximum(share * (1 - share) / n + square / (4 * n**2), 0)
+    reach = quantile / (1 + square / n) * np.sqrt(inner)
+    return np.maximum(0.0, centre - reach), np.minimum(1.0, centre + reach)
 
 
-def _stratum_means(values: Array, layout: Layout) -> Array:
-    return np.hstack(
-        [np.broadcast_to(values[:, p].mean(axis=1, keepdims=True), values[:, p].shape) for p in layout.slices]
-    )
+def effective_wilson(values: Array, layout: Layout, level: float) -> Bounds:
+    """Wilson's interval on the effective number of observations p(1 − p)/SE², with Student's quantile.
+
+    After Korn & Graubard (1998): SE is that of the cluster means, so that any design effect is in it. Where all
+    clusters agree the design effect cannot be seen and every cluster counts as one observation.
+    """
+    share, error, freedom = mean_and_error(values, layout)
+    seen = (error > 1e-12) & (share > 0) & (share < 1)
+    effective = np.divide(share * (1 - share), error**2, out=np.full_like(share, values.shape[1]), where=seen)
+    return wilson(share, effective, stats.t.ppf((1 + level) / 2, freedom))
 
 
-def _tails(draws: Array, level: float) -> Bounds:
-    """Lower and upper tail of each row by order statistics of rank (n + 1)q, which tolerate infinities."""
-    count = draws.shape[1]
-    low = max(0, int(np.floor((count + 1) * (1 - level) / 2)) - 1)
-    ordered = np.partition(draws, [low, count - 1 - low], axis=1)
-    return ordered[:, low], ordered[:, count - 1 - low]
+def trimmed_mean(values: Array) -> float:
+    """Interquartile mean: the mean of the middle half (scipy.stats.trim_mean with .25) of all values."""
+    return float(stats.trim_mean(values, 0.25))
+
+
+def interquartile_mean(values: Array, layout: Layout, by: Resampler) -> Interval:
+    """Interquartile mean of values (clusters, columns): one column, or one per task where clusters span tasks.
+
+    Interval: t with Σ(runs − 1) degrees of freedom around the stratified bootstrap's standard error, deviations within
+    a stratum widened by √(G/(G − 1)) because a resample of G values spreads less than its source (Rao & Wu 1988).
+    """
+    clusters, estimate = len(values), trimmed_mean(values.ravel())
+    if min(layout.sizes) < 2:
+        return Interval(estimate, np.nan, np.nan, by.level, "no interval: a task with 1 learning run", clusters)
+    picks: list[Array] = []
+    for part, size in zip(layout.slices, layout.sizes, strict=True):
+        middle = values[part].mean(axis=0)
+        widened = middle + np.sqrt(size / (size - 1)) * (values[part] - middle)
+        picks.append(widened[by.rng.integers(0, size, (by.resamples, size))].reshape(by.resamples, -1))
+    error = float(np.std(stats.trim_mean(np.hstack(picks), 0.25, axis=1)))
+    reach = float(stats.t.ppf((1 + by.level) / 2, clusters - len(layout.sizes))) * error
+    return Interval(estimate, estimate - reach, estimate + reach, by.level, "t with stratified bootstrap SE", clusters)
+
+
+def fieller(numerator: Array, denominator: Array, level: float = 0.95) -> Interval:
+    """Ratio of two paired cluster means (clusters,) with Fieller's (1954) interval.
+
+    Suppressed (NaN) where the denominator's own interval covers 0: the ratio is then unbounded.
+    """
+    clusters, reason = len(numerator), "suppressed: the denominator's interval covers 0"
+    if clusters < 2:
+        return Interval(np.nan, np.nan, np.nan, level, "no interval: 1 learning run", clusters)
+    top, bottom = float(numerator.mean()), float(denominator.mean())
+    (v_top, joint), (_, v_bottom) = (np.cov(numerator, denominator) / clusters).tolist()
+    square = float(stats.t.ppf((1 + level) / 2, clusters - 1)) ** 2
+    a, b, c = bottom**2 - square * v_bottom, top * bottom - square * joint, top**2 - square * v_top
+    if a <= 0 or b**2 < a * c:
+        return Interval(np.nan, np.nan, np.nan, level, reason, clusters)
+    root = float(np.sqrt(b**2 - a * c))
+    return Interval(top / bottom, (b - root) / a, (b + root) / a, level, f"Fieller, {clusters} learning runs", clusters)
+
+
+def _simple(values: Array, layout: Layout, level: float, scale: Scale) -> tuple[Bounds, str]:
+    if scale.share:
+        return effective_wilson(values, layout, level), "Wilson on the effective number"
+    return student(values, layout, level), "t on the means"
+
+
+def _studentised(values: Array, layout: Layout, by: Resampler) -> Bounds:
+    draws = layout.resample(by)
+    step = max(1, _CHUNK // by.resamples)
+    chunks = [studentised(values[i : i + step], layout, by.level, draws) for i in range(0, len(values), step)]
+    return np.concatenate([low for low, _ in chunks]), np.concatenate([high for _, high in chunks])

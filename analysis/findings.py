@@ -1,4 +1,4 @@
-"""A finding: one number with everything a reader needs to judge it, and a sentence that claims no more than it shows."""
+"""A finding: one number with all a reader needs to judge it, and a sentence that claims no more than it shows."""
 
 from __future__ import annotations
 
@@ -61,16 +61,19 @@ def finding(
     interval: Interval,
     test: Test,
     *,
+    key: str,
     cell: dict[str, str] | None = None,
     episodes: int = 0,
     effect: tuple[float, str] = (math.nan, ""),
     equivalence: tuple[float, float] = (math.nan, math.nan),
     sign: int = 1,
 ) -> Finding:
-    """A finding without its family; `judge` completes it. `equivalence` is (declared margin, p of the two t tests)."""
-    place = "/".join((cell or {}).values())
+    """A finding without its family; `judge` completes it. `key` tells it from others of its kind.
+
+    `equivalence` is (declared margin, p of the two one-sided tests).
+    """
     return Finding(
-        id=":".join(part for part in (kind, outcome, subject if not place else place) if part),
+        id=":".join([kind, outcome, key, *filter(None, ["/".join((cell or {}).values())])]),
         kind=kind,
         outcome=outcome,
         subject=subject,
@@ -128,27 +131,25 @@ def interval_text(low: float, high: float, level: float) -> str:
 
 
 def _sentence(found: Finding) -> str:
-    base = f"{found.n_episodes} episodes, {_runs(found.n_clusters)}"
     if not np.isfinite(found.estimate):
         return f"Undecided: {found.subject} has no data ({found.method})."
-    size = f"{number(found.estimate)} in {found.outcome} ({interval_text(found.low, found.high, found.level)}"
-    tested = f"; {p_text(found.p)}, {_adjusted(found)}; {base})"
+    base = f"{found.n_episodes} episodes, {_runs(found.n_clusters)}"
+    size = f"{found.subject}: {number(found.estimate)} in {found.outcome}"
     if found.n_clusters < 2:
-        return f"Undecided: {_runs(found.n_clusters)}. {found.subject}: {number(found.estimate)} in {found.outcome}, {base}."
+        return f"Undecided: {_runs(found.n_clusters)}. {size}; {base}."
+    tested = f"{p_text(found.p)}, {_adjusted(found)}" if np.isfinite(found.p) else found.p_method
+    evidence = f"{size} ({interval_text(found.low, found.high, found.level)}; {tested}; {base})"
     if found.n_clusters < SIGN_FLIP_FROM:
         floor = f"{smallest_sign_flip_p(found.n_clusters):.4f}".rstrip("0").lstrip("0")
         return (
-            f"Undecided: {found.subject}: {size}{tested}. Fewer than {SIGN_FLIP_FROM} independent learning runs cannot "
-            f"reach p < .05 by sign flips (here at best {floor}); the t test's p rests on normality alone."
+            f"Undecided: {evidence}. Fewer than {SIGN_FLIP_FROM} independent learning runs cannot reach p < .05 by "
+            f"sign flips (here at best {floor}); the t test rests on normality alone."
         )
     if found.verdict == "equivalent":
-        return f"Equivalent within the declared ±{found.margin:g}: {found.subject}: {size}{tested}."
-    words = {"better": "Better", "worse": "Worse"}
-    if found.verdict in words:
-        return f"{words[found.verdict]}: {found.subject}: {size}{tested}."
-    if "no test" in found.p_method:
-        return f"Undecided: {found.subject}: {size}; {found.p_method}; {base})."
-    return f"Undecided: {found.subject}: {size}{tested}; the data are compatible with no difference."
+        return f"Equivalent within the declared ±{found.margin:g}: {evidence}."
+    if found.verdict == "undecided":
+        return f"Undecided: {evidence}; the data are compatible with no difference."
+    return f"{found.verdict.capitalize()}: {evidence}."
 
 
 def _adjusted(found: Finding) -> str:

@@ -31,7 +31,7 @@ class TextMatrix:
 
 
 def text_matrix(cells: pd.DataFrame, measure: str = "return", digits: int = 3) -> TextMatrix:
-    """Source × target with intervals, from `Findings.cells` or `Findings.reuse`. Empty places: that cell was not run."""
+    """Memory × target with intervals, of `Findings.cells` or `Findings.reuse`. An empty place: a cell not run."""
     frame = cells.assign(row=row_labels(cells), column=column_labels(cells))
     known = {arm: rank for rank, arm in enumerate(ARM_ORDER)}
     frame = frame.assign(rank=[known.get(str(arm), len(known)) for arm in frame["arm"]])
@@ -47,7 +47,8 @@ def text_matrix(cells: pd.DataFrame, measure: str = "return", digits: int = 3) -
     )
     least, most = int(frame["clusters"].min()), int(frame["clusters"].max())
     runs = f"{least}" if least == most else f"{least} to {most}"
-    note = f"{measure}: mean [95 % CI over learning runs]; {runs} learning runs and {int(frame['n'].sum())} episodes in all"
+    episodes = int(frame["n"].sum())
+    note = f"{measure}: mean [95 % CI over learning runs]; {runs} learning runs and {episodes} episodes in all"
     return TextMatrix(measure, ("memory", *columns), rows, note)
 
 
@@ -55,7 +56,7 @@ def row_labels(cells: pd.DataFrame) -> list[str]:
     """Which memory a cell carries, in words."""
     labels: list[str] = []
     for arm, agent, task in cells[CELL[:3]].astype("str").itertuples(index=False):
-        name = ARM_NAMES.get(arm, arm)
+        name: str = ARM_NAMES.get(str(arm), str(arm))
         labels.append(name if arm == "self" or not agent else f"{name} {agent} · {task}")
     return labels
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.random import Generator
+from collections.abc import Callable
 
-from .estimates import Array
+import numpy as np
+
+from .bootstrap import Array, Resampler
 
 
 def holm(p: Array) -> Array:
@@ -18,27 +19,28 @@ def benjamini_hochberg(p: Array) -> Array:
     return _adjust(p, lambda ordered, n: np.minimum.accumulate((ordered * n / np.arange(1, n + 1))[::-1])[::-1])
 
 
-def max_t(values: Array, rng: Generator, resamples: int = 10_000) -> Array:
-    """Westfall & Young's step-down max-T by sign flips: adjusted p (contrasts,) of values (contrasts, clusters).
+def max_t(terms: Array, by: Resampler) -> Array:
+    """Westfall & Young's step-down max-T by sign flips: adjusted p (contrasts,).
 
-    A flip turns all contrasts of a cluster together, so that their dependence is kept. NaN (a contrast without that
-    cluster) counts as no evidence. Up to 14 clusters every pattern is tried, else `resamples` random ones.
+    It controls the chance of any false claim. `terms` (contrasts, clusters) are the weighted differences whose sum is
+    the estimate, 0 where a contrast lacks the cluster. A flip turns all contrasts of a cluster together, so that their
+    dependence is kept. Up to 14 clusters every pattern is tried, else random ones, the observed among them.
     """
-    present = np.nan_to_num(values)
-    counts = np.maximum((~np.isnan(values)).sum(axis=1, keepdims=True), 1)
-    clusters = values.shape[1]
+    clusters = terms.shape[1]
     if clusters <= 14:
         bits = (np.arange(2 ** (clusters - 1))[:, None] >> np.arange(clusters)) & 1
         signs = 1.0 - 2.0 * bits
     else:
-        signs = rng.choice(np.array([-1.0, 1.0]), size=(resamples, clusters))
+        signs = by.rng.choice(np.array([-1.0, 1.0]), size=(by.resamples, clusters))
         signs[0] = 1.0
-    squares = (present**2).sum(axis=1, keepdims=True)
-    means = present @ signs.T / counts
-    variance = np.maximum(squares / counts - means**2, 1e-12 * (squares / counts + 1e-300))
-    statistics = np.abs(means) / np.sqrt(variance / counts)
+    counts = np.maximum((terms != 0).sum(axis=1, keepdims=True), 2)
+    squares = (terms**2).sum(axis=1, keepdims=True)
+    sums = terms @ signs.T
+    # the sum of squares does not change with signs, so the variance follows from the sum
+    variance = np.maximum(squares - sums**2 / counts, 1e-12 * squares + 1e-300)
+    statistics = np.abs(sums) / np.sqrt(variance)
     observed = statistics[:, 0]
-    order = np.argsort(-observed)
+    order = np.argsort(-observed, kind="stable")
     later = np.maximum.accumulate(statistics[order][::-1], axis=0)[::-1]
     p = (later >= observed[order][:, None] * (1 - 1e-9)).mean(axis=1)
     adjusted = np.empty(len(p))
@@ -46,7 +48,7 @@ def max_t(values: Array, rng: Generator, resamples: int = 10_000) -> Array:
     return adjusted
 
 
-def _adjust(p: Array, rule) -> Array:
+def _adjust(p: Array, rule: Callable[[Array, int], Array]) -> Array:
     answer = np.full(len(p), np.nan)
     known = np.flatnonzero(~np.isnan(p))
     if len(known):

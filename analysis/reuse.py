@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaln
 
-from .estimates import Array
+from .bootstrap import Array
 from .runs import RUN
 from .tables import Tables
 
@@ -59,17 +59,18 @@ def _log_choose(n: Array | float, k: int) -> Array:
 def coverage_runs(tables: Tables) -> pd.DataFrame:
     """Coverage per cell and learning run, against a random selector and at the common number of calls per unit.
 
-    Columns: cell, learning_run, n (episodes), units (|M|), used, selections, coverage, expected, corrected,
-    standardised (rarefied to the fewest selections per stored unit of any row that selected at all).
+    Columns: cell, learning_run, n (episodes), units (|M|), stored_tokens, used, selections, coverage, expected,
+    corrected, standardised (rarefied to the fewest selections per stored unit of any row that selected at all).
     """
     keyed = tables.episodes[tables.episodes["error"].isna() & tables.episodes["pool"].notna()]
     base = keyed.groupby(RUN, observed=True, sort=False).agg(n=("return", "size"), pool=("pool", "first")).reset_index()
-    units = tables.pools.groupby("pool")["unit"].nunique()
-    base["units"] = base["pool"].map(units)
+    pools = tables.pools.drop_duplicates(["pool", "unit"]).groupby("pool")
+    base["units"], base["stored_tokens"] = base["pool"].map(pools.size()), base["pool"].map(pools["tokens"].sum())
     base = base[base["units"].notna() & (base["units"] > 0)].astype({"units": int})
-    calls = tables.invocations.groupby([*RUN, "unit"], observed=True)["calls"].sum()
-    by_run = {key: part.to_numpy(float) for key, part in calls[calls > 0].groupby(level=list(range(len(RUN))))}
-    found = [by_run.get(tuple(row), np.zeros(0)) for row in base[RUN].itertuples(index=False)]
+    calls = tables.invocations.groupby([*RUN, "unit"], observed=True)["calls"].sum().reset_index()
+    by_run = {key: part["calls"].to_numpy(float) for key, part in calls[calls["calls"] > 0].groupby(RUN, observed=True)}
+    keys = list(base[RUN].itertuples(index=False, name=None))
+    found = [by_run.get(key, np.zeros(0)) for key in keys]
     base["used"] = [min(len(part), m) for part, m in zip(found, base["units"], strict=True)]
     base["selections"] = [int(part.sum()) for part in found]
     base["coverage"] = base["used"] / base["units"]
@@ -91,6 +92,7 @@ def rate_runs(tables: Tables) -> pd.DataFrame:
     sums = grouped[["skill_steps", "steps"]].sum()
     rates = grouped.agg(
         per_episode=("called", "mean"), calls=("skill_calls", "mean"), memory_tokens=("memory_tokens", "mean"),
+        prompt_tokens=("prompt_tokens", "mean"), completion_tokens=("completion_tokens", "mean"),
         n=("return", "size"),
     )  # fmt: skip
     return rates.assign(per_step=sums["skill_steps"] / sums["steps"].where(sums["steps"] > 0)).reset_index()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
-from numpy.random import Generator
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as _mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from .estimates import Array, Layout, mean_and_error
+from .bootstrap import Array, Layout, Resampler, mean_and_error
 
 EXACT_UP_TO = 32
 """Clusters up to which the sign-flip distribution is enumerated (2³² sign patterns, by two halves of 2¹⁶)."""
@@ -29,10 +28,10 @@ class Test:
     __test__ = False  # not a pytest class
 
 
-def sign_flip(values: Array, layout: Layout, rng: Generator, resamples: int = 10_000) -> Test:
+def sign_flip(values: Array, layout: Layout, by: Resampler) -> Test:
     """Two-sided test of a zero mean of `values` (clusters,): under the null each cluster's sign is a coin toss.
 
-    Exact up to EXACT_UP_TO clusters, else by `resamples` random flips (Phipson & Smyth 2010: (b + 1)/(B + 1)).
+    Exact up to EXACT_UP_TO clusters, else by random flips (Phipson & Smyth 2010: (b + 1)/(B + 1)).
     """
     terms = np.abs(values * layout.weights)
     observed = abs(float((values * layout.weights).sum()))
@@ -44,10 +43,10 @@ def sign_flip(values: Array, layout: Layout, rng: Generator, resamples: int = 10
         above = len(right) - np.searchsorted(right, observed - close - left, side="left")
         extreme = float(np.minimum(below + above, len(right)).sum())
         return Test(extreme / 2.0 ** len(terms), f"exact sign-flip permutation of {len(terms)} learning runs")
-    signs = rng.choice(np.array([-1.0, 1.0]), size=(resamples, len(terms)))
+    signs = by.rng.choice(np.array([-1.0, 1.0]), size=(by.resamples, len(terms)))
     extreme = float((np.abs(signs @ terms) >= observed - close).sum())
     return Test(
-        (extreme + 1) / (resamples + 1), f"sign-flip permutation of {len(terms)} learning runs, {resamples} draws"
+        (extreme + 1) / (by.resamples + 1), f"sign-flip permutation of {len(terms)} learning runs, {by.resamples} draws"
     )
 
 
@@ -64,17 +63,17 @@ def t_test(values: Array, layout: Layout) -> Test:
     return Test(float(2 * stats.t.sf(abs(estimate / error), freedom)), f"t test on {len(values)} learning-run means")
 
 
-def mean_test(values: Array, layout: Layout, rng: Generator) -> Test:
+def mean_test(values: Array, layout: Layout, by: Resampler) -> Test:
     """The report's test of a mean difference: sign flips from six clusters on, Student's t below, nothing for one."""
-    if layout.smallest < 2 and len(values) < SIGN_FLIP_FROM:
+    if min(layout.sizes) < 2 and len(values) < SIGN_FLIP_FROM:
         return Test(float("nan"), f"no test: {len(values)} learning run" + "s" * (len(values) != 1))
     if len(values) >= SIGN_FLIP_FROM:
-        return sign_flip(values, layout, rng)
+        return sign_flip(values, layout, by)
     return t_test(values, layout)
 
 
 def equivalence(values: Array, layout: Layout, margin: float) -> Test:
-    """Two one-sided t tests (Schuirmann 1987): p of "the mean lies outside ±margin"; the margin is declared beforehand."""
+    """Two one-sided t tests (Schuirmann 1987): p of "the mean lies outside ±margin", a margin declared beforehand."""
     estimate, error, freedom = (float(part[0]) for part in mean_and_error(values[None, :], layout))
     if error <= 1e-12 * max(1.0, abs(estimate)):
         return Test(float("nan"), "no test: every learning run gave the same difference")
@@ -88,11 +87,13 @@ def mcnemar(only_first: int, only_second: int, *, mid: bool = False) -> Test:
 
     It takes pairs as independent: with several episodes per learning run it is a check, never the verdict.
     """
-    exact = cast(float, _mcnemar(np.array([[0, only_first], [only_second, 0]]), exact=True).pvalue)
-    if not mid or only_first + only_second == 0:
-        return Test(min(1.0, float(exact)), "exact McNemar")
+    if only_first + only_second == 0:
+        return Test(1.0, "exact McNemar")
+    answer = cast(Any, _mcnemar(np.array([[0, only_first], [only_second, 0]]), exact=True))
+    if not mid:
+        return Test(min(1.0, float(answer.pvalue)), "exact McNemar")
     chance = float(stats.binom.pmf(min(only_first, only_second), only_first + only_second, 0.5))
-    return Test(min(1.0, float(exact) - chance), "mid-p McNemar")
+    return Test(min(1.0, float(answer.pvalue)) - chance * (only_first != only_second), "mid-p McNemar")
 
 
 def newcombe(first: int, n_first: int, second: int, n_second: int, level: float = 0.95) -> tuple[float, float]:
@@ -109,6 +110,27 @@ def barnard(first: int, n_first: int, second: int, n_second: int) -> Test:
     if table.sum(axis=1).min() == 0:
         return Test(1.0, "Barnard's exact test")
     return Test(float(stats.barnard_exact(table).pvalue), "Barnard's exact test")
+
+
+def friedman(blocks: Array) -> Test:
+    """Friedman's test that no method differs, of blocks (tasks, methods); a block is one datum."""
+    if blocks.shape[0] < 3 or blocks.shape[1] < 3:
+        return Test(
+            float("nan"), f"no test: {blocks.shape[0]} tasks and {blocks.shape[1]} methods (3 of each are needed)"
+        )
+    if bool((blocks == blocks[:, :1]).all()):
+        return Test(1.0, "Friedman: every method equal in every task")
+    answer = cast(Any, stats.friedmanchisquare(*blocks.T))
+    return Test(float(answer.pvalue), f"Friedman, {blocks.shape[0]} tasks × {blocks.shape[1]} methods")
+
+
+def wilcoxon(differences: Array) -> Test:
+    """Wilcoxon's signed-rank test: another question than the mean's, whether differences lie symmetrically about 0."""
+    known = differences[differences != 0]
+    if not len(known):
+        return Test(1.0, "Wilcoxon: no difference at all")
+    answer = cast(Any, stats.wilcoxon(known, method="exact" if len(known) <= 50 else "approx"))
+    return Test(float(answer.pvalue), f"Wilcoxon signed-rank on {len(known)} differences")
 
 
 def _signed_sums(terms: Array) -> Array:

@@ -127,6 +127,7 @@ class Tables:
     def of(
         cls,
         episodes: pd.DataFrame,
+        *,
         invocations: pd.DataFrame | None = None,
         pools: pd.DataFrame | None = None,
         learning: pd.DataFrame | None = None,

@@ -56,15 +56,15 @@ def simulate(
                     calls.append((arm, source, home, agent, task, run, 1000 * run + k, unit, int(count)))
                 rows.append(
                     ("demo", "demo-1", arm, source or None, home or None, agent, task, run, 1000 * run + k, k, 0, pool,
-                     value, bool(value > 0.6), int(rng.integers(0, 2)), 10, n_calls, min(10, 2 * n_calls), 12.5 if pool else 0.0,
-                     900, 80, 10, 0, None)
+                     value, bool(value > 0.6), int(rng.integers(0, 2)), 10, n_calls, min(10, 2 * n_calls),
+                     12.5 if pool else 0.0, 900, 80, 10, 0, None)
                 )  # fmt: skip
     from analysis.tables import EPISODES, INVOCATIONS, POOLS
 
     return Tables.of(
         pd.DataFrame(rows, columns=[c.name for c in EPISODES]),
-        pd.DataFrame(calls, columns=[c.name for c in INVOCATIONS]),
-        pd.DataFrame(pools, columns=[c.name for c in POOLS]),
+        invocations=pd.DataFrame(calls, columns=[c.name for c in INVOCATIONS]),
+        pools=pd.DataFrame(pools, columns=[c.name for c in POOLS]),
     )
 
 

@@ -1,0 +1,22 @@
+"""The methods paragraph of a report, ready to paste."""
+
+from __future__ import annotations
+
+
+def methods(level: float, resamples: int, seed: int) -> str:
+    """What was done, with the level of intervals, the resamples and the random seed."""
+    return (
+        "The independent unit is the learning run: all episodes that share a learned pool form one cluster; over "
+        "several cells, evaluations that share a pool or environment seeds belong to one cluster. Arms are compared on "
+        "common environment seeds; differences are averaged over seeds within a run, every run weighing the same. "
+        f"Intervals are {level:.0%} intervals: studentised bootstrap of whole learning runs ({resamples:,} resamples, "
+        f"random seed {seed}) from five runs on, Student's t on run means below; shares below five runs, and coverage, "
+        "have Wilson's interval on the effective number of observations with Student's quantile. Differences are "
+        "tested by two-sided sign-flip permutation of learning runs (exact up to 32); below six runs, where sign flips "
+        "cannot reach .05, a t test is shown and the verdict is “undecided”. Declared contrasts are adjusted together "
+        "by step-down max-T permutation (Holm below six runs), cells by Benjamini and Hochberg's method. Equivalence "
+        "needs a margin declared beforehand and two one-sided t tests at .05. Episodes lost to technical failures are "
+        "missing data. Coverage of a pool is compared with its exact expectation under a uniformly random selector "
+        "with the same number of selections. The simulated coverage of the intervals and the error rates of the tests "
+        "are published with the software (docs/calibration.md)."
+    )
