@@ -11,9 +11,14 @@ from testbed.cli import bench, check, listing, models, report, run, serve
 
 ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
 
+HELP = """A testbed for LLM agents that learn, share and transfer reusable skills.
+
+Examples: `procmem run examples/scripted.toml` · `procmem run study.toml --dry-run` · `procmem list environments`
+"""
+
 app = typer.Typer(
     name="procmem",
-    help="A testbed for LLM agents that learn, share and transfer reusable skills.",
+    help=HELP,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,8 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from environments.catalog import ENVIRONMENTS, EnvSpec, find
-from environments.contract import Report, check_env
+if TYPE_CHECKING:
+    from environments.contract import Report
+    from environments.spec import EnvSpec
 
 app = typer.Typer(help="Check environments against their contract.", no_args_is_help=True)
 
@@ -37,6 +38,8 @@ def env(
     """
     if bool(names) == everything:
         raise typer.BadParameter("give environment ids, or --all")
+    from environments.catalog import ENVIRONMENTS, find
+
     reports = _run(list(ENVIRONMENTS.values()) if everything else [find(name) for name in names or []])
     if as_json:
         print(json.dumps([asdict(report) | {"passed": report.passed} for report in reports], indent=2))
@@ -48,6 +51,8 @@ def env(
 
 
 def _run(specs: list[EnvSpec]) -> list[Report]:
+    from environments.contract import check_env  # here, because PettingZoo's tests import pytest
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from testbed.config import ConfigError
-
 
 def _environments() -> Iterable[str]:
     from environments.catalog import ENVIRONMENTS
@@ -63,6 +61,8 @@ def names(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     """List what a study may name, one a line. Example: `procmem list environments`"""
+    from testbed.config import ConfigError
+
     if kind not in LISTS:
         raise ConfigError(f"list: unknown {kind!r}; there are: {', '.join(LISTS)}")
     found = list(LISTS[kind]())

@@ -13,11 +13,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from testbed.store import RunDirectory, StoreError
-from testbed.trial import Episode
-
 if TYPE_CHECKING:
     from analysis.results import Findings
+    from testbed.store import RunDirectory
+    from testbed.trial import Episode
 
 STYLES = {"observation": "cyan", "action": "bold green", "reward": "yellow", "error": "bold red", "end": "bold"}
 
@@ -33,6 +32,7 @@ def report(
     """
     from analysis.report import report as write_report
     from testbed.frames import load_run
+    from testbed.store import RunDirectory
 
     tables = load_run(run)
     with Console(stderr=True).status("analysing"):
@@ -77,6 +77,9 @@ def show(
 
     Examples: `procmem show runs/matrix-1a2b3c4d` · `procmem show runs/matrix-1a2b3c4d 3f9a`
     """
+    from testbed.journal import StoreError
+    from testbed.store import RunDirectory
+
     directory = RunDirectory.open(run)
     if episode is None:
         _print_list(directory, as_json)

@@ -6,7 +6,7 @@ import json
 from collections import deque
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from testbed.config import StudyConfig, load_study
-from testbed.trial import Episode
+if TYPE_CHECKING:
+    from testbed.config import StudyConfig
+    from testbed.trial import Episode
 
 
 def run(
@@ -29,6 +30,8 @@ def run(
 
     Examples: `procmem run examples/quickstart.toml` · `procmem run study.toml --set learning.iterations=2 --dry-run`
     """
+    from testbed.config import load_study
+
     config = load_study(study, set or [])
     if dry_run:
         _print_forecast(config, as_json)
