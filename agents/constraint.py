@@ -32,7 +32,7 @@ class StructuredOutputs:
             case Choices(options):
                 wish = {"choice": list(options)}
             case JsonSchema(schema):
-                wish = {"json": json.loads(schema), "disable_any_whitespace": True}
+                wish = {"json": json.loads(schema)}
         return {"structured_outputs": wish}
 
     def text(self, grammar: Grammar, content: str) -> str:

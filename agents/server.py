@@ -84,19 +84,19 @@ class ServedModel(Model):
         return self._card
 
     async def generate(self, request: Request) -> Completion:
-        """Write one completion. A server that does not keep to the grammar is asked once more, with another seed.
+        """Write one completion. What does not fit the grammar is asked for once more: another seed, twice the tokens.
 
         Raises ModelUnavailable when no server answers, ModelError when the answer still does not fit the grammar.
         """
         completion = await self._dialect.complete(request)
         if request.grammar is None or request.grammar.accepts(completion.text):
             return completion
-        other = replace(request, sampling=replace(request.sampling, seed=request.sampling.seed + 1))
-        completion = await self._dialect.complete(other)
+        sampling = replace(request.sampling, seed=request.sampling.seed + 1, max_tokens=2 * request.sampling.max_tokens)
+        completion = await self._dialect.complete(replace(request, sampling=sampling))
         if request.grammar.accepts(completion.text):
             return completion
         if completion.finish == "length":
-            reason = f"{request.sampling.max_tokens} tokens were too few for the form asked for; raise max_tokens"
+            reason = f"{sampling.max_tokens} tokens were too few for the form asked for; raise max_tokens"
         else:
             reason = "the server ignores structured outputs; use one that has them, such as vLLM"
         raise ModelError(f"{self._card.name} answered {completion.text[:60]!r}, not in the form asked for: {reason}")

@@ -67,7 +67,7 @@ class TokenDialect:
         body |= {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "logprobs": 0}
         if request.grammar is not None:
             body |= self._constraint.fields(request.grammar)
-        if not self._tokenizer.chat_template:
+        elif not self._tokenizer.chat_template:
             body["stop"] = [TRANSCRIPT_STOP]
         answer = await self._endpoints.post("/completions", body, request.session)
         return _completion(answer, request, dropped)

@@ -44,6 +44,11 @@ class VllmServer:
                 cwd=self.log.parent,
             )
 
+    @property
+    def pid(self) -> int:
+        """The guard's process id; vLLM is its only child."""
+        return self._guard.pid
+
     def ready(self) -> bool:
         """Whether it answers. Raises ServeError when it has stopped."""
         if self._guard.poll() is not None:
@@ -60,10 +65,6 @@ class VllmServer:
         assert self._guard.stdin is not None
         self._guard.stdin.close()
         self._guard.wait()
-
-    def kill(self) -> None:
-        """End it as a crash would: at once and without a word."""
-        self._guard.kill()
 
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()
@@ -115,7 +116,9 @@ def _command(python: Path, folder: Path, name: str, port: int) -> list[str]:
     command = [str(python), "-P", "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", str(folder), "--served-model-name", name, "--host", "127.0.0.1", "--port", str(port)]
     # The model's generation_config must not change how we sample; cached tokens are to be counted.
-    return [*command, "--generation-config", "vllm", "--enable-prompt-tokens-details"]
+    command += ["--generation-config", "vllm", "--enable-prompt-tokens-details"]
+    # As in process: xgrammar, and no spaces to get lost in between the parts of a JSON document.
+    return [*command, "--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}']
 
 
 def _hardware(python: Path, servers: int) -> list[str]:
