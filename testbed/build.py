@@ -22,6 +22,7 @@ from testbed.cast import Cast, Part
 from testbed.config import AgentConfig, ConfigError, StudyConfig
 from testbed.plugins import resolve
 from testbed.store import Versions
+from transfer.choices import choose
 from transfer.learner import Learner
 from transfer.presets import LEARNERS, Minds
 
@@ -119,13 +120,21 @@ def build_embedder(name: str) -> Embedder:
 
 
 def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
-    """A learner per agent. The evolver is the acting model unless the study names another agent's."""
-    make = resolve(LEARNERS, config.learning.learner, "learning.learner")
-    evolver = config.learning.evolver
-    return {
-        name: make(Minds(model, cast.models[evolver or name], cast.embedder), np.random.SeedSequence(config.seed))
-        for name, model in cast.models.items()
-    }
+    """A learner per agent. The evolver is the acting model unless the study names another agent's.
+
+    Raises ConfigError for an unknown learner, ChoiceError for an unknown choice.
+    """
+    learning = config.learning
+    make = resolve(LEARNERS, learning.learner, "learning.learner")
+    choices = choose(learning.preset, learning.choices)
+    seeds = np.random.SeedSequence(config.seed)
+
+    def learner(agent: AgentConfig) -> Learner:
+        others = tuple(cast.models[other.name] for other in config.agents if other.name != agent.name)
+        evolver = cast.models[learning.evolver or agent.name]
+        return make(Minds(cast.models[agent.name], evolver, cast.embedder, others, agent.temperature), seeds, choices)
+
+    return {agent.name: learner(agent) for agent in config.agents}
 
 
 def versions(cast: Cast) -> Versions:
