@@ -1,4 +1,4 @@
-"""What a population study recorded, as tables with documented columns. The cluster is the learning run (a replicate)."""
+"""What a population study recorded, as tables with documented columns. The cluster is the learning run."""
 
 from __future__ import annotations
 

@@ -41,12 +41,12 @@ def load_run(path: Path | str) -> Tables:
             samples[cell] = transcript(episode)
     return Tables.of(
         _frame(evaluated, EPISODES),
-        _frame(invoked, INVOCATIONS),
-        _frame([*_pool_rows(run.learner_states().values(), run), *pool_rows(run)], POOLS),
-        _frame(learned, LEARNING),
-        _frame(_event_rows(run.events()), EVENTS),
-        list(samples.values()),
-        _versions(study),
+        invocations=_frame(invoked, INVOCATIONS),
+        pools=_frame([*_pool_rows(run.learner_states().values(), run), *pool_rows(run)], POOLS),
+        learning=_frame(learned, LEARNING),
+        events=_frame(_event_rows(run.events()), EVENTS),
+        transcripts=list(samples.values()),
+        versions=_versions(study),
     )
 
 

@@ -29,6 +29,12 @@ class Place(NamedTuple):
     def key(self) -> str:
         return f"{self.arm}/{self.task}/{self.learning_run}"
 
+    @classmethod
+    def of(cls, key: str) -> Place:
+        arm, rest = key.split("/", 1)
+        task, run = rest.rsplit("/", 1)
+        return cls(arm, task, int(run))
+
 
 def round_trials(cast: Cast, place: Place, round: int, roster: Mapping[str, Kit]) -> Schedule:
     """Everybody's learning episodes of round `round` (from 1), each member on seeds of its own, the same in all arms.

@@ -47,7 +47,7 @@ class PolicyConfig(BaseModel):
     bearer: str = ""
     """In whose pool; the first agent's where nobody is named."""
     poison_round: int = Field(default=1, ge=1)
-    """Before which round."""
+    """Before the exchange of which round."""
 
     @model_validator(mode="after")
     def _named(self) -> PolicyConfig:
@@ -55,8 +55,8 @@ class PolicyConfig(BaseModel):
             traits = (self.admission, self.maintenance, self.learner, self.poison)
             parts = [self.exchange, *(str(each) for each in traits if each not in ("trust", "always", None))]
             object.__setattr__(self, "name", " + ".join(parts))
-        if self.name == "none":
-            raise ValueError('name: "none" is the arm without memory; choose another name')
+        if self.name == "none" or "/" in self.name:
+            raise ValueError(f'name: a policy cannot be called {self.name!r} ("none" is the arm without memory)')
         if self.exchange == "graph" and not self.graph:
             raise ValueError("graph: name to whom each agent gives, as in graph = { a = ['b'] }")
         return self

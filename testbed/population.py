@@ -75,14 +75,14 @@ async def live(
     exchange = build_exchange(lab, policy)
     for round in range(society.round + 1, config.learning.iterations + 1):
         base, events = society, list[Said]()
-        if policy.poison and round == policy.poison_round:
-            society, said = planted(society, policy.bearer or next(iter(society.members)), policy.poison, round)
-            events += said
         episodes, left = await play(lab, kits(society), partial(round_trials, lab.cast, place, round))
         society, said = bereft(society, left, round)
         events += said
         society, said = await learn(lab, learners, society, episodes)
         events += said
+        if policy.poison and round == policy.poison_round:
+            society, said = planted(society, policy.bearer or next(iter(society.members)), policy.poison, round)
+            events += said
         society, said = await exchange.exchange(base, society, seen(lab, place, society, episodes, round))
         events += said
         society = society.model_copy(update={"round": round})

@@ -101,19 +101,20 @@ class Quarantine:
         advantages = self.advantage(spans, [case.state.baselines[span.trajectory.task].mean for span in spans])
         before: list[Utterance] = []
         after: list[Utterance] = []
-        styles: list[str | None] = []
+        rebuilt: list[bool] = []
         for span in spans:
             incumbent = case.incumbents.get(span.skill)
-            styles.append(style_of(span, incumbent))
-            before += replay(span, incumbent, gate.voice, styles[-1] or "reason")
-            after += replay(span, case.skill, gate.voice, styles[-1] or "reason")
+            style = style_of(span, incumbent)
+            rebuilt.append(style.certain)
+            before += replay(span, incumbent, gate.voice, style.name)
+            after += replay(span, case.skill, gate.voice, style.name)
         return Brief(
             case,
             tuple(span.trajectory.id for span in spans for _ in range(span.start, span.stop)),
             np.concatenate([np.empty(0), *advantages]),
             tuple(before),
             tuple(after),
-            float(np.mean([style is not None for style in styles])) if styles else 0.0,
+            float(np.mean(rebuilt)) if rebuilt else 0.0,
         )
 
     def _model(self, case: Case) -> Model:
