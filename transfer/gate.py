@@ -13,7 +13,7 @@ from agents.model import Likelihood, Model, ModelError, ModelUnavailable, NoLike
 from agents.skill import Skill
 from transfer.experience import Segment
 from transfer.objective import LIKELIHOODS, Floats, Objective, Reduction, log_ratios, objective, per_trajectory
-from transfer.replay import ActingPolicy, Voice, replay, style_of
+from transfer.replay import ActingPolicy, Style, Voice, replay, style_of
 
 Outcome = Literal["accepted", "rejected", "undecided"]
 
@@ -128,7 +128,7 @@ class PPOGate:
             return [Verdict(skill=each.id, outcome="undecided", why=why) for each in candidates]
         owners = [span.trajectory.id for span in evidence.spans for _ in range(span.start, span.stop)]
         styles = [style_of(span, parent) for span in evidence.spans]
-        rebuilt = float(np.mean([style is not None for style in styles]))
+        rebuilt = float(np.mean([style.certain for style in styles]))
         try:
             panel = [await self._ratios(model, parent, candidates, evidence, styles) for model in self.scorers]
         except (NoLikelihoods, ModelUnavailable):
@@ -151,13 +151,13 @@ class PPOGate:
         parent: Skill | None,
         candidates: Sequence[Skill],
         evidence: Evidence,
-        styles: Sequence[str | None],
+        styles: Sequence[Style],
     ) -> tuple[Floats, float]:
         """Log-ratios (candidates × steps) by one scorer, and its noise floor in nats."""
         asked: list[Utterance] = []
         for skill in (parent, *candidates):
             for span, style in zip(evidence.spans, styles, strict=True):
-                asked += replay(span, skill, self.voice, style or "reason")
+                asked += replay(span, skill, self.voice, style.name)
         scored = np.array([self.likelihood(each) for each in await model.score(asked)])
         table = scored.reshape(1 + len(candidates), -1)
         logs = np.stack([log_ratios(table[0], row) for row in table[1:]])

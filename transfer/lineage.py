@@ -95,20 +95,21 @@ class Lineage:
 def _told(life: Life, event: Event) -> Life:
     """What is known of a skill after one more event about it."""
     said, now = event.payload, event.iteration
-    if event.kind in ("seeded", "gift", "candidate"):
+    if event.kind in ("seeded", "gift", "candidate") and life.born is None:
+        # The same words may be proposed again later; whose child it is was settled at its birth.
         words = said.get("skill")
         life = replace(life, words=words if isinstance(words, dict) else life.words, parents=event.parents)
     match event.kind:
         case "seeded":
             life = replace(life, origin="seed", born=now)
-        case "gift":
+        case "gift" if life.born is None:
             life = replace(life, origin="gift")
-        case "candidate":
+        case "candidate" if life.born is None:
             life = replace(life, origin=str(said.get("mode", "")), evidence=event.trajectories)
-        case "verdict":
+        case "verdict" if life.born is None:
             life = replace(life, verdict=said)
         case "admitted":
-            life = replace(life, born=now, died=None, cause="")
+            life = replace(life, born=now if life.born is None else life.born, died=None, cause="")
         case "pruned":
             life = replace(life, died=now, cause=str(said.get("why", "")))
         case "scored":

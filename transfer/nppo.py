@@ -96,7 +96,9 @@ class NPPO:
         proposals = await self.proposer(asked, [_seed(rng) for _ in range(self.candidates)])
         for why in proposals.problems:
             evolution.skip(why)
-        candidates = [skill for skill in proposals.skills if skill.id not in state.pool]
+        candidates = [
+            skill for skill in proposals.skills if skill.id not in state.pool and skill.id not in state.deaths
+        ]
         for skill in candidates:
             evolution.note("candidate", {"mode": evolution.mode, "skill": words(skill)}, skill=skill)
 

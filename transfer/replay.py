@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agents.model import Message, Utterance
 from agents.prompts import Turn, after_reasoning, conversation, fingerprint, reasoning_request, skill_text
@@ -11,8 +11,8 @@ from agents.skill import Skill
 from environments import grammar as grammars
 from transfer.experience import Segment, Step
 
-STYLES = ("reason", "react")
-"""Ways of asking for reasoning aloud; the recorded prompt digest tells which one it was."""
+STYLES = ("direct", "reason", "react")
+"""Ways of asking for a move; the recorded prompt digest tells which one it was."""
 
 
 class Voice(Protocol):
@@ -28,7 +28,7 @@ class RawModel:
     given_reasoning: bool = True
 
     def utterance(self, prompt: tuple[Message, ...], step: Step, style: str) -> Utterance:
-        return Utterance(_asked(prompt, step, style, self.given_reasoning), _said(step))
+        return Utterance(_asked(prompt, step, style if self.given_reasoning else "direct"), _said(step))
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ActingPolicy:
 
     def utterance(self, prompt: tuple[Message, ...], step: Step, style: str) -> Utterance:
         grammar = grammars.load(step.grammar) if step.grammar is not None else None
-        messages = _asked(prompt, step, style, self.given_reasoning)
+        messages = _asked(prompt, step, style if self.given_reasoning else "direct")
         return Utterance(messages, _said(step), grammar, self.temperature or 1.0)
 
 
@@ -63,31 +63,34 @@ def prompts(span: Segment, skill: Skill | None) -> list[tuple[Message, ...]]:
     return out
 
 
-def replay(span: Segment, skill: Skill | None, voice: Voice, style: str = "reason") -> list[Utterance]:
-    """One utterance per step of the segment."""
+def replay(span: Segment, skill: Skill | None, voice: Voice, style: str) -> list[Utterance]:
+    """One utterance per step of the segment; `style` says whether and how the actor was asked to reason aloud."""
     steps = span.trajectory.steps[span.start : span.stop]
     return [voice.utterance(prompt, step, style) for prompt, step in zip(prompts(span, skill), steps, strict=True)]
 
 
-def style_of(span: Segment, skill: Skill | None) -> str | None:
-    """How the recorded prompts of a segment were asked: "reason", "react", "direct"; None when no style rebuilds them.
+class Style(NamedTuple):
+    name: str
+    certain: bool
+    """True where the recorded prompt was rebuilt to the letter."""
 
-    The check behind every ratio: the denominator must be the likelihood under the very prompt that was sent.
+
+def style_of(span: Segment, skill: Skill | None) -> Style:
+    """How the recorded moves of a segment were asked for: "direct", "reason" or "react".
+
+    The check behind every ratio: its denominator must be the likelihood under the very prompt that was sent. Where no
+    style rebuilds that prompt (another version of the wording, or a prompt that was shortened), the likeliest is taken.
     """
     step = span.trajectory.steps[span.start]
     prompt = prompts(span, skill)[0]
-    if not step.reasoning:
-        return "direct" if fingerprint(prompt) == step.prompt_digest else None
     for style in STYLES:
-        if fingerprint(after_reasoning(reasoning_request(prompt, style), step.reasoning)) == step.prompt_digest:
-            return style
-    return None
+        if fingerprint(_asked(prompt, step, style)) == step.prompt_digest:
+            return Style(style, True)
+    return Style("reason" if step.reasoning else "direct", False)
 
 
-def _asked(prompt: tuple[Message, ...], step: Step, style: str, given_reasoning: bool) -> tuple[Message, ...]:
-    if not step.reasoning or not given_reasoning:
-        return prompt
-    return after_reasoning(reasoning_request(prompt, style if style in STYLES else "reason"), step.reasoning)
+def _asked(prompt: tuple[Message, ...], step: Step, style: str) -> tuple[Message, ...]:
+    return prompt if style == "direct" else after_reasoning(reasoning_request(prompt, style), step.reasoning)
 
 
 def _said(step: Step) -> str:
