@@ -1,7 +1,7 @@
 """Runs a command that must not outlive its starter, whatever ends that one: `python guard.py COMMAND…`.
 
 The starter holds the other end of standard input. When that closes, be it by kill -9, the command and all its
-children get SIGTERM and, ten seconds later, SIGKILL.
+children get SIGTERM and, PATIENCE seconds later, SIGKILL.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import threading
+
+PATIENCE = 10.0
 
 
 def main(command: list[str]) -> int:
@@ -26,7 +28,7 @@ def _end_with_stdin(process: subprocess.Popen[bytes]) -> None:
     sys.stdin.buffer.read()
     _signal(process, signal.SIGTERM)
     try:
-        process.wait(timeout=10)
+        process.wait(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         _signal(process, signal.SIGKILL)
 
