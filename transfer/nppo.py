@@ -96,10 +96,12 @@ class NPPO:
         proposals = await self.proposer(asked, [_seed(rng) for _ in range(self.candidates)])
         for why in proposals.problems:
             evolution.skip(why)
-        candidates = [
-            skill for skill in proposals.skills if skill.id not in state.pool and skill.id not in state.deaths
-        ]
-        for skill in candidates:
+        candidates: list[Skill] = []
+        for skill in proposals.skills:
+            if skill.id in state.pool or skill.id in state.deaths:
+                evolution.skip(f"candidate {skill.id} is in the pool or was pruned from it before")
+                continue
+            candidates.append(skill)
             evolution.note("candidate", {"mode": evolution.mode, "skill": words(skill)}, skill=skill)
 
         flat = [(span, base) for group, base in zip(spans, baselines, strict=True) for span in group]
