@@ -30,11 +30,11 @@ def catalog(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
     if as_json:
         typer.echo(json.dumps([_row(source) for source in MODELS.values()], indent=1))
         return
-    table = Table("name", "kind", "family", "licence", "download", "here", "the same on Hugging Face")
+    table = Table("name", "kind", "licence", "download", "here")
+    table.columns[0].no_wrap = True
     for source in MODELS.values():
-        size = f"{_download_bytes(source) / 1e6:,.0f} MB" if source.wheels else "by the hub"
-        here = "yes" if _is_here(source) else ""
-        table.add_row(source.name, source.kind, source.family, source.licence, size, here, source.hub)
+        size = f"{_download_bytes(source) / 1e6:,.0f} MB" if source.wheels else "Hugging Face"
+        table.add_row(source.name, source.kind, source.licence, size, "yes" if _is_here(source) else "")
     Console().print(table)
 
 

@@ -23,7 +23,7 @@ def test_list_names_every_model_and_where_it_comes_from():
     assert rows.keys() == MODELS.keys()
     assert rows["gemma3-270m"]["kind"] == "base"
     assert rows["qwen3-8b"]["download_bytes"] == 0
-    assert "smollm2-135m-instruct" in runner.invoke(app, ["list"], terminal_width=200).output
+    assert "smollm2-135m-instruct" in runner.invoke(app, ["list"]).output
 
 
 def test_path_prints_a_folder(tmp_path: Path):
