@@ -22,6 +22,7 @@ from testbed.cast import Cast, Part
 from testbed.config import AgentConfig, ConfigError, StudyConfig
 from testbed.plugins import resolve
 from testbed.store import Versions
+from testbed.trial import said
 from transfer.choices import choose
 from transfer.learner import Learner
 from transfer.presets import LEARNERS, Minds
@@ -80,7 +81,7 @@ def _try_out(spec: EnvSpec, place: str) -> None:
         seats = list(env.possible_agents)
         env.close()
     except Exception as error:
-        raise ConfigError(f"{place}: {spec.id} cannot be set up: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"{place}: {spec.id} cannot be set up: {said(error)}") from error
     if seats != [f"player_{index}" for index in range(spec.seats)]:
         raise ConfigError(f"{place}: {spec.id} must call its {spec.seats} seats player_0, player_1, …, not {seats}")
 

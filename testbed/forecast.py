@@ -16,6 +16,7 @@ from environments.spec import EnvSpec
 from testbed.build import build_tasks
 from testbed.config import ConfigError, StudyConfig
 from testbed.rollout import play
+from testbed.trial import said
 from transfer.experience import Trajectory
 from transfer.seeds import seed_pool
 
@@ -89,9 +90,7 @@ def _sample(spec: EnvSpec) -> Iterator[Trajectory]:
         try:
             yield anyio.run(game)["player_0"]
         except Exception as error:
-            raise ConfigError(
-                f"{spec.id} failed in a trial game: {type(error).__name__}: {error}; try `procmem check env`"
-            ) from error
+            raise ConfigError(f"{spec.id} failed in a trial game: {said(error)}; try `procmem check env`") from error
 
 
 def _prompts(game: Trajectory) -> Iterator[float]:

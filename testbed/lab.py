@@ -14,7 +14,7 @@ from testbed.cast import Cast, Kit
 from testbed.journal import StoreError
 from testbed.rollout import play
 from testbed.store import RunDirectory
-from testbed.trial import Episode, Trial
+from testbed.trial import Episode, Trial, said
 from transfer.experience import Trajectory
 from transfer.pool import SkillPool
 
@@ -105,8 +105,7 @@ class Lab:
         except StoreError:
             raise
         except Exception as error:
-            said = " ".join(f"{type(error).__name__}: {error}".encode(errors="replace").decode().split())
-            failed = Episode(trial=trial, seats={}, focal=focal, error=said)
+            failed = Episode(trial=trial, seats={}, focal=focal, error=said(error))
             self.run.append(failed)
             self.progress.advance(failed)
             self._fail(next((names[note] for note in getattr(error, "__notes__", ())), trial.agent), error)

@@ -85,3 +85,9 @@ class Episode(BaseModel):
     def trajectory(self) -> Trajectory:
         """The focal seat's part. Raises KeyError for a failed episode."""
         return self.seats[self.focal]
+
+
+def said(error: Exception) -> str:
+    """What went wrong, in one line that any file can hold."""
+    text = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
+    return " ".join(text.split())

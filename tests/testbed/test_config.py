@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 
@@ -155,7 +156,7 @@ def test_set_changes_any_place(file):
     ],
 )
 def test_a_mistake_in_set_is_said(file, override, part):
-    with pytest.raises(ConfigError, match="--set|study.toml") as caught:
+    with pytest.raises(ConfigError, match=r"--set|study\.toml") as caught:
         load_study(file, [override])
     assert part in str(caught.value)
 
@@ -165,11 +166,9 @@ def test_no_override_ends_in_a_traceback(key, value):
     from testbed.config import _apply
 
     data = copy.deepcopy(MINIMAL)
-    try:
+    with contextlib.suppress(ConfigError):
         _apply(data, f"{key}={value}")
         parse_study(data, "study.toml")
-    except ConfigError as error:
-        assert str(error)
 
 
 JSON = st.recursive(
@@ -182,10 +181,8 @@ PLACES = st.sampled_from([*StudyConfig.model_fields, "other"])
 
 @given(st.dictionaries(PLACES, JSON, max_size=4))
 def test_no_study_ends_in_a_traceback(changes):
-    try:
+    with contextlib.suppress(ConfigError):
         assert parse(**changes).digest
-    except ConfigError as error:
-        assert str(error)
 
 
 def test_files_that_are_no_study(tmp_path):

@@ -116,9 +116,7 @@ def test_whatever_a_model_answers_is_an_episode(open_lab, model, environment):
 
 def test_a_bug_of_a_model_is_a_failed_episode(open_lab):
     async def use(lab, trials, pool):
-        assert {episode.error for episode in await lab.play(trials, pool)} == {
-            "ZeroDivisionError: a bug of the model"
-        }
+        assert {episode.error for episode in await lab.play(trials, pool)} == {"ZeroDivisionError: a bug of the model"}
 
     open_lab(use, agents=[{"name": "a", "model": "third_party:Broken"}])
 
@@ -161,7 +159,9 @@ def test_a_model_that_is_gone_stops_the_study_and_the_next_run_makes_it_good(ope
 
 def test_an_opponent_plays_alike_whoever_sits_opposite(study):
     """Its temperature is its own: a greedy agent does not meet a greedy random player."""
-    greedy, warm = ({"name": name, "model": "scripted:random", "temperature": t} for name, t in (("a", 0.0), ("b", 1.0)))
+    greedy, warm = (
+        {"name": name, "model": "scripted:random", "temperature": t} for name, t in (("a", 0.0), ("b", 1.0))
+    )
     config = study(agents=[greedy, warm], tasks=[{"environment": "KuhnPoker-v0"}])
 
     async def main():
@@ -196,7 +196,10 @@ class Lab0:
 
 def test_equal_models_are_loaded_once(study):
     agents = [{"name": name, "model": "third_party:Silent", "temperature": t} for name, t in (("a", 0.0), ("b", 1.0))]
-    tasks = [{"environment": "KuhnPoker-v0", "opponent": "a"}, {"environment": "TicTacToe-v0", "opponent": "third_party:Silent"}]
+    tasks = [
+        {"environment": "KuhnPoker-v0", "opponent": "a"},
+        {"environment": "TicTacToe-v0", "opponent": "third_party:Silent"},
+    ]
 
     async def main():
         return await build_cast(study(agents=agents, tasks=tasks))

@@ -59,7 +59,7 @@ def test_learning_never_sees_an_evaluation_seed(finished):
 
 
 def test_a_cell_names_its_pool_by_digest(finished):
-    config, run = finished
+    _, run = finished
     final = {key: committed.state.pool for key, committed in run.learner_states().items()}
     stored = run.pools()
     assert all(pool.digest == digest for digest, pool in stored.items())

@@ -24,9 +24,7 @@ def test_anybodys_by_module_and_name():
 
 def test_an_installed_entry_point(monkeypatch):
     found = importlib.metadata.EntryPoint("mine-for-this-test", "third_party:SIDES", "procmem.skills.selector")
-    monkeypatch.setattr(
-        "testbed.plugins.entry_points", lambda *, group, name: [found] if name == found.name else []
-    )
+    monkeypatch.setattr("testbed.plugins.entry_points", lambda *, group, name: [found] if name == found.name else [])
     assert resolve({}, "mine-for-this-test", "skills.selector").options == ("[heads]", "[tails]")
 
 

@@ -84,7 +84,7 @@ def history(config, run_in, tmp_path_factory):
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(moment=st.floats(0, 1), torn=st.floats(0, 1, exclude_max=True))
-def test_dying_at_any_byte_changes_nothing(history, config, run_in, tmp_path_factory, moment, torn):
+def test_dying_at_any_byte_changes_nothing(history, config, run_in, tmp_path_factory, moment, torn):  # noqa: PLR0917
     """The state on disk at any byte of any write, rebuilt; then the same study again."""
     whole, written = history
     count = round(moment * len(written))
@@ -141,8 +141,8 @@ def test_kill_9_and_run_again(tmp_path, environment, run_in):
             killed += 1
         end(process)
     assert killed == 2
-    assert 0 < size(tmp_path / "killed")
-    code, out, err = end(start(file, tmp_path / "killed", environment))
+    assert size(tmp_path / "killed") > 0
+    code, _, err = end(start(file, tmp_path / "killed", environment))
     assert code == 0, err
     again = RunDirectory.open(tmp_path / "killed" / whole.path.name)
     assert content(again) == content(whole)

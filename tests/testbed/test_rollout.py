@@ -69,9 +69,7 @@ def test_a_seat_that_never_moved_is_paid_all_the_same():
 
     spec = find("TicTacToe-v0")
     mute = Mute("mute", lambda messages, grammar: None)
-    players = {
-        seat: SkillAgent(seat, mute, NoGuide(), np.random.default_rng(0)) for seat in ("player_0", "player_1")
-    }
+    players = {seat: SkillAgent(seat, mute, NoGuide(), np.random.default_rng(0)) for seat in ("player_0", "player_1")}
 
     async def main():
         return await play(spec, players, 0, trial="t", names={"player_0": "a", "player_1": "b"})

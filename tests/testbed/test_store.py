@@ -239,7 +239,10 @@ def test_directories_that_cannot_be_used(study, tmp_path, directory):
         (json.dumps(whole | {"versions": {}}), "is broken: versions.packages"),
     ):
         directory.study_file.write_text(content)
-        for use in (lambda: RunDirectory.open(directory.path), lambda: RunDirectory.create(tmp_path, study(), VERSIONS)):
+        for use in (
+            lambda: RunDirectory.open(directory.path),
+            lambda: RunDirectory.create(tmp_path, study(), VERSIONS),
+        ):
             with pytest.raises(StoreError, match=said) as caught:
                 use()
             assert "\n" not in str(caught.value)

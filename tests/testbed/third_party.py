@@ -85,7 +85,12 @@ def priceless() -> EnvSpec:
     def make() -> Any:
         env = COIN.make()
         last = env.last
-        env.last = lambda *args: (lambda seen: (seen[0], math.nan, *seen[2:]))(last(*args))  # type: ignore[method-assign]
+
+        def unpriced() -> Any:
+            observation, _, *rest = last()
+            return observation, math.nan, *rest
+
+        env.last = unpriced  # type: ignore[method-assign]
         return env
 
     return _changed(make, id="Priceless-v0")
