@@ -55,12 +55,12 @@ class Evolution:
     def judged(self, candidates: Sequence[Skill], verdicts: Sequence[Verdict]) -> Evolution:
         """Note the verdicts; the best accepted candidate is admitted."""
         for skill, verdict in zip(candidates, verdicts, strict=True):
-            self.note("verdict", verdict.model_dump(mode="json", exclude={"skill"}), skill=skill)
+            self.note("verdict", verdict.payload, skill=skill)
             self.outcomes.append(verdict.outcome)
         chosen = best(verdicts)
         if chosen is not None:
             self.admitted = next(skill for skill in candidates if skill.id == chosen.skill)
-            payload: dict[str, JsonValue] = {"mode": self.mode, "objective": chosen.objective, "change": chosen.change}
+            payload: dict[str, JsonValue] = {"mode": self.mode, "J": chosen.objective, "delta_J": chosen.change}
             self.note("admitted", payload, skill=self.admitted)
         return self
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from agents.model import Likelihood, Model, ModelError, ModelUnavailable, NoLikelihoods, Utterance
 from agents.skill import Skill
@@ -33,11 +33,11 @@ class Verdict(BaseModel):
     skill: str
     outcome: Outcome
     why: str
-    objective: float | None = None
+    objective: float | None = Field(default=None, serialization_alias="J")
     """J(ω')."""
-    before: float | None = None
+    before: float | None = Field(default=None, serialization_alias="J_before")
     """J(ω)."""
-    change: float | None = None
+    change: float | None = Field(default=None, serialization_alias="delta_J")
     """ΔJ."""
     stderr: float | None = None
     """Of ΔJ over trajectories."""
@@ -49,6 +49,11 @@ class Verdict(BaseModel):
     usable: float | None = None
     rebuilt: float | None = None
     """Share of segments whose recorded prompt was rebuilt to the letter."""
+
+    @property
+    def payload(self) -> dict[str, JsonValue]:
+        """As an event tells it, in the paper's letters (J, delta_J); the skill stands beside it."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"skill"})
 
 
 class Gate(Protocol):

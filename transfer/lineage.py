@@ -83,7 +83,7 @@ class Lineage:
             return
         shown.add(life.skill)
         end = f", died {life.died} ({life.cause})" if life.died is not None else ""
-        change = life.verdict.get("change")
+        change = life.verdict.get("delta_J")
         gate = f", ΔJ {change:+.3g}" if isinstance(change, int | float) else ""
         score = f", score {life.score:+.3g}" if life.score is not None else ""
         name = " ".join(life.name.split())
