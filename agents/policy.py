@@ -20,8 +20,14 @@ from environments.grammar import Choices, Grammar, JsonSchema, Regex
 class Policies:
     """Grammars compiled for one tokenizer, and what they allow along a text; both are remembered."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> None:
-        """`vocabulary` is the width of the model's output layer, padding entries among it."""
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, vocabulary: int, stops: frozenset[int] = frozenset()
+    ) -> None:
+        """`vocabulary` is the width of the model's output layer, padding entries among it.
+
+        `stops` are the tokens that end a text, allowed where it is complete; by default the tokenizer's own.
+        """
+        self._stops = sorted(stops) or None
         self.words = -(-vocabulary // 32)
         self._vocabulary = vocabulary
         self._tokenizer = tokenizer
@@ -53,7 +59,7 @@ class Policies:
 
     def _masks(self, grammar: Grammar, ids: tuple[int, ...]) -> Tensor:
         """What is allowed before each token (len(ids), words); nothing once the text has left the grammar."""
-        matcher = xgrammar.GrammarMatcher(self.compiled(grammar))
+        matcher = xgrammar.GrammarMatcher(self.compiled(grammar), override_stop_tokens=self._stops)
         bits = torch.zeros(len(ids), self.words, dtype=torch.int32)
         for row, token in enumerate(ids):
             if matcher.is_terminated():

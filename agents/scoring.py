@@ -23,6 +23,7 @@ from agents.prefix_tree import Ints, PrefixTree
 from agents.readout import Readout
 from agents.template import Joint
 from agents.tree_attention import ChunkAttention, tree_attention
+from agents.walk import grammar_ends
 
 CHUNK = {"cpu": 4096, "cuda": 32768}
 """Tokens that run through the model at a time, by device."""
@@ -42,7 +43,7 @@ class PrefixTreeScorer:
             raise ModelError(f"{model.name_or_path} is an encoder-decoder: use EncoderDecoderScorer")
         self.model, self.tokenizer = model, tokenizer
         self._readout = Readout(model)
-        self._policies = Policies(tokenizer, self._readout.vocabulary)
+        self._policies = Policies(tokenizer, self._readout.vocabulary, grammar_ends(model, tokenizer))
         self._chunk = chunk_tokens or CHUNK.get(model.device.type, CHUNK["cpu"])
 
     @torch.inference_mode()
@@ -52,7 +53,7 @@ class PrefixTreeScorer:
         Raises ModelError when a conversation is longer than the model's context or the model answers NaN.
         """
         unique = list(dict.fromkeys(utterances))
-        joints = [template.joint(self.tokenizer, utterance) for utterance in unique]
+        joints = template.joints(self.tokenizer, unique)
         self._check_length(joints)
         tree = PrefixTree.of([j.ids[: j.stop - 1] if j.stop > j.start else () for j in joints])
         rows = [tree.indices(i)[j.start - 1 :] for i, j in enumerate(joints)]

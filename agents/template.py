@@ -7,7 +7,9 @@ text they form together, and then their likelihood is that of a text nobody wrot
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -51,25 +53,65 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, g
 
 def tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, generation: bool) -> list[int]:
     """Token ids of `render(…)`; nothing is added, since the text already holds its special tokens."""
-    return _encode(tokenizer, render(tokenizer, messages, generation=generation))
+    ids: list[int] = tokenizer(render(tokenizer, messages, generation=generation), add_special_tokens=False)[
+        "input_ids"
+    ]
+    return ids
 
 
 def joint(tokenizer: PreTrainedTokenizerBase, utterance: Utterance) -> Joint:
     """The prompt that the speaker was given and what it said, tokenised as one text."""
-    prompt = render(tokenizer, utterance.messages, generation=True)
-    text = prompt + _defused(tokenizer, utterance.text)
-    encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    ids: list[int] = encoding["input_ids"]
-    spans: list[tuple[int, int]] = encoding["offset_mapping"]
-    start = len(ids)
-    while start > 0 and spans[start - 1][1] > len(prompt):
-        start -= 1
-    if utterance.grammar is not None and start < len(ids) and spans[start][0] < len(prompt):
-        # A policy under a grammar wrote its tokens after the prompt's: none of them can reach over the border.
-        head = _encode(tokenizer, prompt)
-        tail = _encode(tokenizer, text[len(prompt) :])
-        return Joint((*head, *tail), len(head), len(head) + len(tail))
-    return Joint(tuple(ids), start, len(ids))
+    return joints(tokenizer, [utterance])[0]
+
+
+def joints(tokenizer: PreTrainedTokenizerBase, utterances: Sequence[Utterance]) -> list[Joint]:
+    """`joint` of each utterance. A conversation that another one extends is tokenised with it."""
+    prompts = [render(tokenizer, utterance.messages, generation=True) for utterance in utterances]
+    texts = [
+        prompt + _defused(tokenizer, utterance.text) for prompt, utterance in zip(prompts, utterances, strict=True)
+    ]
+    out: dict[int, Joint] = {}
+    whole = _Tokens.of(tokenizer, "")
+    for i in sorted(range(len(texts)), key=lambda i: texts[i], reverse=True):  # what extends a text comes before it
+        text, border = texts[i], len(prompts[i])
+        if not whole.breaks_at(tokenizer, text):
+            whole = _Tokens.of(tokenizer, text)
+        stop = whole.first_beyond(len(text))
+        start = min(whole.first_beyond(border), stop)
+        if utterances[i].grammar is not None and start < stop and whole.starts[start] < border:
+            # A policy under a grammar wrote its tokens after the prompt's: none of them can reach over the border.
+            head, tail = (_Tokens.of(tokenizer, part).ids for part in (text[:border], text[border:]))
+            out[i] = Joint(head + tail, len(head), len(head) + len(tail))
+        else:
+            out[i] = Joint(whole.ids[:stop], start, stop)
+    return [out[i] for i in range(len(utterances))]
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """A text in tokens; token k spells its characters `starts[k]` to `ends[k]`."""
+
+    text: str
+    ids: tuple[int, ...]
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase, text: str) -> _Tokens:
+        encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        spans: list[tuple[int, int]] = encoding["offset_mapping"]
+        return cls(text, tuple(encoding["input_ids"]), tuple(a for a, _ in spans), tuple(b for _, b in spans))
+
+    def first_beyond(self, border: int) -> int:
+        """The first token that spells a character at or after `border`."""
+        return bisect_right(self.ends, border)
+
+    def breaks_at(self, tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
+        """Whether `text` begins this one, and its tokens do: a special token follows, and takes no blanks with it."""
+        if not self.text.startswith(text):
+            return False
+        follows = _specials(tokenizer).match(self.text, len(text)) is not None
+        return len(text) == len(self.text) or (follows and not text[-1:].isspace())
 
 
 def _apply(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], generation: bool) -> str:
@@ -99,11 +141,6 @@ def _folded(messages: Sequence[Message]) -> list[Message]:
 def _defused(tokenizer: PreTrainedTokenizerBase, content: str) -> str:
     """Content that names a special token gets a space into that name: text is data, it cannot end a turn."""
     return _specials(tokenizer).sub(lambda match: f"{match[0][0]} {match[0][1:]}", content)
-
-
-def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return ids
 
 
 def _begin(tokenizer: PreTrainedTokenizerBase) -> str:
