@@ -15,7 +15,7 @@ GRAMMAR = Regex(r"\[(0\.[0-9]{2}|1\.00)\]")
 class Dial(World):
     """A gauge reads g per cent; the dial x ought to stand at 1 − g/100, and pays (1 − |x − (1 − g/100)|)/5.
 
-    Copying the gauge earns 0.48 in the mean, leaving the dial at 0.50 earns 0.74 (readings are uniform on 0, 5, …, 100).
+    Copying the gauge earns 0.48 in the mean, leaving it at 0.50 earns 0.74 (readings are uniform on 0, 5, …, 100).
     """
 
     rounds = ROUNDS

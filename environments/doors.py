@@ -1,9 +1,12 @@
-"""Doors and signs: the control family, whose truth is known beforehand.
+"""Doors: two control families whose truth is known beforehand.
 
-Which door belongs to which sign is arbitrary and fixed for ever, so experience of earlier episodes is necessary and
-sufficient. The signs of one episode tell nothing about each other (each is shown once, and for all the player knows
-several may share a door); doors and signs are paired one to one, so that a player who always names the same door is
-right exactly one time in four.
+In both, what is right is arbitrary and fixed for ever, so experience of earlier episodes is necessary and sufficient.
+
+- Doors: each sign has its door. It takes a model that can look up a sign in a skill (1.5 B parameters do). The signs of
+  an episode tell nothing about each other (each is shown once, and for all the player knows several may share a door);
+  signs and doors are paired one to one, so that a player who always names the same door is right one time in four.
+- OneDoor: the same door is right in every round, which is told only when the episode is over. Following "always open
+  the … door" is within reach of models of 135 M parameters.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ RULE: Mapping[str, str] = {"owl": "green", "key": "blue", "bell": "black", "ship
 INVERTED: Mapping[str, str] = {"owl": "blue", "key": "black", "bell": "red", "ship": "green"}
 """No sign keeps its door."""
 SIGNS = tuple(RULE)
+Rule = Callable[[np.random.Generator], Mapping[str, str]]
+"""Gives each sign's door in one episode."""
 GRAMMAR = Choices(tuple(f"[{colour}]" for colour in COLOURS))
 
 
@@ -36,6 +41,11 @@ def inverted(rng: np.random.Generator) -> Mapping[str, str]:
 def chance(rng: np.random.Generator) -> Mapping[str, str]:
     """Every sign's door drawn anew: nothing can be learned."""
     return {sign: COLOURS[index] for sign, index in zip(SIGNS, rng.integers(len(COLOURS), size=4), strict=True)}
+
+
+def one(colour: str) -> Rule:
+    """The same door, whatever the sign."""
+    return lambda rng: dict.fromkeys(SIGNS, colour)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +77,38 @@ PARCELS = Wording(
 )
 
 
+UNSIGNED = Wording(
+    rules=(
+        "You stand before four doors: red, green, blue and black. In each of {rounds} rounds exactly one is right. "
+        "Answer with the colour of a door in square brackets, like [colour]. Every right door pays 1/{rounds}; which "
+        "ones were right is told at the end."
+    ),
+    ask="Round {round} of {rounds}. Which door do you open?",
+    tell="The {colour} door was right.",
+)
+SWITCHES = Wording(
+    rules=(
+        "A machine has four switches: red, green, blue and black. {rounds} times you press one of them, and each time "
+        "only one makes it run. Write the colour of a switch in square brackets, like [colour]. Every run pays "
+        "1/{rounds}; which switches were correct is told at the end."
+    ),
+    ask="Press number {round} of {rounds}. Which switch?",
+    tell="The {colour} switch was correct.",
+)
+
+
 class Doors(World):
     """An episode: the signs in an order drawn from the seed, `passes` times over.
 
-    `rule` gives each sign's door in this episode. With several passes the right doors are told only at the end,
-    or the second pass could copy the first.
+    `late` tells the right doors only when all is over: else a sign or door that returns would teach itself.
     """
 
     grammar = GRAMMAR
 
-    def __init__(
-        self,
-        rule: Callable[[np.random.Generator], Mapping[str, str]] = fixed,
-        wording: Wording = PLAIN,
-        passes: int = 1,
-    ) -> None:
+    def __init__(self, rule: Rule = fixed, wording: Wording = PLAIN, *, passes: int = 1, late: bool = False) -> None:
         self.rounds = passes * len(SIGNS)
         self.rules = wording.rules.format(rounds=self.rounds)
-        self._rule, self._wording, self._passes = rule, wording, passes
+        self._rule, self._wording, self._passes, self._late = rule, wording, passes, late
 
     def deal(self, rng: np.random.Generator) -> None:
         self._signs = [SIGNS[index] for _ in range(self._passes) for index in rng.permutation(len(SIGNS))]
@@ -98,9 +122,9 @@ class Doors(World):
         sign = self._signs[round]
         right = move == self._doors[sign]
         self._right += right
-        feedback = [f"{'Right' if right else 'Wrong'}.", self._tell(sign)] if self._passes == 1 else []
+        feedback = [] if self._late else ["Right." if right else "Wrong.", self._tell(sign)]
         if round + 1 == self.rounds:
-            feedback += [] if self._passes == 1 else map(self._tell, SIGNS)
+            feedback += dict.fromkeys(map(self._tell, self._signs)) if self._late else []
             feedback.append(f"{self._right} of {self.rounds} right.")
         return " ".join(feedback), right / self.rounds
 
@@ -109,8 +133,9 @@ class Doors(World):
 
 
 def _doors(id: str, difficulty: int, summary: str, build: Callable[[], Doors] = Doors) -> EnvSpec:
+    family = id.partition("-")[0]
     rounds = build().rounds
-    return world(id, build, rounds=rounds, grammar=GRAMMAR, family="Doors", difficulty=difficulty, summary=summary)
+    return world(id, build, rounds=rounds, grammar=GRAMMAR, family=family, difficulty=difficulty, summary=summary)
 
 
 DOORS: tuple[EnvSpec, ...] = (
@@ -121,7 +146,7 @@ DOORS: tuple[EnvSpec, ...] = (
     ),
     _doors(
         "Doors-v0-long", 2, "Doors-v0 over 8 rounds, told at the end only, the same rule: transfer must help.",
-        lambda: Doors(passes=2),
+        lambda: Doors(passes=2, late=True),
     ),
     _doors(
         "Doors-v0-inverted", 3, "Doors-v0 with a rule under which each of its answers is wrong: transfer must harm.",
@@ -130,5 +155,21 @@ DOORS: tuple[EnvSpec, ...] = (
     _doors(
         "Doors-v0-chance", 4, "Negative control: the right doors are drawn anew in every episode; nothing may help.",
         lambda: Doors(rule=chance),
+    ),
+    _doors(
+        "OneDoor-v0", 0, "Positive control for tiny models: the same door is always right, told at the end only.",
+        lambda: Doors(one("green"), UNSIGNED, late=True),
+    ),
+    _doors(
+        "OneDoor-v0-reworded", 1, "OneDoor-v0 in other words, the same door: transfer must help.",
+        lambda: Doors(one("green"), SWITCHES, late=True),
+    ),
+    _doors(
+        "OneDoor-v0-inverted", 2, "OneDoor-v0 with another door: transfer must harm.",
+        lambda: Doors(one("blue"), UNSIGNED, late=True),
+    ),
+    _doors(
+        "OneDoor-v0-chance", 3, "Negative control: the right door is drawn anew in every round; nothing may help.",
+        lambda: Doors(chance, UNSIGNED, late=True),
     ),
 )  # fmt: skip

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from pettingzoo import AECEnv
+from typing import TYPE_CHECKING, Any
 
 from environments.grammar import Grammar
+
+if TYPE_CHECKING:  # the catalog is read by commands that never play
+    from pettingzoo import AECEnv
 
 
 @dataclass(frozen=True, slots=True)

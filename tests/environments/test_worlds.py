@@ -28,6 +28,10 @@ def play(id: str, policy: Policy, seed: int) -> tuple[float, str]:
         env.step(policy(observation["text"]))
 
 
+def text(env) -> str:
+    return env.observe("player_0")["text"]
+
+
 def mean(id: str, policy: Policy, seeds: int = SEEDS) -> float:
     return float(np.mean([play(id, policy, seed)[0] for seed in range(seeds)]))
 
@@ -54,10 +58,27 @@ def test_one_answer_for_all_pays_exactly_a_quarter(id: str, colour: str):
     assert {play(id, lambda _: f"[{colour}]", seed)[0] for seed in range(10)} == {0.25}
 
 
+@pytest.mark.parametrize("id", ["Doors-v0-chance", "OneDoor-v0-chance"])
 @pytest.mark.parametrize("policy", [by(RULE), by(INVERTED), lambda _: "[red]"])
-def test_nothing_helps_against_chance(policy: Policy):
+def test_nothing_helps_against_chance(id: str, policy: Policy):
     standard_error = np.sqrt(0.25 * 0.75 / 4 / SEEDS)
-    assert abs(mean("Doors-v0-chance", policy) - 0.25) < 4 * standard_error
+    assert abs(mean(id, policy) - 0.25) < 4 * standard_error
+
+
+@pytest.mark.parametrize(
+    ("id", "right"), [("OneDoor-v0", "green"), ("OneDoor-v0-reworded", "green"), ("OneDoor-v0-inverted", "blue")]
+)
+def test_one_door_is_always_right_and_told_only_at_the_end(id: str, right: str):
+    assert {colour: play(id, lambda _, colour=colour: f"[{colour}]", 3)[0] for colour in COLOURS} == {
+        colour: float(colour == right) for colour in COLOURS
+    }
+    env = find(id).make()
+    env.reset(seed=0)
+    for _ in range(3):
+        env.step("[red]")
+        assert not any(word in text(env) for word in ("right", "wrong", "Right", "Wrong", "correct"))
+    env.step("[red]")
+    assert right in env.infos["player_0"]["reason"]
 
 
 def test_the_right_doors_of_chance_do_not_depend_on_the_answers():
