@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from analysis.results import Findings
     from testbed.config import StudyConfig
     from testbed.trial import Episode
 
@@ -44,22 +45,28 @@ def run(
 
 
 def _run(config: StudyConfig, out: Path, as_json: bool) -> None:
-    from analysis.report import report
-    from testbed.cli.report import print_findings
     from testbed.forecast import count_episodes
-    from testbed.frames import load_run
     from testbed.study import run_study
 
     learning, evaluation = count_episodes(config)
     with EpisodeProgress(Console(stderr=True), learning + evaluation) as progress:
         path = anyio.run(run_study, config, out, progress).path
-    findings = report(load_run(path), path / "report", seed=config.seed) if evaluation else None
+    findings = _report(path, config.seed) if evaluation else None
     if as_json:
         typer.echo(json.dumps({"run": str(path), "failed": progress.failed, "episodes": progress.done}))
     elif findings is None:
         typer.echo(f"Learned. The pools lie in {path / 'pools'}; `procmem show {path}` lists the episodes.")
     else:
+        from testbed.cli.report import print_findings
+
         print_findings(findings, path)
+
+
+def _report(path: Path, seed: int) -> Findings:
+    from analysis.report import report
+    from testbed.frames import load_run
+
+    return report(load_run(path), path / "report", seed=seed)
 
 
 class EpisodeProgress:
