@@ -108,6 +108,9 @@ class SkillAgent(BaseChatAgent):
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         self._turns.clear()
 
+    async def close(self) -> None:
+        self._model.release(self._session)
+
     async def decide(self, observation: Observation) -> Decision:
         """a_t ~ π_LLM(· | s_t, ω_t). Raises ModelError as the model does."""
         state = State(observation.rules, tuple(self._turns), observation.text)

@@ -95,9 +95,9 @@ class LocalModel(Model):
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def release(self, session: str) -> None:
-        """The conversation is over and will not be continued: its memory may be used again."""
         decoder = self._decoder
-        self._open().call(lambda: decoder.slots.release(session))
+        if self._worker is not None:
+            self._worker.call(lambda: decoder.slots.release(session))
 
     async def close(self) -> None:
         worker, self._worker = self._worker, None

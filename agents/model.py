@@ -163,6 +163,10 @@ class Model(ChatCompletionClient):
     def count(self, text: str) -> int:
         """Tokens in a bare text, special tokens not counted."""
 
+    def release(self, session: str) -> None:
+        """The conversation is over: whatever was kept of it may go. A back end that keeps nothing does nothing."""
+        return
+
     @abstractmethod
     async def close(self) -> None: ...
 

@@ -59,9 +59,10 @@ async def build_cast(config: StudyConfig) -> Cast:
 def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
     """The study's games by id, in its order. All other names but those of models and embedders are tried, too.
 
-    Raises UnknownEnvironment or ConfigError.
+    Raises UnknownEnvironment, ConfigError or ChoiceError.
     """
     resolve(LEARNERS, config.learning.learner, "learning.learner")
+    choose(config.learning.preset, config.learning.choices)
     resolve(SELECTORS, config.skills.selector, "skills.selector")
     resolve(TERMINATIONS, config.skills.termination, "skills.termination")
     tasks: dict[str, EnvSpec] = {}

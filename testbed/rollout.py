@@ -59,6 +59,8 @@ async def play(
             env.step(decision.action)
     finally:
         env.close()
+        for player in players.values():
+            await player.close()
     return {seat: note.trajectory(f"{trial}/{seat}", names[seat], spec.id, env_seed) for seat, note in notes.items()}
 
 
