@@ -132,10 +132,19 @@ class Doors(World):
         return self._wording.tell.format(sign=sign, colour=self._doors[sign])
 
 
-def _doors(id: str, difficulty: int, summary: str, build: Callable[[], Doors] = Doors) -> EnvSpec:
-    family = id.partition("-")[0]
-    rounds = build().rounds
-    return world(id, build, rounds=rounds, grammar=GRAMMAR, family=family, difficulty=difficulty, summary=summary)
+def _doors(
+    id: str, difficulty: int, summary: str, build: Callable[[], Doors] = Doors, *, seeded: bool = True
+) -> EnvSpec:
+    return world(
+        id,
+        build,
+        rounds=build().rounds,
+        grammar=GRAMMAR,
+        family=id.partition("-")[0],
+        difficulty=difficulty,
+        summary=summary,
+        seeded=seeded,
+    )
 
 
 DOORS: tuple[EnvSpec, ...] = (
@@ -158,15 +167,15 @@ DOORS: tuple[EnvSpec, ...] = (
     ),
     _doors(
         "OneDoor-v0", 0, "Positive control for tiny models: the same door is always right, told at the end only.",
-        lambda: Doors(one("green"), UNSIGNED, late=True),
+        lambda: Doors(one("green"), UNSIGNED, late=True), seeded=False,
     ),
     _doors(
         "OneDoor-v0-reworded", 1, "OneDoor-v0 in other words, the same door: transfer must help.",
-        lambda: Doors(one("green"), SWITCHES, late=True),
+        lambda: Doors(one("green"), SWITCHES, late=True), seeded=False,
     ),
     _doors(
         "OneDoor-v0-inverted", 2, "OneDoor-v0 with another door: transfer must harm.",
-        lambda: Doors(one("blue"), UNSIGNED, late=True),
+        lambda: Doors(one("blue"), UNSIGNED, late=True), seeded=False,
     ),
     _doors(
         "OneDoor-v0-chance", 3, "Negative control: the right door is drawn anew in every round; nothing may help.",

@@ -79,6 +79,7 @@ def world(
     family: str,
     difficulty: int,
     summary: str,
+    seeded: bool = True,
 ) -> EnvSpec:
     """The spec of one of our own worlds; `build` gives one episode's world."""
 
@@ -87,4 +88,4 @@ def world(
 
         return TextEnv(build, id=id, seats=1, grammar=grammar, horizon=2 * rounds, reward_range=(0.0, 1.0))
 
-    return EnvSpec(id, make, 1, grammar, 2 * rounds, (0.0, 1.0), family, difficulty, summary)
+    return EnvSpec(id, make, 1, grammar, 2 * rounds, (0.0, 1.0), family, difficulty, summary, seeded=seeded)

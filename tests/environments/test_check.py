@@ -7,7 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from environments.catalog import UnknownEnvironment
+from environments import catalog
+from environments.catalog import ENVIRONMENTS, UnknownEnvironment
 from testbed.cli import check
 
 runner = CliRunner()
@@ -21,8 +22,8 @@ def test_one_environment_in_full():
 
 
 def test_all_in_a_line_each(monkeypatch):
-    few = {id: check.ENVIRONMENTS[id] for id in ("Doors-v0", "Lever-v0")}
-    monkeypatch.setattr(check, "ENVIRONMENTS", few)
+    few = {id: ENVIRONMENTS[id] for id in ("Doors-v0", "Lever-v0")}
+    monkeypatch.setattr(catalog, "ENVIRONMENTS", few)
     result = runner.invoke(check.app, ["env", "--all"])
     assert result.exit_code == 0
     assert [line.split()[:3] for line in result.output.splitlines() if "-v0" in line] == [
@@ -59,7 +60,7 @@ def test_data_that_is_missing_fails_only_where_it_is_asked_for_by_name(monkeypat
 
     text_arena._word_game.cache_clear()
     monkeypatch.setattr(nltk.data, "path", [])
-    monkeypatch.setattr(check, "ENVIRONMENTS", {"Hangman-v0": check.ENVIRONMENTS["Hangman-v0"]})
+    monkeypatch.setattr(catalog, "ENVIRONMENTS", {"Hangman-v0": ENVIRONMENTS["Hangman-v0"]})
     assert runner.invoke(check.app, ["env", "Hangman-v0"]).exit_code == 1
     overall = runner.invoke(check.app, ["env", "--all"])
     assert overall.exit_code == 0
