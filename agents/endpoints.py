@@ -18,6 +18,8 @@ Json = dict[str, Any]
 _PASSING = {408, 425, 429, 500, 502, 503, 504, 529}
 """Statuses that may be gone the next time."""
 
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
 _REST = 5.0
 """Seconds for which a server that failed is asked only when all others fail too."""
 
@@ -53,7 +55,8 @@ class Endpoints:
             timeout=httpx.Timeout(timeout, connect=10.0),
             limits=httpx.Limits(max_connections=512, max_keepalive_connections=64),
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            trust_env=False,  # a proxy in the environment is for the web, not for one's own servers
+            # A proxy in the environment is for the web, not for this machine's own servers.
+            trust_env=not all(httpx.URL(server.url).host in _LOOPBACK for server in self._servers),
         )
 
     @property

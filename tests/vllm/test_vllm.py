@@ -20,10 +20,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from agents.agent import REASONING, SkillAgent
 from agents.guide import NoGuide
-from agents.model import Message, ModelUnavailable, NoLikelihoods, Request, Sampling, Utterance
+from agents.model import Message, ModelUnavailable, Request, Sampling, Utterance
 from agents.prompts import conversation
 from agents.scoring import PrefixTreeScorer
 from agents.server import ServedModel
+from environments import grammar as grammars
 from environments.catalog import find
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
 from testbed.rollout import play
@@ -86,14 +87,20 @@ def test_completions_keep_to_the_grammar(server: VllmServer, grammar: Grammar):
 
 
 def test_free_text_says_how_likely_it_was(server: VllmServer):
+    long = (
+        Message("system", "The code has four digits from 1 to 6. " * 20),
+        ASK[1],
+    )  # vLLM caches blocks of 128 tokens
+
     async def work(model: ServedModel) -> None:
-        request = Request(ASK, sampling=Sampling(1.0, max_tokens=24, seed=1))
+        request = Request(long, sampling=Sampling(1.0, max_tokens=16, seed=1))
         completion = await model.generate(request)
-        [likelihood] = await model.score([Utterance(ASK, completion.text)])
+        [likelihood] = await model.score([Utterance(long, completion.text)])
         assert completion.logprob == completion.policy_logprob
         assert completion.logprob == pytest.approx(likelihood.total, abs=2.0)
         again = await model.generate(request)
-        assert (again.text, again.cached_tokens > 0) == (completion.text, True)
+        assert again.cached_tokens >= 128
+        assert again.text.split()[0] == completion.text.split()[0]
 
     using(server, work)
 
@@ -142,19 +149,23 @@ def test_episodes_are_played_with_well_formed_moves(played: list[Trajectory]):
     assert sum(step.prompt_tokens for trajectory in played for step in trajectory.steps) > 0
 
 
-def test_likelihoods_agree_with_those_in_process(server: VllmServer, smollm2: Path, played: list[Trajectory]):
-    utterances = said(played)
+@pytest.mark.parametrize("policy", [False, True], ids=["raw model", "acting policy"])
+def test_likelihoods_agree_with_those_in_process(
+    server: VllmServer, smollm2: Path, played: list[Trajectory], policy: bool
+):
+    utterances = said(played, policy)
     served = using(server, lambda model: model.score(utterances))
     tokenizer = AutoTokenizer.from_pretrained(smollm2)
     for precision in (torch.float32, torch.bfloat16):
         model = AutoModelForCausalLM.from_pretrained(smollm2, dtype=precision).eval()
         ours = PrefixTreeScorer(model, tokenizer).score(utterances)
-        gaps = [np.abs(np.subtract(a.logprobs, b.logprobs)) for a, b in zip(served, ours, strict=True)]
-        totals = [abs(a.total - b.total) for a, b in zip(served, ours, strict=True)]
-        tokens = np.concatenate(gaps)
+        tokens = np.concatenate(
+            [np.abs(np.subtract(a.logprobs, b.logprobs)) for a, b in zip(served, ours, strict=True)]
+        )
+        moves = [abs(a.total - b.total) for a, b in zip(served, ours, strict=True)]
         print(
-            f"\nvLLM bfloat16 against in process {precision}: {len(utterances)} moves, per token mean "
-            f"{tokens.mean():.4f} max {tokens.max():.4f}, per move mean {np.mean(totals):.3f} max {np.max(totals):.3f}"
+            f"\nvLLM in bfloat16 against us in {precision}, {policy=}, {len(utterances)} moves: "
+            f"token mean {tokens.mean():.4f} max {tokens.max():.4f}, move mean {np.mean(moves):.3f} max {max(moves):.3f}"
         )
         assert tokens.max() < TOLERANCE
         assert tokens.mean() < TOLERANCE / 10
@@ -162,7 +173,7 @@ def test_likelihoods_agree_with_those_in_process(server: VllmServer, smollm2: Pa
 
 def test_likelihoods_do_not_depend_on_order_cache_or_company(server: VllmServer, played: list[Trajectory]):
     """vllm issue 42019: values must not be those of whoever was scored before."""
-    utterances = said(played)[:12]
+    utterances = [*said(played, policy=False)[:4], *said(played, policy=True)[:4]]
 
     async def alone(model: ServedModel) -> list[float]:
         return [(await model.score([utterance]))[0].total for utterance in utterances]
@@ -177,11 +188,6 @@ def test_likelihoods_do_not_depend_on_order_cache_or_company(server: VllmServer,
     spread = np.ptp([first, second, third], axis=0)
     print(f"\nspread of a move's log-likelihood over order, cache and company: max {spread.max():.5f} nats")
     assert spread.max() < TOLERANCE
-
-
-def test_the_acting_policys_likelihood_is_refused(server: VllmServer):
-    with pytest.raises(NoLikelihoods, match="in process"):
-        using(server, lambda model: model.score([Utterance(ASK, "[1 2 3 4]", MOVE)]))
 
 
 def test_a_server_that_dies_in_the_middle_is_one_sentence(server: VllmServer):
@@ -201,13 +207,15 @@ def test_a_server_that_dies_in_the_middle_is_one_sentence(server: VllmServer):
     using(server, work, tries=2)
 
 
-def said(played: list[Trajectory]) -> list[Utterance]:
-    """The moves of the episodes after what their players had been told."""
+def said(played: list[Trajectory], policy: bool) -> list[Utterance]:
+    """The moves of the episodes after what their players had been told: by the bare model, or as they were drawn."""
     utterances: list[Utterance] = []
     for trajectory in played:
         turns: list[tuple[str, str]] = []
         for step in trajectory.steps:
-            utterances.append(Utterance(conversation(trajectory.rules, "", turns, step.observation), step.action))
+            prompt = conversation(trajectory.rules, "", turns, step.observation)
+            how = (grammars.load(step.grammar), 0.6) if policy and step.grammar is not None else ()
+            utterances.append(Utterance(prompt, step.action, *how))
             turns.append((step.observation, step.action))
     return utterances
 
