@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import string
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,8 @@ LONGEST_ACTION = 1000
 and pass the text on to the other seats."""
 LONGEST_OBSERVATION = 100_000
 NOTHING_NEW = "Your move."
+_LONG_GAP = re.compile(r"\s{10,}")
+"""Shortened to one space: SimpleNegotiation's pattern is cubic in the length of a gap (3 s for 1000 blanks)."""
 
 
 class AnyText(spaces.Text):
@@ -107,7 +110,7 @@ class TextEnv(AECEnv[str, dict[str, str], str | None]):
         self._clear_rewards()
         self._decisions[seat] += 1
         self._inbox[seat].clear()
-        turn = self._game.play(action[:LONGEST_ACTION])
+        turn = self._game.play(_LONG_GAP.sub(" ", action)[:LONGEST_ACTION])
         if turn.invalid:
             self.infos[seat]["invalid"] += 1
         self._take(turn)

@@ -22,7 +22,15 @@ from environments.sampling import sample
 from environments.spec import EnvSpec
 
 EPISODES = 10
-GARBAGE = ("", "I do not know.", "[🙂 ☃]", "\x00\u202e\n\t[", "[" + "9" * 50_000 + "]", "[" * 50_000)
+GARBAGE = (
+    "",
+    "I do not know.",
+    "[🙂 ☃]",
+    "\x00\u202e\n\t[",
+    "[" + "9" * 50_000 + "]",
+    "[" * 50_000,
+    "[Offer: " + " " * 50_000,
+)
 _EXPECTED_WARNINGS = ("is not a NumPy array", "probably should be gymnasium.spaces.box or gymnasium.spaces.discrete")
 
 

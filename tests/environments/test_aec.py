@@ -135,6 +135,21 @@ def test_actions_are_text_or_none_for_those_who_are_done():
     assert made.agents == []
 
 
+def test_long_gaps_and_long_texts_do_not_reach_the_game():
+    heard: list[str] = []
+
+    class Listening(Scripted):
+        def play(self, action: str) -> Turn:
+            heard.append(action)
+            return going()
+
+    made = env(Listening, horizon=9)
+    made.reset(seed=0)
+    for action in ("a  b", f"a{' ' * 5000}b", "a" * 5000):
+        made.step(action)
+    assert heard == ["a  b", "a b", "a" * 1000]
+
+
 def test_samples_follow_the_grammar_of_the_moment():
     only = Turn(0, ((),), grammar=Choices(("[stop]",)))
     made = env(lambda: Scripted(only))
