@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,10 +21,13 @@ from environments.spec import EnvSpec
 from testbed.cast import Cast, Part
 from testbed.config import AgentConfig, ConfigError, StudyConfig
 from testbed.plugins import resolve
+from testbed.policies import PolicyConfig
 from testbed.store import Versions
 from testbed.trial import said
 from transfer.choices import choose
+from transfer.exchange import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.learner import Learner
+from transfer.poison import POISONS, Poison
 from transfer.presets import LEARNERS, Minds
 
 RECORDED = ("torch", "transformers", "xgrammar", "textarena", "pettingzoo", "autogen-agentchat", "numpy", "scipy")
@@ -65,6 +68,9 @@ def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
     choose(config.learning.preset, config.learning.choices)
     resolve(SELECTORS, config.skills.selector, "skills.selector")
     resolve(TERMINATIONS, config.skills.termination, "skills.termination")
+    for policy in config.population.policies if config.study == "population" else ():
+        policy_parts(policy)
+        resolve(LEARNERS, policy.learner or config.learning.learner, f"policy {policy.name}: learner")
     tasks: dict[str, EnvSpec] = {}
     for index, task in enumerate(config.tasks):
         spec = find(task.environment)
@@ -137,6 +143,24 @@ def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
         return make(Minds(cast.models[agent.name], evolver, cast.embedder, others, agent.temperature), seeds, choices)
 
     return {agent.name: learner(agent) for agent in config.agents}
+
+
+class PolicyParts(NamedTuple):
+    """What a policy's names mean."""
+
+    exchange: ExchangeFactory
+    admission: AdmissionFactory
+    poison: Poison | None
+
+
+def policy_parts(policy: PolicyConfig) -> PolicyParts:
+    """Raises ConfigError for a name that stands for nothing."""
+    place = f"policy {policy.name}"
+    return PolicyParts(
+        resolve(EXCHANGES, policy.exchange, f"{place}: exchange"),
+        resolve(ADMISSIONS, policy.admission, f"{place}: admission"),
+        None if policy.poison is None else resolve(POISONS, policy.poison, f"{place}: poison"),
+    )
 
 
 def versions(cast: Cast) -> Versions:

@@ -12,6 +12,7 @@ from agents.agent import SkillAgent
 from agents.guide import NoGuide
 from agents.prompts import skill_text
 from agents.scripted import scripted
+from environments.catalog import find
 from environments.spec import EnvSpec
 from testbed.build import build_tasks
 from testbed.config import ConfigError, StudyConfig
@@ -46,12 +47,24 @@ class Forecast:
 
 def count_episodes(config: StudyConfig) -> tuple[int, int]:
     """Learning and evaluation episodes of a whole study."""
+    if config.study == "population":
+        return _count_population(config)
     pools = len(config.agents) * len(config.tasks)
     learning = pools * config.learning_runs * config.learning.iterations * config.learning.episodes
     if config.study == "learn":
         return learning, 0
     sources = sum(pools - 1 if arm == "transfer" else 1 for arm in set(config.arms))
     return learning, pools * sources * config.learning_runs * config.evaluation_episodes
+
+
+def _count_population(config: StudyConfig) -> tuple[int, int]:
+    """A league is evaluation, too: it is played where games have several seats."""
+    lives = len(config.members) * config.learning_runs
+    policies = len(config.population.policies)
+    learning = lives * len(config.tasks) * policies * config.learning.iterations * config.learning.episodes
+    leagues = sum(find(task.environment).seats > 1 for task in config.tasks) if len(config.members) > 1 else 0
+    arms = len(config.tasks) * (policies + ("none" in config.arms)) + policies * leagues
+    return learning, lives * arms * config.evaluation_episodes
 
 
 def forecast(config: StudyConfig) -> Forecast:

@@ -9,19 +9,18 @@ from math import fsum, nan
 import anyio
 
 from agents.model import ModelError
-from testbed.build import build_learners
+from testbed.build import build_learners, policy_parts
 from testbed.cast import Kit
 from testbed.lab import Lab, ModelGone, StudyStopped, first_cause
 from testbed.learn import Source, values_of
 from testbed.meetings import Place, Schedule, evaluation_trials, league_trials, round_trials
-from testbed.plugins import resolve
 from testbed.policies import PolicyConfig
 from testbed.seeds import stream
 from testbed.store import Gathered, Told
 from testbed.trial import Episode
 from transfer.advantage import StepBaseline
 from transfer.choices import Choices, choose
-from transfer.exchange import ADMISSIONS, EXCHANGES, Exchange, Terms
+from transfer.exchange import Exchange, Terms
 from transfer.experience import Trajectory
 from transfer.gate import PPOGate
 from transfer.learner import Learner
@@ -62,7 +61,8 @@ async def run_population(lab: Lab, learners: Mapping[str, Learner], seed_pool: S
                     for policy in config.population.policies:
                         group.start_soon(one, Place(policy.name, task, run), policy)
                     if "none" in config.arms:
-                        group.start_soon(evaluate, lab, Place("none", task, run), dict.fromkeys(config.members, Kit()))
+                        unaided = partial(evaluation_trials, lab.cast, Place("none", task, run))
+                        group.start_soon(play, lab, dict.fromkeys(config.members, Kit()), unaided)
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from None
 
@@ -72,6 +72,7 @@ async def live(
 ) -> Society:
     """The rounds after `society.round`, each committed whole: play, learn, exchange. Learners by member."""
     config = lab.cast.config
+    parts = policy_parts(policy)
     exchange = build_exchange(lab, policy)
     for round in range(society.round + 1, config.learning.iterations + 1):
         base, events = society, list[Said]()
@@ -80,8 +81,9 @@ async def live(
         events += said
         society, said = await learn(lab, learners, society, episodes)
         events += said
-        if policy.poison and round == policy.poison_round:
-            society, said = planted(society, policy.bearer or next(iter(society.members)), policy.poison, round)
+        if parts.poison is not None and round == policy.poison_round:
+            bearer = policy.bearer or next(iter(society.members))
+            society, said = planted(society, bearer, str(policy.poison), parts.poison, round)
             events += said
         society, said = await exchange.exchange(base, society, seen(lab, place, society, episodes, round))
         events += said
@@ -212,10 +214,8 @@ def kits(society: Society) -> dict[str, Kit]:
 
 def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
     """Raises ConfigError for a name that stands for nothing, ChoiceError for a choice that does not exist."""
-    place = f"population.policies ({policy.name})"
-    choices = _choices(lab, policy)
+    parts, choices = policy_parts(policy), _choices(lab, policy)
     gates = {name: _gate(lab, kind, choices) for name, kind in lab.cast.config.members.items()}
-    admit = resolve(ADMISSIONS, policy.admission, f"{place}, admission")
     terms = Terms(
         rate=policy.rate,
         every=policy.every,
@@ -226,9 +226,9 @@ def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
         size=policy.size,
         graph=policy.graph,
     )
-    make = resolve(EXCHANGES, policy.exchange, f"{place}, exchange")
     upkeep = Upkeep(maintenance(choices), lab.cast.embedder)
-    return make(terms, admit(gates, lab.recall, StepBaseline(choices.gamma)), upkeep)
+    admission = parts.admission(gates, lab.recall, StepBaseline(choices.gamma))
+    return parts.exchange(terms, admission, upkeep)
 
 
 def _choices(lab: Lab, policy: PolicyConfig) -> Choices:

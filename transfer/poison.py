@@ -60,22 +60,25 @@ def ignore_rules(host: Skill, pool: SkillPool) -> Skill:
     )
 
 
-POISONS: dict[str, Callable[[Skill, SkillPool], Skill]] = {
+Poison = Callable[[Skill, SkillPool], Skill]
+"""Makes a harmful skill from the best skill of a pool, and the pool."""
+
+POISONS: dict[str, Poison] = {
     "wrong-procedure": wrong_procedure,
     "over-wide": over_wide,
     "ignore-rules": ignore_rules,
 }
 
 
-def planted(society: Society, bearer: str, kind: str, round: int) -> tuple[Society, list[Said]]:
-    """The population with a poison in one member's pool (in the place of its least skill, if that is full).
+def planted(society: Society, bearer: str, kind: str, make: Poison, round: int) -> tuple[Society, list[Said]]:
+    """The population with a poison in one member's pool, from which, if it is full, the least skill goes.
 
     The bearer swears by it (a forged score of +1 on one trajectory), so that it is what it gives away first.
     """
     member = society.members[bearer]
     state = member.state
     best = max(state.pool.each(), key=lambda skill: (esteem(state, skill.id), skill.id))
-    skill = POISONS[kind](best, state.pool)
+    skill = make(best, state.pool)
     least = min(state.pool.ids, key=lambda other: (esteem(state, other), other))
     pool = state.pool.remove(least) if len(state.pool) == state.pool.capacity else state.pool
     state = holding(state, pool.add(skill), round)

@@ -464,7 +464,7 @@ def test_the_gates_of_a_commons_are_a_panel():
 @pytest.mark.parametrize("kind", POISONS)
 def test_a_poison_is_planted_and_noticed(kind):
     start = society(a=state(*SEEDS[:4]), b=state(*SEEDS[:4]))
-    found, said = planted(start, "a", kind, 3)
+    found, said = planted(start, "a", kind, POISONS[kind], 3)
     poison = next(iter(set(found.members["a"].state.pool.ids) - set(start.members["a"].state.pool.ids)))
     assert holders(found, poison) == ["a"]
     assert len(found.members["a"].state.pool) == 4
