@@ -164,8 +164,8 @@ def test_likelihoods_agree_with_those_in_process(
         )
         moves = [abs(a.total - b.total) for a, b in zip(served, ours, strict=True)]
         print(
-            f"\nvLLM in bfloat16 against us in {precision}, {policy=}, {len(utterances)} moves: "
-            f"token mean {tokens.mean():.4f} max {tokens.max():.4f}, move mean {np.mean(moves):.3f} max {max(moves):.3f}"
+            f"\nvLLM bfloat16, ours {precision}, {policy=}, {len(utterances)} moves: "
+            f"token mean {tokens.mean():.4f} max {tokens.max():.4f}; move {np.mean(moves):.2f} max {max(moves):.2f}"
         )
         assert tokens.max() < TOLERANCE
         assert tokens.mean() < TOLERANCE / 10
