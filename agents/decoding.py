@@ -56,6 +56,11 @@ class Decoder:
         for draft in [draft for draft in self._writing if draft.done]:
             self._close(draft, None)
 
+    def forget(self) -> None:
+        """Give all memory back, unless something is being written."""
+        if not self._writing:
+            self.slots.clear()
+
     def fail(self, error: Exception) -> None:
         """Give up on everything, as when the model is closed."""
         self._fail_all(error)
@@ -89,7 +94,7 @@ class Decoder:
                 tokens = tuple(draft.tokens[pending.start : pending.stop])
                 plan.append((draft, Run(draft.slot.row, pending.start, tokens)))
                 left -= len(tokens)
-        return sorted(plan, key=lambda item: len(item[1].tokens))
+        return sorted(plan, key=lambda item: (len(item[1].tokens), item[1].row))
 
     def _pass(self, plan: list[tuple[Draft, Run]]) -> None:
         batch = Batch([run for _, run in plan], self.slots, self._model)

@@ -99,6 +99,15 @@ class LocalModel(Model):
         if self._worker is not None:
             self._worker.call(lambda: decoder.slots.release(session))
 
+    async def forget(self) -> None:
+        """Forget all conversations that nobody is waiting for, and give their memory back."""
+        await asyncio.wrap_future(self._open().call(self._decoder.forget))
+
+    @property
+    def memory(self) -> int:
+        """Bytes of keys and values that are remembered."""
+        return self._decoder.slots.nbytes
+
     async def close(self) -> None:
         worker, self._worker = self._worker, None
         if worker is not None:

@@ -58,8 +58,9 @@ class Group:
         self.size = len(runs[0].tokens)
         self.span = slice(first, first + len(runs) * self.size)
         step = _KEYS.get(dtype, _KEYS_OTHERWISE)
-        self.rows = [run.row for run in runs]
-        self.seen = [-(-(run.start + self.size) // step) * step for run in runs]
+        self._rows = [run.row for run in runs]
+        self._seen = [-(-(run.start + self.size) // step) * step for run in runs]
+        self._calls = _calls(self._rows, self._seen)
         self._positions = torch.tensor([[run.start + i for i in range(self.size)] for run in runs], device=device)
         self._dtype = dtype
         self._masks: dict[tuple[int, int | None], Tensor] = {}
@@ -67,7 +68,7 @@ class Group:
     def stack(self, query: Tensor, heads: int) -> Tensor:
         """(query heads, runs × size, width) as (runs, heads, queries, width): those that share a key head together."""
         shared = query.shape[0] // heads
-        stacked = query.view(heads, shared, len(self.rows), self.size, -1).permute(2, 0, 1, 3, 4).flatten(2, 3)
+        stacked = query.view(heads, shared, len(self._rows), self.size, -1).permute(2, 0, 1, 3, 4).flatten(2, 3)
         return F.pad(stacked, (0, 0, 0, -stacked.shape[2] % _QUERIES))
 
     def unstack(self, stacked: Tensor, heads: int) -> Tensor:
@@ -79,7 +80,7 @@ class Group:
     def mask(self, shared: int, window: int | None) -> Tensor:
         """What is added to the scores, (runs, 1, queries, keys): 0 where a query sees a key, else −∞."""
         if (shared, window) not in self._masks:
-            keys = torch.arange(max(self.seen), device=self._positions.device)
+            keys = torch.arange(max(self._seen), device=self._positions.device)
             visible = keys <= self._positions[..., None]
             if window is not None:
                 visible &= keys > self._positions[..., None] - window
@@ -95,17 +96,11 @@ class Group:
         mask = self.mask(query.shape[0] // layer.heads, layer.window)
         if query.is_cuda:
             longest = mask.shape[3]
-            found = _attend(stacked, keys[self.rows, :, :longest], values[self.rows, :, :longest], mask, layer)
+            found = _attend(stacked, keys[self._rows, :, :longest], values[self._rows, :, :longest], mask, layer)
         else:
             parts = [
-                _attend(
-                    stacked[i : i + 1],
-                    keys[row : row + 1, :, :seen],
-                    values[row : row + 1, :, :seen],
-                    mask[i : i + 1, :, :, :seen],
-                    layer,
-                )
-                for i, (row, seen) in enumerate(zip(self.rows, self.seen, strict=True))
+                _attend(stacked[span], keys[rows, :, :seen], values[rows, :, :seen], mask[span, :, :, :seen], layer)
+                for span, rows, seen in self._calls
             ]
             found = parts[0] if len(parts) == 1 else torch.cat(parts)
         return self.unstack(found, query.shape[0])
@@ -115,7 +110,7 @@ class Batch:
     """One pass: the runs' `tokens` and their `positions`, both (tokens,), padded at the end; and who sees whom."""
 
     def __init__(self, runs: Sequence[Run], slots: Slots, model: PreTrainedModel) -> None:
-        """`runs` stand in order of length."""
+        """`runs` stand in order of length and then of row."""
         device = model.device
         slots.reserve(max(run.start + len(run.tokens) for run in runs), max(run.row for run in runs))
         self._slots = slots
@@ -126,24 +121,33 @@ class Batch:
             self._groups.append(Group(first, group, model.dtype, device))
             first += size * len(group)
         padding = [0] * (-first % ROWS)
-        where = [(run.row, run.start + i) for run in runs for i in range(len(run.tokens))]
         self.tokens = torch.tensor([token for run in runs for token in run.tokens] + padding, device=device)
-        self.positions = torch.tensor([position for _, position in where] + padding, device=device)
-        self._places = torch.tensor([row * slots.room + position for row, position in where] + padding, device=device)
+        self.positions = torch.tensor(
+            [run.start + i for run in runs for i in range(len(run.tokens))] + padding, device=device
+        )
+        self._rows = torch.tensor([run.row for run in runs for _ in run.tokens] + padding, device=device)
+        self._where: dict[int, Tensor] = {}
         self.layers = 0
         """Layers that have attended so far."""
 
     def attend(self, index: int, query: Tensor, key: Tensor, value: Tensor, layer: Layer) -> Tensor:
         """(heads, tokens, width) in, (tokens, heads, width) out; the keys and values are kept."""
         self.layers += 1
-        pools = self._slots.pools(index, key.transpose(0, 1).flatten(1))
-        for pool, new in zip(pools, (key, value), strict=True):
-            pool.view(-1, pool.shape[2]).index_copy_(0, self._places, new.transpose(0, 1).flatten(1))
-        keys, values = (pool.unflatten(2, (layer.heads, -1)).transpose(1, 2) for pool in pools)
+        keys, values = self._slots.pools(index, key)
+        places = self._places(layer.heads)
+        for pool, new in ((keys, key), (values, value)):
+            pool.view(-1, pool.shape[3]).index_copy_(0, places, new.reshape(-1, pool.shape[3]))
         out = query.new_zeros(query.shape[1], query.shape[0], query.shape[2])
         for group in self._groups:
             out[group.span] = group.attend(query[:, group.span], keys, values, layer)
         return out
+
+    def _places(self, heads: int) -> Tensor:
+        """Where in a pool seen as (rows × heads × room, width) the tokens' keys go, (heads × tokens,)."""
+        if heads not in self._where:
+            lines = self._rows * heads + torch.arange(heads, device=self._rows.device)[:, None]
+            self._where[heads] = (lines * self._slots.room + self.positions).flatten()
+        return self._where[heads]
 
 
 def attend_slots(model: PreTrainedModel) -> None:
@@ -152,6 +156,20 @@ def attend_slots(model: PreTrainedModel) -> None:
     model.set_attn_implementation(ATTENTION)
     if config._attn_implementation != ATTENTION:
         raise ModelError(f"{model.name_or_path} computes its own attention and cannot run in process; serve it instead")
+
+
+def _calls(rows: list[int], seen: list[int]) -> list[tuple[slice, slice, int]]:
+    """Runs that can be attended to in one call, since their rows are neighbours and they see equally many keys.
+
+    Which runs, which rows of the pools, how many keys.
+    """
+    calls: list[tuple[slice, slice, int]] = []
+    first = 0
+    for last in range(1, len(rows) + 1):
+        if last == len(rows) or rows[last] != rows[last - 1] + 1 or seen[last] != seen[first]:
+            calls.append((slice(first, last), slice(rows[first], rows[first] + last - first), seen[first]))
+            first = last
+    return calls
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, layer: Layer) -> Tensor:

@@ -29,7 +29,7 @@ class Slot:
 
 
 class Slots:
-    """Keys and values of every layer in one pool each, (rows, room, heads × width); both grow when needed.
+    """Keys and values of every layer in one pool each, (rows, heads, room, width); rows and room grow when needed.
 
     Row 0 is a scratch pad. A conversation that nobody continues keeps its slot until another needs one (least
     recently used first), and lends its beginning to any other that starts with the same words.
@@ -49,8 +49,9 @@ class Slots:
     @property
     def nbytes(self) -> int:
         """Memory that the conversations kept have touched, in bytes."""
-        width = sum(2 * pool[0].shape[2] * pool[0].element_size() for pool in self._pools if pool is not None)
-        return width * sum(slot.ready for slot in self._slots)
+        pools = [pool[0] for pool in self._pools if pool is not None]
+        token = sum(2 * pool.shape[1] * pool.shape[3] * pool.element_size() for pool in pools)
+        return token * sum(slot.ready for slot in self._slots)
 
     def awaited(self, tokens: list[int]) -> int:
         """How many more of these tokens will be at hand once the conversations now running have got further."""
@@ -103,19 +104,19 @@ class Slots:
             self._rows = min(2 * row, self._limit) + 1
 
     def pools(self, layer: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values of a layer, (rows, room, width); `like` (tokens, width) shows width, type and device."""
+        """Keys and values of a layer, (rows, heads, room, width), as of `like`'s type (heads, tokens, width)."""
         pool = self._pools[layer]
-        if pool is None or pool[0].shape[:2] != (self._rows, self.room):
+        if pool is None or pool[0].shape[0] < self._rows or pool[0].shape[2] < self.room:
             pool = (self._grown(pool and pool[0], like), self._grown(pool and pool[1], like))
             self._pools[layer] = pool
         return pool
 
     def _grown(self, old: Tensor | None, like: Tensor) -> Tensor:
-        new = _zeros((self._rows, self.room, like.shape[-1]), like)
+        new = _zeros((self._rows, like.shape[0], self.room, like.shape[2]), like)
         if old is not None:
             for slot in self._slots:
                 if slot.row < old.shape[0]:
-                    new[slot.row, : slot.ready] = old[slot.row, : slot.ready]
+                    new[slot.row, :, : slot.ready] = old[slot.row, :, : slot.ready]
         return new
 
     def _place(self, session: str) -> Slot | None:
@@ -140,7 +141,7 @@ class Slots:
         for layer, pool in enumerate(self._pools):
             if pool is not None:
                 for part in self.pools(layer, pool[0][0]):
-                    part[target, :count] = part[source, :count]
+                    part[target, :, :count] = part[source, :, :count]
 
 
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -42,6 +42,7 @@ class Walk:
         bits = np.unpackbits(words[some].view(np.uint8), bitorder="little")
         places = np.flatnonzero(bits)
         ids = some[places // 32] * 32 + places % 32
+        ids = ids[: np.searchsorted(ids, len(self._vocabulary))]  # the last word's spare bits are set
         return self._nearest(ids) if hurry else ids
 
     def ends(self, token: int) -> bool:

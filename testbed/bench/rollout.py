@@ -1,0 +1,169 @@
+"""Decision steps per second: episodes in flight together, against one at a time, a call at a time and no cache."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from agents.agent import SkillAgent
+from agents.guide import NoGuide
+from agents.local import LocalModel
+from agents.model import Completion, Likelihood, Message, Model, ModelCard, Request, Sampling, Utterance
+from agents.scripted import scripted
+from environments.catalog import ENVIRONMENTS
+from environments.grammar import Regex
+from testbed.bench.serial import SerialModel
+from testbed.rollout import play
+
+_SPEC = ENVIRONMENTS["Mastermind-v0"]
+_GREEDY = Sampling(0.0)
+_HELLO = (Message("user", "Hello."),)
+
+
+@dataclass(frozen=True)
+class RolloutBench:
+    """What `bench_rollout` found. Seconds are of the wall clock."""
+
+    steps: int
+    steps_per_second: float
+    serial_steps: int
+    serial_steps_per_second: float
+    ratio: float
+    prompt_tokens_per_step: float
+    cached_share: float
+    """Part of the prompts' tokens that did not have to be computed again."""
+    overhead_ms_per_step: float
+    """Everything but the model, by a scripted one on the same game."""
+    agreement: float
+    """Share of steps with the same action on both paths, in the precision that was timed."""
+    equal: bool
+    """Whether all actions are the same on both paths in float32."""
+    memory_mb_by_open_episodes: Mapping[int, float]
+    """Keys and values held while that many conversations of the same length are open."""
+
+
+def bench_rollout(
+    folder: Path,
+    *,
+    episodes: int = 16,
+    precision: str = "auto",
+    serial_steps: int = 20,
+    checked_steps: int = 5,
+) -> RolloutBench:
+    """Play `episodes` greedy games of Mastermind at once with the weights in `folder`.
+
+    The serial loop is then given the same prompts, those of the first `serial_steps` decisions, one whole episode
+    after the other. Both paths are given `checked_steps` of them once more in float32.
+    """
+    return asyncio.run(_bench(folder, episodes, precision, serial_steps, checked_steps))
+
+
+async def _bench(folder: Path, episodes: int, precision: str, serial_steps: int, checked_steps: int) -> RolloutBench:
+    model = LocalModel.load(folder, name=folder.name, precision=precision, rows=episodes)
+    await model.generate(Request(_HELLO, _SPEC.grammar, _GREEDY))  # compiles the grammar, starts the threads
+    log, seconds = await _played(model, episodes)
+    memory = {count: await _memory(model, log[:count]) for count in sorted({episodes // 4, episodes // 2, episodes})}
+    await model.close()
+    answered = [step for episode in log for step in episode]
+    first = answered[:serial_steps]
+    serial, serial_seconds = _serial(folder, model.card.precision, [request for request, _ in first])
+    checked = [request for request, _ in first[:: max(1, len(first) // checked_steps)]]
+    prompt = sum(completion.prompt_tokens for _, completion in answered)
+    ours, theirs = len(answered) / seconds, len(first) / serial_seconds
+    return RolloutBench(
+        steps=len(answered),
+        steps_per_second=ours,
+        serial_steps=len(first),
+        serial_steps_per_second=theirs,
+        ratio=ours / theirs,
+        prompt_tokens_per_step=prompt / len(answered),
+        cached_share=sum(completion.cached_tokens for _, completion in answered) / prompt,
+        overhead_ms_per_step=await overhead(episodes),
+        agreement=float(np.mean([text == written.text for text, (_, written) in zip(serial, first, strict=True)])),
+        equal=await _together(folder, checked) == _serial(folder, "float32", checked)[0],
+        memory_mb_by_open_episodes=memory,
+    )
+
+
+async def overhead(episodes: int = 16) -> float:
+    """Milliseconds that a decision takes with a model that takes no time: environment, agent and loop."""
+    await _played(scripted("scripted:uniform"), 1)
+    log, seconds = await _played(scripted("scripted:uniform"), episodes)
+    return 1000 * seconds / sum(map(len, log))
+
+
+class Recorder(Model):
+    """A model, and what it was asked and answered."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.answered: list[tuple[Request, Completion]] = []
+
+    @property
+    def card(self) -> ModelCard:
+        return self._model.card
+
+    async def generate(self, request: Request) -> Completion:
+        completion = await self._model.generate(request)
+        self.answered.append((request, completion))
+        return completion
+
+    async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
+        return await self._model.score(utterances)
+
+    def count(self, text: str) -> int:
+        return self._model.count(text)
+
+    async def close(self) -> None:
+        await self._model.close()
+
+
+async def _played(model: Model, episodes: int) -> tuple[list[list[tuple[Request, Completion]]], float]:
+    """What the model was asked and answered in each episode, and the seconds that all of them took together."""
+    recorders = [Recorder(model) for _ in range(episodes)]
+
+    async def episode(seed: int) -> None:
+        agent = SkillAgent(
+            "player_0",
+            recorders[seed],
+            NoGuide(),
+            np.random.default_rng(seed),
+            sampling=_GREEDY,
+            session=f"bench/{seed}",
+        )
+        await play(_SPEC, {"player_0": agent}, seed, trial=f"bench/{seed}", names={"player_0": "bench"})
+
+    start = time.perf_counter()
+    await asyncio.gather(*(episode(seed) for seed in range(episodes)))
+    return [recorder.answered for recorder in recorders], time.perf_counter() - start
+
+
+async def _memory(model: LocalModel, log: list[list[tuple[Request, Completion]]]) -> float:
+    """Megabytes of keys and values after each of these episodes' third move (or last), and nothing else."""
+    await model.forget()
+    await asyncio.gather(*(model.generate(steps[:3][-1][0]) for steps in log))
+    return model.memory / 1e6
+
+
+def _serial(folder: Path, precision: str, requests: list[Request]) -> tuple[list[str], float]:
+    weights = AutoModelForCausalLM.from_pretrained(folder, dtype=precision)
+    model = SerialModel(weights.eval(), AutoTokenizer.from_pretrained(folder))
+    assert isinstance(_SPEC.grammar, Regex)
+    pattern = _SPEC.grammar.pattern
+    model.write(requests[0], pattern)
+    start = time.perf_counter()
+    texts = [model.write(request, pattern) for request in requests]
+    return texts, time.perf_counter() - start
+
+
+async def _together(folder: Path, requests: list[Request]) -> list[str]:
+    model = LocalModel.load(folder, name=folder.name, precision="float32", rows=len(requests))
+    completions = await asyncio.gather(*(model.generate(request) for request in requests))
+    await model.close()
+    return [completion.text for completion in completions]
