@@ -46,7 +46,7 @@ class Predictions:
             inside = (self.targets >= first) & (self.targets < first + scores.shape[1])
             column = (self.targets - first).clamp(0, scores.shape[1] - 1)
             chosen = torch.where(inside, scores.gather(1, column[:, None])[:, 0], chosen)
-        return chosen - normaliser
+        return torch.where(chosen == -torch.inf, chosen, chosen - normaliser)  # where nothing is allowed both are −inf
 
     def _policy(self, first: int, scores: Tensor) -> Tensor:
         scores = scores / self.temperatures[:, None]

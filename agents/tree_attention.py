@@ -57,6 +57,7 @@ class ChunkAttention:
         self.layers = 0
         """Layers that have attended so far."""
         self._chunk, self._context, self._device = chunk, context, device
+        self._launch = _LAUNCH.get(device.type, _LAUNCH["cuda"])
         self._keep = chunk.keep
         self._blocks: dict[int | None, list[Block]] = {}
 
@@ -81,7 +82,7 @@ class ChunkAttention:
         if window is not None and window > int(self._chunk.positions.max(initial=0)):
             window = None
         if window not in self._blocks:
-            groups = _grouped(self._chunk, _LAUNCH.get(self._device.type, _LAUNCH["cuda"]))
+            groups = _grouped(self._chunk, self._launch)
             self._blocks[window] = [
                 Block(block.start, block.stop, block.spans, None if block.mask is None else block.mask.to(self._device))
                 for pieces in groups
