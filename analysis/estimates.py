@@ -1,8 +1,8 @@
 """Estimates with intervals for clustered data; the cluster is the learning run, the independent unit.
 
-Which interval is used at which number of clusters was chosen by simulated coverage (docs/calibration.md): the
-studentised cluster bootstrap from five clusters on; below five, Student's t on cluster means, and for shares Wilson's
-interval on the effective number of observations. Percentile and BCa under-cover at ten clusters and are not used.
+Which interval is used where was chosen by simulated coverage (docs/calibration.md): the studentised cluster bootstrap
+from five clusters on, Student's t on cluster means below; for shares Wilson's interval on the effective number of
+observations, unless many runs sit at 0 or 1. Percentile and BCa under-cover at ten clusters and are not used.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from .bootstrap import Array, Bounds, Layout, Resampler, mean_and_error, student
 
 STUDENTISED_FROM = 5
 """Fewest clusters per stratum for the studentised bootstrap: below, too many resamples repeat one cluster."""
+EDGE = 0.4
+"""Share of learning runs at exactly 0 or 1 above which a share is studentised: runs then differ more than Wilson's
+binomial shape allows, and its interval under-covers."""
 _CHUNK = 2_000_000
 """Numbers held at once per working array of the bootstrap."""
 
@@ -79,18 +82,22 @@ def stratified_intervals(values: Array, layout: Layout, by: Resampler, scale: Sc
     flat = error <= 1e-12 * np.maximum(1, np.abs(estimate))
     (low, high), name = _simple(values, layout, by.level, scale)
     names = np.full(len(values), f"{name} of {clusters} learning runs", dtype=object)
-    if min(layout.sizes) >= STUDENTISED_FROM and scale.fine:
-        boot_low, boot_high = _studentised(values, layout, by)
+    wanted = scale.fine & ~flat & (min(layout.sizes) >= STUDENTISED_FROM)
+    if scale.share:
+        wanted &= ((values <= 0) | (values >= 1)).mean(axis=1) > EDGE
+    if wanted.any():
+        boot_low, boot_high = _studentised(values[wanted], layout, by)
         boot_low, boot_high = np.fmax(boot_low, scale.low), np.fmin(boot_high, scale.high)
-        good = np.isfinite(boot_low) & np.isfinite(boot_high) & ~flat
-        low, high = np.where(good, boot_low, low), np.where(good, boot_high, high)
-        names[good] = f"studentised bootstrap of {clusters} learning runs"
+        good = np.isfinite(boot_low) & np.isfinite(boot_high)
+        rows = np.flatnonzero(wanted)[good]
+        low[rows], high[rows] = boot_low[good], boot_high[good]
+        names[rows] = f"studentised bootstrap of {clusters} learning runs"
     low, high = np.maximum(low, scale.low), np.minimum(high, scale.high)
     if not scale.share:
         low, high = np.where(flat, np.nan, low), np.where(flat, np.nan, high)
         names[flat] = f"no interval: all {clusters} learning runs gave the same value"
-    rows = zip(estimate.tolist(), low.tolist(), high.tolist(), names.tolist(), strict=True)
-    return [Interval(mean, left, right, by.level, str(told), clusters) for mean, left, right, told in rows]
+    lines = zip(estimate.tolist(), low.tolist(), high.tolist(), names.tolist(), strict=True)
+    return [Interval(mean, left, right, by.level, str(told), clusters) for mean, left, right, told in lines]
 
 
 def wilson(share: Array, n: Array, quantile: Array | float) -> Bounds:

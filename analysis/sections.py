@@ -151,9 +151,9 @@ def _transfer(found: Findings) -> list[Section]:
     if found.transfer.empty:
         return []
     words = (
-        "Gain: return over no memory. Regret: own pool less transferred pool. Ratio: gain over that of the target's own "
-        "pool. Retention: gain over that of the pool where it was learned. A ratio is suppressed where the interval of "
-        "its denominator covers 0; prefer the differences."
+        "Gain: return over no memory. Regret: own pool less transferred pool. Ratio: gain over that of the target's "
+        "own pool. Retention: gain over that of the pool where it was learned. A ratio is suppressed where the "
+        "interval of its denominator covers 0; prefer the differences."
     )
     note = "Gain of transferred pools against the difficulty of the target."
     chart = Figure("retention", "Retention by difficulty", note, figures.retention(found.transfer))

@@ -44,6 +44,15 @@ def skewed(icc: float) -> World:
     return World(f"skewed, ICC {icc:g}", 0.0, draw)
 
 
+def exchangeable(world: World) -> World:
+    """Differences of two arms that are alike: the world less an independent copy of itself."""
+
+    def draw(rng: Generator, simulations: int, clusters: int) -> Array:
+        return world.draw(rng, simulations, clusters) - world.draw(rng, simulations, clusters)
+
+    return World(f"two equal arms, {world.name}", 0.0, draw)
+
+
 def solved(share: float, icc: float) -> World:
     """Solved or not, beta-binomial: the learning runs' solve rates spread with intra-cluster correlation `icc`."""
 
@@ -69,4 +78,9 @@ def covered(units: int, selections: int) -> World:
     return World(f"coverage, {units} units, {selections} calls", expected_coverage(selections, units), draw)
 
 
-WORLDS = (normal(0.1), normal(0.3), skewed(0.1), solved(0.3, 0.1), solved(0.3, 0.3), solved(0.1, 0.1), covered(8, 20))
+MEANS = (normal(0.1), normal(0.3), skewed(0.1))
+SHARES = (solved(0.3, 0.1), solved(0.3, 0.3), solved(0.1, 0.1), solved(0.5, 0.3))
+COVERAGES = (covered(10, 20), covered(10, 8))
+NULLS = (exchangeable(normal(0.1)), exchangeable(normal(0.3)), exchangeable(skewed(0.1)))
+STRESS = (skewed(0.3), solved(0.1, 0.3), solved(0.03, 0.3), covered(8, 20))
+"""Worlds beyond what is promised: shown so that the limits are known."""

@@ -1,73 +1,34 @@
-"""A simulated matrix study with known truth."""
+"""Fixtures of the analysis tests."""
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
-import pandas as pd
 import pytest
+from simulated_study import simulate
 
+from analysis.bootstrap import Resampler
+from analysis.report import report
+from analysis.results import Findings
 from analysis.tables import Tables
-
-AGENTS, TASKS = ("ada", "bob"), ("Maze", "Quiz")
-
-
-def simulate(
-    rng: np.random.Generator,
-    *,
-    agents=AGENTS,
-    tasks=TASKS,
-    runs=8,
-    episodes=10,
-    effects=None,
-    units=6,
-    cross_task=False,
-) -> Tables:
-    """Tables of a matrix whose arms have the given mean effects over no memory; runs and seeds add noise."""
-    effects = {"none": 0.0, "seed": 0.05, "self": 0.3, "transfer": 0.15, "random": 0.05, "shuffled": 0.0} | (
-        effects or {}
-    )
-    rows, calls, pools = [], [], []
-    cells = [("none", "", "", a, t) for a, t in product(agents, tasks)]
-    cells += [("seed", "", "", a, t) for a, t in product(agents, tasks)]
-    for source, home, agent, task in product(agents, tasks, agents, tasks):
-        if home != task and not cross_task:
-            continue
-        own = source == agent and home == task
-        for arm in ["self" if own else "transfer", "random", "shuffled"]:
-            cells.append((arm, source, home, agent, task))
-    luck = {(task, run): rng.normal(0, 0.1, episodes) for task in tasks for run in range(runs)}
-    pool_luck = {key: rng.normal(0, 0.05) for key in product(agents, tasks, range(runs))}
-    names = [f"u{k}" for k in range(units)]
-    for agent, task, run in product(agents, tasks, range(runs)):
-        for unit in names:
-            pools.append((f"{agent}-{task}-{run}", agent, task, run, unit, f"skill {unit}", 40, "refined"))
-    for unit in names:
-        pools.append(("seedpool", "", "", 0, unit, f"skill {unit}", 40, "seed"))
-    for arm, source, home, agent, task in cells:
-        for run in range(runs):
-            shared = pool_luck[(source, home, run)] if source else 0.0
-            returns = np.clip(0.4 + effects[arm] + shared + luck[(task, run)] + rng.normal(0, 0.1, episodes), 0, 1)
-            pool = f"{source}-{home}-{run}" if source else ("seedpool" if arm == "seed" else None)
-            for k, value in enumerate(returns):
-                n_calls = int(rng.integers(0, 4)) if pool else 0
-                for unit, count in zip(*np.unique(rng.choice(names, n_calls), return_counts=True), strict=True):
-                    calls.append((arm, source, home, agent, task, run, 1000 * run + k, unit, int(count)))
-                rows.append(
-                    ("demo", "demo-1", arm, source or None, home or None, agent, task, run, 1000 * run + k, k, 0, pool,
-                     value, bool(value > 0.6), int(rng.integers(0, 2)), 10, n_calls, min(10, 2 * n_calls),
-                     12.5 if pool else 0.0, 900, 80, 10, 0, None)
-                )  # fmt: skip
-    from analysis.tables import EPISODES, INVOCATIONS, POOLS
-
-    return Tables.of(
-        pd.DataFrame(rows, columns=[c.name for c in EPISODES]),
-        invocations=pd.DataFrame(calls, columns=[c.name for c in INVOCATIONS]),
-        pools=pd.DataFrame(pools, columns=[c.name for c in POOLS]),
-    )
 
 
 @pytest.fixture(scope="session")
 def study() -> Tables:
-    return simulate(np.random.default_rng(1))
+    return simulate(np.random.default_rng(1), cross_task=True)
+
+
+@pytest.fixture(scope="session")
+def written(study: Tables, tmp_path_factory: pytest.TempPathFactory):
+    """A report on disk: (folder, findings)."""
+    folder = tmp_path_factory.mktemp("report")
+    return folder, report(study, folder, resamples=500, seed=3, margin=0.05)
+
+
+@pytest.fixture(scope="session")
+def found(written) -> Findings:
+    return written[1]
+
+
+@pytest.fixture
+def by() -> Resampler:
+    return Resampler(np.random.default_rng(0), 999)
