@@ -124,10 +124,13 @@ def bench_gate(
 
 
 def linear_cost(
-    tokenizer_folder: Path, games: Sequence[int] = (3, 6, 12, 24), *, precision: str = "float32"
+    model: Path, games: Sequence[int] = (3, 6, 12, 28), *, steps: int = 20, precision: str = "float32"
 ) -> dict[int, float]:
-    """Seconds by distinct tokens, for calls of more and more games (24: about 90,000), with a tiny random model."""
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
+    """Seconds by distinct tokens, for calls of more and more games (28: about 100,000 tokens).
+
+    A tiny random model reads them, in the tokens of `model`: what is tried is how the cost grows.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(model)
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -139,11 +142,9 @@ def linear_cost(
     )
     network = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, precision)).eval()
     scorer = PrefixTreeScorer(network, tokenizer)
-    utterances = gate_workload.utterances(max(games))
-    by_game = [utterances[i : i + 20] for i in range(0, len(utterances), 20)]
     out: dict[int, float] = {}
     for count in games:
-        call = [u for skill in range(4) for game in by_game[skill * max(games) :][:count] for u in game]
+        call = gate_workload.utterances(count, steps)
         tree = PrefixTree.of([joint.ids[: joint.stop - 1] for joint in template.joints(tokenizer, call)])
         out[len(tree)] = timed(network.device, lambda call=call: scorer.score(call))[1]
     return out
