@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,13 +24,24 @@ from agents.model import ModelError
 from agents.prefix_tree import Chunk, Ints, Piece, Span, expand
 
 ATTENTION = "prefix_tree"
-_ROWS = 256
-"""Queries that are windowed or soft-capped at a time: bounds what is held of masks and scores."""
-_LAUNCH = {"cpu": 2_000, "cuda": 1_000_000}
 _GATHER = 20
-"""Cost of one more attention call, and of one more key in it, counted in (query, key) pairs; measured."""
+"""What one more key costs an attention call, counted in (query, key) pairs; measured."""
 
 Mask = NDArray[np.bool_]
+
+
+class Economy(NamedTuple):
+    """What is dear on a device. `launch` is one more attention call, counted in (query, key) pairs; measured.
+
+    `rows` queries are windowed or soft-capped at a time, which bounds what is held of masks and scores.
+    """
+
+    launch: int
+    rows: int
+
+    @classmethod
+    def of(cls, device: torch.device) -> Economy:
+        return cls(2_000, 256) if device.type == "cpu" else cls(1_000_000, 2048)
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ class ChunkAttention:
         self.layers = 0
         """Layers that have attended so far."""
         self._chunk, self._context, self._device = chunk, context, device
-        self._launch = _LAUNCH.get(device.type, _LAUNCH["cuda"])
+        self._economy = Economy.of(device)
         self._keep = chunk.keep
         self._blocks: dict[int | None, list[Block]] = {}
 
@@ -82,11 +93,11 @@ class ChunkAttention:
         if window is not None and window > int(self._chunk.positions.max(initial=0)):
             window = None
         if window not in self._blocks:
-            groups = _grouped(self._chunk, self._launch)
+            groups = _grouped(self._chunk, self._economy.launch)
             self._blocks[window] = [
                 Block(block.start, block.stop, block.spans, None if block.mask is None else block.mask.to(self._device))
                 for pieces in groups
-                for block in _blocks(self._chunk, pieces, window)
+                for block in _blocks(self._chunk, pieces, window, self._economy.rows)
             ]
         return self._blocks[window]
 
@@ -156,8 +167,9 @@ def _attend_capped(softcap: float) -> Any:
     def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float) -> Tensor:
         rows: list[Tensor] = []
         lead = key.shape[2] - query.shape[2]
-        for start in range(0, query.shape[2], _ROWS):
-            stop = min(start + _ROWS, query.shape[2])
+        step = Economy.of(query.device).rows
+        for start in range(0, query.shape[2], step):
+            stop = min(start + step, query.shape[2])
             seen = key.shape[2] if mask is not None else lead + stop
             scores = query[:, :, start:stop] @ key[:, :, :seen].transpose(2, 3) * scaling
             scores = torch.tanh(scores / softcap) * softcap
@@ -201,7 +213,7 @@ def _grouped(chunk: Chunk, launch: int) -> Iterator[list[Piece]]:
         yield group
 
 
-def _blocks(chunk: Chunk, pieces: list[Piece], window: int | None) -> Iterator[Block]:
+def _blocks(chunk: Chunk, pieces: list[Piece], window: int | None, step: int) -> Iterator[Block]:
     first, last = pieces[0].start, pieces[-1].stop
     positions = chunk.positions
     if window is not None and int(positions[first:last].max()) < window:
@@ -214,8 +226,8 @@ def _blocks(chunk: Chunk, pieces: list[Piece], window: int | None) -> Iterator[B
         yield Block(start, stop, spans, mask)
         return
     keys = expand(spans)
-    for row in range(0, last - first, _ROWS):
-        mask = _visible(pieces, row, min(row + _ROWS, last - first))
+    for row in range(0, last - first, step):
+        mask = _visible(pieces, row, min(row + step, last - first))
         mask &= positions[first + row : first + row + len(mask), None] - positions[keys][None] < window
         seen = np.flatnonzero(mask.any(0))
         yield Block(start + row, start + row + len(mask), _runs(keys[seen]), torch.from_numpy(mask[:, seen]))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.prefix_tree import PrefixTree, expand
-from agents.tree_attention import ChunkAttention
+from agents.tree_attention import ChunkAttention, Economy
 
 sequences = st.lists(st.lists(st.integers(0, 2), max_size=12), max_size=10)
 """Few different tokens, so that much is shared: duplicates, prefixes of others, branches at any depth."""
@@ -62,7 +62,7 @@ def test_every_token_sees_its_ancestors_inside_the_window_and_nothing_else(given
     tree = PrefixTree.of(given)
     for chunk in tree.chunks(budget):
         attention = ChunkAttention(chunk, {}, torch.device("cpu"))
-        attention._launch = launch
+        attention._economy = Economy(launch, rows=3)
         keys = np.concatenate([expand(tree.path(tree.parent(chunk.start))), np.arange(chunk.start, chunk.stop)])
         rows = []
         for block in attention.blocks(window):
