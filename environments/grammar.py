@@ -42,13 +42,16 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class JsonSchema:
-    """Every JSON document that satisfies a JSON schema, kept as canonical text so that it can be hashed."""
+    """Every JSON document that satisfies a JSON schema, kept as text so that it can be hashed.
+
+    The order of its properties is kept: it is the order in which a model writes them (a diagnosis before its cure).
+    """
 
     schema: str
 
     @classmethod
     def of(cls, schema: Mapping[str, Any]) -> JsonSchema:
-        return cls(json.dumps(schema, sort_keys=True))
+        return cls(json.dumps(schema))
 
     def accepts(self, text: str) -> bool:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from agents.agent import SkillAgent
+from agents.agent import REASONING, Reasoning, SkillAgent
 from agents.guide import Guidance, State
 from agents.model import Model, Sampling
 from agents.prompts import skill_text
@@ -45,12 +45,13 @@ async def collect(
     env_seeds: Sequence[int],
     rng: np.random.Generator,
     sampling: Sampling = Sampling(temperature=1.0),
+    reasoning: Reasoning = REASONING["direct"],
 ) -> list[Trajectory]:
     """Episodes of a single-seat game played under one skill, one after the other."""
     spec = find(environment)
     played: list[Trajectory] = []
     for env_seed in env_seeds:
-        agent = SkillAgent("player", model, Follow(skill), rng, sampling=sampling)
+        agent = SkillAgent("player", model, Follow(skill), rng, reasoning=reasoning, sampling=sampling)
         name = f"{environment}/{skill.id if skill else 'none'}/{env_seed}"
         episodes = await play(spec, {"player_0": agent}, env_seed, trial=name, names={"player_0": "player"})
         played.append(episodes["player_0"])

@@ -20,9 +20,9 @@ class Direction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    activation: Annotated[str, Field(max_length=320)]
-    procedure: Annotated[str, Field(max_length=900)]
-    termination: Annotated[str, Field(max_length=320)]
+    activation: Annotated[str, Field(max_length=200)]
+    procedure: Annotated[str, Field(max_length=700)]
+    termination: Annotated[str, Field(max_length=200)]
 
     @property
     def lines(self) -> str:
@@ -63,7 +63,7 @@ class Juxtapose:
             texts = dict.fromkeys(getattr(each, part) for each in gradients)
             return "; ".join(text for text in texts if text)[:limit]
 
-        procedure = joined("procedure", 900) or joined("diagnosis", 900)
+        procedure = joined("procedure", 700) or joined("diagnosis", 700)
         return Direction(
-            activation=joined("activation", 320), procedure=procedure, termination=joined("termination", 320)
+            activation=joined("activation", 200), procedure=procedure, termination=joined("termination", 200)
         )

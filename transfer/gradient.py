@@ -17,8 +17,8 @@ from transfer.wording import ask, record, skill_words
 EMPTY = ("none", "n/a", "null", "no change", "no change needed", "keep as is", "empty", "unchanged")
 """What small models write when they mean nothing."""
 
-Short = Annotated[str, Field(max_length=240)]
-Long = Annotated[str, Field(max_length=420)]
+Short = Annotated[str, Field(max_length=160)]
+Long = Annotated[str, Field(max_length=300)]
 
 
 class Attribution(BaseModel):
@@ -41,7 +41,7 @@ class Summary(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    summary: Annotated[str, Field(min_length=1, max_length=420)]
+    summary: Annotated[str, Field(min_length=1, max_length=300)]
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ class Draft(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=48)]
-    activation: Annotated[str, Field(min_length=1, max_length=240)]
-    procedure: Annotated[list[Annotated[str, Field(min_length=1, max_length=160)]], Field(min_length=1, max_length=8)]
-    termination: Annotated[str, Field(min_length=1, max_length=160)]
+    activation: Annotated[str, Field(min_length=1, max_length=200)]
+    procedure: Annotated[list[Annotated[str, Field(min_length=1, max_length=140)]], Field(min_length=1, max_length=8)]
+    termination: Annotated[str, Field(min_length=1, max_length=140)]
 
 
 @dataclass(frozen=True)

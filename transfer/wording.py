@@ -13,15 +13,16 @@ from transfer.experience import Segment, Trajectory
 EVOLVING = {
     "task": "You improve the written skill of a player by studying what happened in games. You answer in JSON.",
     "gradient": (
-        "The player was told these rules:\n{rules}\n\n"
-        "In the part of the game below the player followed this skill:\n{skill}\n\n"
-        "What happened:\n{record}\n\n"
+        "A player was told these rules:\n{rules}\n\nThe player followed this skill:\n{skill}\n\n"
+        "What happened while it did:\n{record}\n\n"
         "The game ended with {total:.3g} points; the average is {baseline:.3g}.\n\n"
-        "Explain the result by the skill. diagnosis: what the replies show was right or wrong, with the exact facts "
-        "they reveal. is_related: could a better skill of this purpose have changed the result? activation, procedure, "
-        "termination: what to change in that part of the skill, as one instruction that helps in future games, or an "
-        "empty text for no change. Name in procedure every lasting fact that the replies revealed, in the form "
-        "'If <what is seen>, answer <move>'."
+        "Find out from the replies what the player should have done, and improve the skill for future games.\n"
+        "diagnosis: which moves were wrong, and what the replies say would have been right.\n"
+        "is_related: true if a better written skill would have helped.\n"
+        "activation: how to change When, or an empty text.\n"
+        "procedure: what to add to How: every fact that the replies reveal, each in the form "
+        "'If <what is seen>, answer <move>.'\n"
+        "termination: how to change Until, or an empty text."
     ),
     "summary": (
         "The player was told these rules:\n{rules}\n\nWhat happened:\n{record}\n\n"
@@ -29,32 +30,35 @@ EVOLVING = {
         "Summarise the events in at most three sentences. State facts only: no cause, no judgement, no advice."
     ),
     "aggregate": (
-        "Several games were played with this skill:\n{skill}\n\n"
-        "Each game led to a proposal for changing it:\n{gradients}\n\n"
-        "Merge the proposals into one per part of the skill (activation, procedure, termination). Keep what several "
-        "games confirm, with its exact facts; leave out what only one game says or others contradict. Use an empty "
-        "text for a part that needs no change."
+        "A player followed this skill in several games:\n{skill}\n\n"
+        "What each game teaches:\n{gradients}\n\n"
+        "Merge these lessons. Keep every fact that several games confirm; leave out what others contradict.\n"
+        "activation: how to change When, or an empty text.\n"
+        "procedure: all lasting facts, each once, in the form 'If <what is seen>, answer <move>.'\n"
+        "termination: how to change Until, or an empty text."
     ),
     "refine": (
         "A player was told these rules:\n{rules}\n\nThe player's skill:\n{skill}\n\n"
-        "The evidence of many games says to change it so:\n{direction}\n\n"
-        "Write the improved skill. Keep its purpose. activation: when to use it. procedure: short steps, "
-        "each one a direct instruction such as 'If <what is seen>, answer <move>'; put every fact of the evidence in. "
+        "The evidence of many games:\n{direction}\n\n"
+        "Write the improved skill, for the same purpose.\nactivation: when to use it.\n"
+        "procedure: a list of short instructions, one for each fact of the evidence, in the form "
+        "'If <what is seen>, answer <move>.'\n"
         "termination: when to stop using it."
     ),
     "discover": (
-        "A player was told these rules:\n{rules}\n\nThe player's skill did not fit the game:\n{skill}\n\n"
-        "What the games showed:\n{direction}\n\n"
-        "Write one entirely new skill for this game. activation: when to use it. procedure: short steps, each one a "
-        "direct instruction such as 'If <what is seen>, answer <move>'; put every lasting fact in. termination: when "
-        "to stop using it."
+        "A player was told these rules:\n{rules}\n\nThe player's skill did not help:\n{skill}\n\n"
+        "What the games taught:\n{direction}\n\n"
+        "Write an entirely new skill for this game.\nactivation: when to use it.\n"
+        "procedure: a list of short instructions, one for each fact that the games taught, in the form "
+        "'If <what is seen>, answer <move>.'\n"
+        "termination: when to stop using it."
     ),
 }
 
 OBSERVATION = 500
 """Characters of one observation that an evolver is shown; the middle of a longer one is left out, and marked."""
 RECORD = 4000
-"""Characters of one trajectory's record; steps in the middle are left out, and said so."""
+"""Characters of one trajectory's record; moves in the middle are left out, and said so."""
 
 
 def digest() -> str:
@@ -73,23 +77,19 @@ def skill_words(skill: Skill | None) -> str:
 
 
 def record(spans: Sequence[Segment]) -> str:
-    """What was seen, done and paid while the skill was in control, with the reply to its last move."""
+    """What was seen, done and paid while the skill was in control, with the reply to each move."""
     lines: list[str] = []
     for span in spans:
-        lines += [_step(span.trajectory, index) for index in range(span.start, span.stop)]
-        lines.append(f"Reply: {_reply(span)}")
+        lines.append(f"The player saw: {shortened(span.trajectory.steps[span.start].observation)}")
+        lines += [_move(span.trajectory, index) for index in range(span.start, span.stop)]
     return _fold(lines)
 
 
-def _step(trajectory: Trajectory, index: int) -> str:
-    step = trajectory.steps[index]
-    return f"Seen: {shortened(step.observation)}\nMove: {shortened(step.action)}\nPaid: {step.reward:.3g}"
-
-
-def _reply(span: Segment) -> str:
-    """What the player was told after the segment's last move."""
-    steps = span.trajectory.steps
-    return shortened(steps[span.stop].observation if span.stop < len(steps) else span.trajectory.reason or "game over")
+def _move(trajectory: Trajectory, index: int) -> str:
+    steps = trajectory.steps
+    reply = steps[index + 1].observation if index + 1 < len(steps) else trajectory.reason or "The game is over."
+    done = f"Move {index + 1}: {shortened(steps[index].action)} paid {steps[index].reward:.3g}."
+    return f"{done} Reply: {shortened(reply)}"
 
 
 def shortened(text: str, limit: int = OBSERVATION) -> str:
@@ -116,5 +116,5 @@ def _fold(lines: list[str]) -> str:
         else:
             head.append(line)
             left += 1
-    gap = [f"[… {right - left + 1} steps left out …]"] if left <= right else []
+    gap = [f"[… {right - left + 1} moves left out …]"] if left <= right else []
     return "\n".join([*head, *gap, *reversed(tail)])

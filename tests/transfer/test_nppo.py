@@ -213,7 +213,7 @@ def test_ablations_differ_in_one_part():
     iterate(learner, learner.begin(SkillPool.of([OLD])), episodes())
     asked = [message.content for request in parts.evolver.requests for message in request.messages]
     assert any("State facts only" in text for text in asked)
-    assert not any("Explain the result by the skill" in text for text in asked)
+    assert not any("Find out from the replies" in text for text in asked)
 
 
 @pytest.mark.parametrize(
