@@ -50,15 +50,17 @@ class VllmServer:
         return self._guard.pid
 
     def ready(self) -> bool:
-        """Whether it answers. Raises ServeError when it has stopped."""
-        if self._guard.poll() is not None:
-            raise ServeError(
-                f"vLLM stopped while serving {self.name}: {self._last_words()}; all it said is in {self.log}"
-            )
+        """Whether it answers; a busy server may take its time. Raises ServeError when it has stopped."""
+        self.check()
         try:
             return httpx.get(f"{self.url.removesuffix('/v1')}/health", timeout=2, trust_env=False).is_success
         except httpx.TransportError:
             return False
+
+    def check(self) -> None:
+        """Raises ServeError when the server has stopped."""
+        if self._guard.poll() is not None:
+            raise ServeError(f"vLLM stopped while serving {self.name}: {self._last_words()}; its log is {self.log}")
 
     def stop(self) -> None:
         """End the server and its children; returns when they are gone."""

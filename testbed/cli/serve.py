@@ -23,15 +23,17 @@ def serve(
 
     Example: `procmem serve smollm2-135m-instruct gemma3-270m`
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     status = console.status("starting vLLM")
     status.start()
     with serving(names, port=port, max_model_len=max_model_len, dtype=dtype, report=status.update) as servers:
         status.stop()
         typer.echo(study_lines(servers))
         console.print("Ready. Ctrl-C ends the servers. Logs: " + ", ".join(str(server.log) for server in servers))
-        while all(server.ready() for server in servers):
-            time.sleep(2)
+        while True:
+            for server in servers:
+                server.check()
+            time.sleep(1)
 
 
 def study_lines(servers: Sequence[VllmServer]) -> str:
