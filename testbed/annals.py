@@ -17,7 +17,6 @@ from testbed.learn import Source
 from testbed.meetings import Place
 from testbed.store import Gathered, RunDirectory, Told
 from testbed.trial import Episode
-from transfer.pool import SkillPool
 from transfer.scan import scan, scan_traces
 from transfer.society import NOBODY
 
@@ -53,14 +52,13 @@ def pool_rows(run: RunDirectory) -> Iterator[Row]:
             last[line.population] = line
     for key, gathered in last.items():
         place = _life(key)
-        authors = gathered.society["authors"]
-        for name, member in gathered.society["members"].items():
-            digest = member["state"]["pool"]
-            for skill in run.pool(digest).each():
-                author = authors[skill.id]
+        for name, member in gathered.society.members.items():
+            pool = member.state.pool
+            for skill in pool.each():
+                author = gathered.society.authors[skill.id]
                 own = "refined" if skill.parents else "discovered"
                 yield {
-                    "pool": digest,
+                    "pool": pool.digest,
                     "agent": name,
                     "task": place["task"],
                     "learning_run": place["learning_run"],
@@ -76,7 +74,6 @@ class _Chronicle:
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
-        self._pools: dict[str, SkillPool] = {}
         self._held: dict[str, dict[str, Skill]] = {}
         self._authors: dict[str, Mapping[str, str]] = {}
         self._poisons: dict[tuple[str, str], str] = {}
@@ -90,13 +87,10 @@ class _Chronicle:
                 self._event(order, line)
 
     def _round(self, line: Gathered) -> None:
-        self._authors[line.population] = line.society["authors"]
+        self._authors[line.population] = line.society.authors
         held = self._held.setdefault(line.population, {})
-        for name, member in line.society["members"].items():
-            digest = member["state"]["pool"]
-            if digest not in self._pools:
-                self._pools[digest] = self._run.pool(digest)
-            for skill in self._pools[digest].each():
+        for name, member in line.society.members.items():
+            for skill in member.state.pool.each():
                 held.setdefault(skill.id, skill)
                 row = {**_life(line.population), "round": line.committed, "agent": name, "unit": skill.id}
                 self.holdings.append(row)

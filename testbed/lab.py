@@ -115,6 +115,10 @@ class Lab:
         self.progress.advance(episode)
         return episode
 
+    def failing(self, agent: str) -> bool:
+        """Whether the last thing heard of an agent's model is that it did not answer."""
+        return self._failures[agent] > 0
+
     def _fail(self, agent: str, error: Exception) -> None:
         """A night is not spent on a model that is gone, nor a study lost to one bad episode."""
         if not isinstance(error, ModelError):

@@ -95,8 +95,8 @@ class PopulationConfig(BaseModel):
     def check(self, agents: Sequence[str]) -> None:
         """Raises ValueError in one sentence for what cannot be run."""
         members = self.members(agents)
-        if len(members) < len(agents) * self.copies or COMMONS in members:
-            raise ValueError(f"agents: two members would have one name, or the name {COMMONS!r}; rename an agent")
+        if COMMONS in members:
+            raise ValueError(f"agents: {COMMONS!r} is what events call a shared pool; rename that agent")
         names = [policy.name for policy in self.policies]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"population.policies: {twice[0]!r} stands there twice; give each a name of its own")

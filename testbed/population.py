@@ -47,10 +47,7 @@ async def run_population(lab: Lab, learners: Mapping[str, Learner], seed_pool: S
     async def one(place: Place, policy: PolicyConfig) -> None:
         own = _learners(lab, policy, learners)
         stored = gathered.get(place.key)
-        if stored is None:
-            society = Society.of({name: own[name].begin(seed_pool) for name in own})
-        else:
-            society = Society.load(stored.society, lab.run.pool)
+        society = stored.society if stored else Society.of({name: own[name].begin(seed_pool) for name in own})
         society = await live(lab, own, place, policy, society)
         await evaluate(lab, place, kits(society))
 
@@ -127,7 +124,11 @@ async def _at_once(lab: Lab, roster: Mapping[str, Kit], schedule: Schedule) -> E
     episodes: Episodes = {}
 
     async def one(name: str, kit: Kit) -> None:
-        episodes[name] = await lab.play(schedule[name], kit.pool, kit.values, roster)
+        # A member that finished nothing because its model did not answer tries again, until it answers or is given up.
+        while True:
+            episodes[name] = await lab.play(schedule[name], kit.pool, kit.values, roster)
+            if any(each.error is None for each in episodes[name]) or not lab.failing(name):
+                return
 
     try:
         async with anyio.create_task_group() as group:
@@ -203,7 +204,7 @@ def commit(lab: Lab, place: Place, base: Society, society: Society, said: Sequen
         )
         for name, event in said
     ]
-    gathered = Gathered(population=place.key, committed=society.round, society=society.dump(), tokens=tokens)
+    gathered = Gathered(population=place.key, committed=society.round, society=society, tokens=tokens)
     lab.run.gather(told, gathered)
 
 

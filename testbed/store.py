@@ -17,6 +17,7 @@ from testbed.journal import StoreError, append_text, complete_lines, drop_torn_l
 from testbed.trial import Episode
 from transfer.learner import Event, LearnerState
 from transfer.pool import SkillPool
+from transfer.society import Society
 
 FORMAT = 1
 """Version of the run directory's layout."""
@@ -79,8 +80,8 @@ class Gathered(BaseModel):
     population: str
     committed: int
     """Rounds finished."""
-    society: Mapping[str, Any]
-    """As `transfer.society.Society.dump` writes it: pools stand in it by their digests."""
+    society: Society
+    """Whole, pools among it: a pool's digest leaves out who the parents of its skills are."""
     tokens: Mapping[str, int]
     """Length of each skill that this round was the first to hold, in tokens of its first holder's model."""
 

@@ -79,9 +79,13 @@ def planted(society: Society, bearer: str, kind: str, make: Poison, round: int) 
     state = member.state
     best = max(state.pool.each(), key=lambda skill: (esteem(state, skill.id), skill.id))
     skill = make(best, state.pool)
-    least = min(state.pool.ids, key=lambda other: (esteem(state, other), other))
-    pool = state.pool.remove(least) if len(state.pool) == state.pool.capacity else state.pool
-    state = holding(state, pool.add(skill), round)
+    said: list[Said] = []
+    if len(state.pool) == state.pool.capacity:
+        least = min(state.pool.ids, key=lambda other: (esteem(state, other), other))
+        state = holding(state, state.pool.remove(least), round)
+        event = Event(kind="pruned", iteration=round, skill=least, payload={"why": "made room for a poison"})
+        said.append(Said(bearer, event))
+    state = holding(state, state.pool.add(skill), round)
     state = state.model_copy(update={"scores": {**state.scores, skill.id: Score(gain=1.0, n=1)}})
     society = society.replace({bearer: member.model_copy(update={"state": state})})
     society = society.model_copy(update={"authors": {**society.authors, skill.id: bearer}})
@@ -92,4 +96,4 @@ def planted(society: Society, bearer: str, kind: str, make: Poison, round: int) 
         parents=skill.parents,
         payload={"poison": kind, "skill": words(skill)},
     )
-    return society, [Said(bearer, event)]
+    return society, [*said, Said(bearer, event)]

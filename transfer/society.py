@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -83,22 +83,6 @@ class Society(BaseModel):
     def pools(self) -> dict[str, SkillPool]:
         """Every pool in use, by its digest."""
         return {member.state.pool.digest: member.state.pool for member in self.members.values()}
-
-    def dump(self) -> dict[str, Any]:
-        """Plain JSON, in which pools stand by their digests."""
-        content = self.model_dump(mode="json", exclude={"members": {"__all__": {"state": {"pool"}}}})
-        for name, member in self.members.items():
-            content["members"][name]["state"]["pool"] = member.state.pool.digest
-        return content
-
-    @classmethod
-    def load(cls, content: Mapping[str, Any], pool: Callable[[str], SkillPool]) -> Society:
-        """What `dump` wrote; `pool` finds a pool by its digest. Raises as `pool` does."""
-        members = {
-            name: {**member, "state": {**member["state"], "pool": pool(member["state"]["pool"])}}
-            for name, member in content["members"].items()
-        }
-        return cls.model_validate({**content, "members": members})
 
     def replace(self, members: Mapping[str, Member]) -> Society:
         """The same population with some members changed."""

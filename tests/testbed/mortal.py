@@ -18,3 +18,9 @@ class Mortal(ScriptedModel):
         if self.answers > self.ANSWERS:
             raise ModelUnavailable("mortal at http://127.0.0.1:9/v1 does not answer: connection refused.")
         return await super().generate(request)
+
+
+class Frail(Mortal):
+    """Dies after 9."""
+
+    ANSWERS = 9
