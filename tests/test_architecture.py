@@ -1,4 +1,4 @@
-"""The arrows of the house, checked from the code's own imports: environments ← agents ← transfer ← testbed → analysis."""
+"""The arrows of the house, checked from the code's own imports."""
 
 from __future__ import annotations
 
