@@ -38,13 +38,13 @@ def roles(annals: Annals, reference: str = "isolated") -> pd.DataFrame:
     return both.assign(gain=both["return"] - both["alone"]).drop(columns="alone")
 
 
-def role_effects(annals: Annals, by: Resampler) -> pd.DataFrame:
+def role_effects(annals: Annals, by: Resampler, reference: str = "isolated") -> pd.DataFrame:
     """One row per policy that exchanges anything and effect of `EFFECTS`: its mean over populations with an interval.
 
     Columns: arm, effect, meaning, populations (in which it is defined), estimate, low, high, method. Correlations
     within a population need three members whose values differ.
     """
-    members = roles(annals)
+    members = roles(annals, reference)
     taking = members.groupby("arm", observed=True)["received"].transform("sum") + members["adopted"]
     lives = members[taking > 0].groupby(LIFE, observed=True, sort=False)
     every = pd.DataFrame([dict(zip(LIFE, key, strict=True)) | _effects(part) for key, part in lives])
