@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -47,15 +48,17 @@ async def collect(
     sampling: Sampling = Sampling(temperature=1.0),
     reasoning: Reasoning = REASONING["direct"],
 ) -> list[Trajectory]:
-    """Episodes of a single-seat game played under one skill, one after the other."""
+    """Episodes of a single-seat game played under one skill, all at once."""
     spec = find(environment)
-    played: list[Trajectory] = []
-    for env_seed in env_seeds:
-        agent = SkillAgent("player", model, Follow(skill), rng, reasoning=reasoning, sampling=sampling)
+
+    async def one(env_seed: int, own: np.random.Generator) -> Trajectory:
+        agent = SkillAgent("player", model, Follow(skill), own, reasoning=reasoning, sampling=sampling)
         name = f"{environment}/{skill.id if skill else 'none'}/{env_seed}"
         episodes = await play(spec, {"player_0": agent}, env_seed, trial=name, names={"player_0": "player"})
-        played.append(episodes["player_0"])
-    return played
+        return episodes["player_0"]
+
+    played = zip(env_seeds, rng.spawn(len(env_seeds)), strict=True)
+    return list(await asyncio.gather(*(one(env_seed, own) for env_seed, own in played)))
 
 
 async def calibrate(
@@ -82,14 +85,56 @@ async def calibrate(
         parent = skill_of(form.draw(rng))
         env_seeds = [int(seed) for seed in rng.integers(2**31, size=buffered)]
         played = await collect(model, form.environment, parent, env_seeds=env_seeds, rng=rng)
-        baseline = float(np.mean([trajectory.total for trajectory in played]))
-        spans = [span for each in extremes(played, batch) for span in controlled(each, parent.id)]
-        evidence = Evidence(tuple(spans), tuple(advantage(spans, [baseline] * len(spans))))
+        evidence = weighed(played, parent, advantage, batch)
         drawn = [skill_of(form.vary(settings_of(parent), rng), parent) for _ in range(candidates)]
         for skill, verdict in zip(drawn, await judge.judge(parent, drawn, evidence), strict=True):
             gain = form.true_return(settings_of(skill)) - form.true_return(settings_of(parent))
             rows.append({"parent": parent_index, **verdict.payload, "true_gain": gain})
     return pd.DataFrame(rows)
+
+
+async def calibrate_by_play(
+    model: Model,
+    environment: str,
+    skills: Sequence[Skill],
+    gate: PPOGate,
+    advantage: Advantage,
+    *,
+    buffered: int = 12,
+    batch: int = 6,
+    evaluated: int = 24,
+    seeds: np.random.SeedSequence,
+    sampling: Sampling = Sampling(),
+) -> pd.DataFrame:
+    """The same with any model: each skill is a parent in turn, all others its candidates; gains are measured by play.
+
+    Every skill plays `evaluated` further episodes on common environment seeds. Rows as in `calibrate`; `true_gain` is
+    the mean paired difference of returns, `gain_stderr` its standard error.
+    """
+    rng = np.random.default_rng(seeds)
+    learn, test = rng.integers(2**31, size=buffered).tolist(), rng.integers(2**31, size=evaluated).tolist()
+    totals: dict[str, np.ndarray] = {}
+    rows: list[dict[str, object]] = []
+    for skill in skills:
+        episodes = await collect(model, environment, skill, env_seeds=test, rng=rng, sampling=sampling)
+        totals[skill.id] = np.array([trajectory.total for trajectory in episodes])
+    for parent in skills:
+        played = await collect(model, environment, parent, env_seeds=learn, rng=rng, sampling=sampling)
+        evidence = weighed(played, parent, advantage, batch)
+        others = [skill for skill in skills if skill.id != parent.id]
+        for skill, verdict in zip(others, await gate.judge(parent, others, evidence), strict=True):
+            paired = totals[skill.id] - totals[parent.id]
+            error = float(paired.std(ddof=1) / np.sqrt(len(paired)))
+            gain = {"true_gain": float(paired.mean()), "gain_stderr": error}
+            rows.append({"parent": parent.id, "skill": skill.id, **verdict.payload, **gain})
+    return pd.DataFrame(rows)
+
+
+def weighed(played: Sequence[Trajectory], parent: Skill, advantage: Advantage, batch: int) -> Evidence:
+    """The evidence that a gate is shown of a parent's episodes: their best and worst halves."""
+    baseline = float(np.mean([trajectory.total for trajectory in played]))
+    spans = [span for each in extremes(played, batch) for span in controlled(each, parent.id)]
+    return Evidence(tuple(spans), tuple(advantage(spans, [baseline] * len(spans))))
 
 
 def curve(table: pd.DataFrame, by: str, bins: int = 5) -> pd.DataFrame:

@@ -7,10 +7,10 @@ import asyncio
 import numpy as np
 import pytest
 
-from agents.model import Message, Utterance
+from agents.model import Message, Sampling, Utterance
 from environments.grammar import Choices
 from testbed.closed_forms import CLOSED_FORMS, LeverPlayer, player, settings_of, skill_of
-from testbed.gate_calibration import calibrate, collect, curve, rank_correlation
+from testbed.gate_calibration import calibrate, calibrate_by_play, collect, curve, rank_correlation
 from transfer.advantage import ReturnToGo, StepBaseline
 from transfer.gate import Improvement, PPOGate
 from transfer.replay import ActingPolicy
@@ -61,3 +61,20 @@ def test_the_papers_advantage_lets_nothing_in_where_pay_comes_along_the_way():
     """G_t − R̄ compares what is still to come with the whole return: nearly every step looks bad."""
     table = calibrated(LeverPlayer(), ReturnToGo(), parents=10)
     assert (table["J"] > 0).mean() < 0.05
+
+
+def test_gains_measured_by_play_agree_with_closed_form():
+    form = LeverPlayer()
+    skills = [skill_of(np.array([2.0 * (lever == index) for lever in range(5)])) for index in range(5)]
+    model = player(form)
+    table = asyncio.run(
+        calibrate_by_play(
+            model, "Lever-v0", skills, gate(model), StepBaseline(0.0), buffered=12, evaluated=40,
+            seeds=np.random.SeedSequence(3), sampling=Sampling(temperature=1.0),
+        )
+    )  # fmt: skip
+    known = {each.id: form.true_return(settings_of(each)) for each in skills}
+    truth = np.array([known[row.skill] - known[row.parent] for row in table.itertuples()])
+    assert len(table) == 20
+    assert np.abs(table["true_gain"] - truth).max() < 0.25
+    assert rank_correlation(table, "delta_J", np.random.default_rng(0), draws=100)[0] > 0.4
