@@ -15,23 +15,25 @@ COMMONS = "commons"
 
 
 def curves(annals: Annals) -> pd.DataFrame:
-    """Per skill that is not a seed, and round: how many members hold it and use it.
+    """Per skill that is not a seed, and round from its first on: how many members hold it and use it.
 
     Columns: arm, task, learning_run, unit, round, age (rounds since it was first held), holders, users, foreign (users
     that had it from somebody else), playing (members still there), share (holders of those).
     """
     playing = members_playing(annals)
-    held = annals.holdings.merge(playing, on=[*LIFE, "round", "agent"])
     size = playing.groupby([*LIFE, "round"], observed=True).size().rename("playing").reset_index()
-    authored = annals.skills.loc[annals.skills["author"].notna(), [*SKILL, "author"]]
-    counts = held.merge(authored, on=SKILL).groupby([*SKILL, "round"], observed=True).size().rename("holders")
+    authored = annals.skills.loc[annals.skills["author"].notna(), SKILL]
+    held = annals.holdings.merge(playing, on=[*LIFE, "round", "agent"]).merge(authored, on=SKILL)
+    counts = held.groupby([*SKILL, "round"], observed=True).size().rename("holders")
     used = with_source(annals, annals.uses).merge(authored, on=SKILL)
     used = used.assign(foreign=used["source"] == "given")
     users = used.groupby([*SKILL, "round"], observed=True).agg(users=("agent", "nunique"), foreign=("foreign", "sum"))
-    frame = pd.concat([counts, users], axis=1).fillna(0).astype(int).reset_index()
-    frame = frame.merge(size, on=[*LIFE, "round"])
-    first = frame.groupby(SKILL, observed=True)["round"].transform("min")
-    return frame.assign(age=frame["round"] - first, share=frame["holders"] / frame["playing"])
+    first = held.groupby(SKILL, observed=True)["round"].min().rename("born").reset_index()
+    every = first.merge(size, on=LIFE)
+    every = every[every["round"] >= every["born"]].set_index([*SKILL, "round"])
+    frame = every.join([counts, users], how="left").fillna(0).astype(int).reset_index()
+    shared = frame.assign(age=frame["round"] - frame["born"], share=frame["holders"] / frame["playing"])
+    return shared.drop(columns="born")
 
 
 def members_playing(annals: Annals) -> pd.DataFrame:
@@ -51,10 +53,10 @@ def spread(annals: Annals) -> pd.DataFrame:
     reproduction (see `reproduction`), foreign_users (most members other than its author that used it in one round).
     """
     frame = curves(annals)
-    by_skill = frame.groupby(SKILL, observed=True)
+    by_skill = frame.assign(held=frame["holders"] > 0).groupby(SKILL, observed=True)
     reached = frame[frame["share"] >= 0.5].groupby(SKILL, observed=True)["age"].min()
     table = by_skill.agg(
-        born=("round", "min"), rounds=("round", "nunique"), peak=("share", "max"), foreign_users=("foreign", "max")
+        born=("round", "min"), rounds=("held", "sum"), peak=("share", "max"), foreign_users=("foreign", "max")
     ).assign(half=reached)
     deeds = annals.deeds
     gifts = deeds[deeds["kind"] == "gift"].groupby(SKILL, observed=True).size()

@@ -8,6 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from .adoption import COMMONS
 from .annals import LIFE, Annals
 from .figures import LABEL, PALETTE, WIDTH, Chart
 
@@ -53,7 +54,7 @@ def diversity(rounds: pd.DataFrame) -> Chart:
     return chart.facet(column=alt.Column("measure:N", title=None)).resolve_scale(y="independent")
 
 
-def adoption(curves: pd.DataFrame, skills: pd.DataFrame) -> Chart:
+def adoption(annals: Annals, curves: pd.DataFrame, skills: pd.DataFrame) -> Chart:
     """Share of the members that hold a skill, by rounds since it was made; a line per skill, the mean in black."""
     shown = _foremost(skills)
     frame = curves.merge(shown, on=[*LIFE, "unit"])
@@ -79,49 +80,49 @@ def adoption(curves: pd.DataFrame, skills: pd.DataFrame) -> Chart:
     )
     mean = alt.Chart(frame).mark_line(color="#777777", strokeWidth=3).encode(x="age:Q", y="mean(share):Q")
     layered = alt.layer(lines, mean, data=frame).properties(width=SMALL, height=150)
-    return layered.facet(facet=_arm_facet(frame), columns=2)
+    return layered.facet(facet=_arm_facet(annals), columns=2)
 
 
-def network(given: pd.DataFrame, annals: Annals) -> Chart:
-    """Who had skills from whom: members on a circle, arrows as wide as the gifts let in, a panel per policy."""
-    names = [*annals.members["agent"], *(["commons"] if "commons" in set(given["agent"]) else [])]
-    angles = {name: 2 * np.pi * place / len(names) for place, name in enumerate(names)}
-    edges = given.groupby(["arm", "giver", "agent"], observed=True).size().rename("gifts").reset_index()
-    edges = edges.assign(
-        x=np.cos(edges["giver"].map(angles)),
-        y=np.sin(edges["giver"].map(angles)),
-        x2=np.cos(edges["agent"].map(angles)),
-        y2=np.sin(edges["agent"].map(angles)),
-    )
-    edges = edges.assign(tip_x=0.12 * edges["x"] + 0.88 * edges["x2"], tip_y=0.12 * edges["y"] + 0.88 * edges["y2"])
-    arms = [arm for arm in annals.arms if arm in set(edges["arm"])]
-    sent = edges.groupby(["arm", "giver"], observed=True)["gifts"].sum()
-    nodes = pd.DataFrame([(arm, name) for arm in arms for name in names], columns=["arm", "agent"])
-    nodes = nodes.assign(
-        nx=np.cos(nodes["agent"].map(angles)),
-        ny=np.sin(nodes["agent"].map(angles)),
-        sent=[sent.get((arm, name), 0) for arm in arms for name in names],
-    )
+def network(annals: Annals, given: pd.DataFrame) -> Chart:
+    """Who had skills from whom: members on a circle, lines as wide as the gifts let in, a panel per policy."""
+    base = alt.Chart(pd.concat(_graph(annals, given), ignore_index=True))
+    edges, nodes = (base.transform_filter(alt.datum.part == part) for part in ("edge", "node"))
     plane = alt.Scale(domain=[-1.3, 1.3])
-    everything = pd.concat([edges.assign(part="edge"), nodes.assign(part="node")], ignore_index=True)
-    base = alt.Chart(everything)
     width = alt.StrokeWidth("gifts:Q", title="gifts let in", scale=alt.Scale(range=[0.5, 4]))
-    lines = base.transform_filter(alt.datum.part == "edge").mark_rule(opacity=0.45, color="#0072B2").encode(
-        x=alt.X("x:Q", scale=plane, axis=None), y=alt.Y("y:Q", scale=plane, axis=None), x2="x2:Q", y2="y2:Q",
-        strokeWidth=width, tooltip=["giver:N", "agent:N", "gifts:Q"],
-    )  # fmt: skip
-    tips = base.transform_filter(alt.datum.part == "edge").mark_point(size=14, filled=True, color="#0072B2").encode(
-        x="tip_x:Q", y="tip_y:Q", tooltip=["giver:N", "agent:N", "gifts:Q"]
-    )  # fmt: skip
-    dots = base.transform_filter(alt.datum.part == "node").mark_circle(color="#E69F00", opacity=1).encode(
-        x="nx:Q", y="ny:Q", size=alt.Size("sent:Q", title="gifts sent", scale=alt.Scale(range=[60, 400])),
-        tooltip=["agent:N", "sent:Q"],
-    )  # fmt: skip
-    words = base.transform_filter(alt.datum.part == "node").mark_text(dy=-14, fontSize=10).encode(
-        x="nx:Q", y="ny:Q", text="agent:N"
-    )  # fmt: skip
-    panel = alt.layer(lines, tips, dots, words).properties(width=SMALL, height=SMALL)
-    return panel.facet(facet=alt.Facet("arm:N", title=None, sort=arms), columns=2)
+    told = ["giver:N", "agent:N", "gifts:Q"]
+    lines = edges.mark_rule(opacity=0.45, color="#0072B2").encode(
+        x=alt.X("from_x:Q", scale=plane, axis=None),
+        y=alt.Y("from_y:Q", scale=plane, axis=None),
+        x2="x:Q",
+        y2="y:Q",
+        strokeWidth=width,
+        tooltip=told,
+    )
+    heads = edges.mark_point(size=14, filled=True, color="#0072B2").encode(x="head_x:Q", y="head_y:Q", tooltip=told)
+    size = alt.Size("sent:Q", title="gifts sent", scale=alt.Scale(range=[60, 400]))
+    dots = nodes.mark_circle(color="#E69F00", opacity=1).encode(
+        x="x:Q", y="y:Q", size=size, tooltip=["agent:N", "sent:Q"]
+    )
+    words = nodes.mark_text(dy=-14, fontSize=10).encode(x="x:Q", y="y:Q", text="agent:N")
+    panel = alt.layer(lines, heads, dots, words).properties(width=SMALL, height=SMALL)
+    return panel.facet(facet=_arm_facet(annals), columns=2)
+
+
+def _graph(annals: Annals, given: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Edges and nodes with their places: members on a circle, a shared pool in its middle."""
+    names = list(annals.members["agent"])
+    angles = 2 * np.pi * np.arange(len(names)) / len(names)
+    places = pd.DataFrame({"agent": [*names, COMMONS], "x": [*np.cos(angles), 0.0], "y": [*np.sin(angles), 0.0]})
+    edges = given.groupby(["arm", "giver", "agent"], observed=True).size().rename("gifts").reset_index()
+    edges = edges.merge(places, on="agent").merge(places.add_prefix("from_"), left_on="giver", right_on="from_agent")
+    edges = edges.assign(part="edge")
+    for axis in ("x", "y"):  # a dot near the receiver shows the way
+        edges[f"head_{axis}"] = 0.12 * edges[f"from_{axis}"] + 0.88 * edges[axis]
+    sent = edges.groupby(["arm", "giver"], observed=True)["gifts"].sum().rename_axis(["arm", "agent"]).rename("sent")
+    nodes = edges[["arm"]].drop_duplicates().merge(places, how="cross").join(sent, on=["arm", "agent"])
+    shared = set(edges.loc[edges["agent"] == COMMONS, "arm"])
+    nodes = nodes[(nodes["agent"] != COMMONS) | nodes["arm"].isin(shared)]
+    return edges, nodes.assign(part="node", sent=nodes["sent"].fillna(0))
 
 
 def timeline(annals: Annals) -> Chart:
@@ -143,7 +144,7 @@ def timeline(annals: Annals) -> Chart:
         tooltip=["agent:N", "round:O", "event:N", "times:Q"],
     )  # fmt: skip
     panel = marks.properties(width=alt.Step(26), height=alt.Step(20))
-    return panel.facet(facet=_arm_facet(frame), columns=2)
+    return panel.facet(facet=_arm_facet(annals), columns=2)
 
 
 def lineage(annals: Annals, skills: pd.DataFrame) -> Chart:
@@ -188,7 +189,7 @@ def lineage(annals: Annals, skills: pd.DataFrame) -> Chart:
         tooltip=["name:N", "unit:N", "author:N", "born:Q", "adopters:Q", "rounds:Q", "kind:N"],
     )  # fmt: skip
     panel = alt.layer(lines, dots).properties(width=SMALL, height=220)
-    return panel.facet(facet=_arm_facet(frame), columns=2)
+    return panel.facet(facet=_arm_facet(annals), columns=2)
 
 
 def contagion(infections: pd.DataFrame) -> Chart:
@@ -202,10 +203,10 @@ def contagion(infections: pd.DataFrame) -> Chart:
         x=x, y=y, color=colour, detail="population:N", tooltip=tips
     )  # fmt: skip
     thick = alt.Chart(frame).mark_line(strokeWidth=3, point=True).encode(x=x, y="mean(share):Q", color=colour)
-    return alt.layer(thin, thick).properties(width=WIDTH, height=220)
+    return alt.layer(thick, thin).properties(width=WIDTH, height=220)
 
 
-def strengths(ratings: pd.DataFrame) -> Chart:
+def strengths(annals: Annals, ratings: pd.DataFrame) -> Chart:
     """Elo of every member with its interval, a panel per policy."""
     base = alt.Chart(ratings).encode(y=alt.Y("agent:N", sort="-x", axis=LABEL))
     lines = base.mark_rule(strokeWidth=2).encode(x=alt.X("elo_low:Q", title="Elo (95 % CI)"), x2="elo_high:Q")
@@ -216,7 +217,7 @@ def strengths(ratings: pd.DataFrame) -> Chart:
         tooltip=tips,
     )
     panel = alt.layer(lines, points).properties(width=SMALL, height=alt.Step(18))
-    return panel.facet(facet=_arm_facet(ratings), columns=2)
+    return panel.facet(facet=_arm_facet(annals), columns=2)
 
 
 def _band(frame: pd.DataFrame, value: str, low: str, high: str, title: str) -> Any:
@@ -228,7 +229,7 @@ def _band(frame: pd.DataFrame, value: str, low: str, high: str, title: str) -> A
     line = base.mark_line(point=True).encode(
         y=f"{value}:Q", strokeDash=alt.StrokeDash("arm:N", legend=None), tooltip=tips
     )
-    return alt.layer(band, line).properties(width=WIDTH, height=260)
+    return alt.layer(line, band).properties(width=WIDTH, height=260)
 
 
 def _policy(frame: pd.DataFrame) -> alt.Color:
@@ -236,8 +237,8 @@ def _policy(frame: pd.DataFrame) -> alt.Color:
     return alt.Color("arm:N", title="policy", sort=order, scale=alt.Scale(domain=order, range=PALETTE))
 
 
-def _arm_facet(frame: pd.DataFrame) -> alt.Facet:
-    return alt.Facet("arm:N", title=None, sort=list(dict.fromkeys(frame["arm"])))
+def _arm_facet(annals: Annals) -> alt.Facet:
+    return alt.Facet("arm:N", title=None, sort=annals.arms)
 
 
 def _foremost(skills: pd.DataFrame) -> pd.DataFrame:

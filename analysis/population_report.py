@@ -18,7 +18,7 @@ def population_sections(annals: Annals, found: PopulationFindings) -> list[Secti
         _roles(found),
     ]
     if len(found.ratings):
-        sections.append(_league(found))
+        sections.append(_league(annals, found))
     if len(found.contagion):
         sections.append(_contagion(found))
     return sections
@@ -50,10 +50,10 @@ def _exchange(annals: Annals, found: PopulationFindings) -> Section:
     given = adoptions(annals)
     if len(given):
         words = "Members on a circle; a line is as wide as the gifts let in, its dot at the receiver."
-        charts.append(Figure("network", "Who had skills from whom", words, figures.network(given, annals)))
+        charts.append(Figure("network", "Who had skills from whom", words, figures.network(annals, given)))
     if len(found.skills):
         words = "A line per skill (those with the most adopters) and their mean; age 0 is the round it was first held."
-        charts.append(Figure("adoption", "Adoption", words, figures.adoption(found.adoption, found.skills)))
+        charts.append(Figure("adoption", "Adoption", words, figures.adoption(annals, found.adoption, found.skills)))
         words = "First population of each policy: skills by the round they were first held, joined to their parents."
         charts.append(Figure("origins", "Lineage by origin", words, figures.lineage(annals, found.skills)))
     if len(annals.deeds):
@@ -93,9 +93,9 @@ def _roles(found: PopulationFindings) -> Section:
     return Section("roles", "Roles", tables=(table, each))
 
 
-def _league(found: PopulationFindings) -> Section:
+def _league(annals: Annals, found: PopulationFindings) -> Section:
     words = "Bradley–Terry strengths on Elo's scale (mean 1500), fitted in each replicate; 95 % CI over replicates."
-    chart = Figure("ratings", "Ratings", words, figures.strengths(found.ratings))
+    chart = Figure("ratings", "Ratings", words, figures.strengths(annals, found.ratings))
     measures = ["games", "wins", "draws", "losses", "win_rate", "focal_return", "background_return", "elo"]
     table = frame_table(found.ratings, "Ratings", words, measures, ["arm", "task", "agent", "kind"])
     return Section("league", "Games between members", charts=(chart,), tables=(table,))

@@ -21,7 +21,7 @@ MIDDLE = 1500.0
 def duels(seats: pd.DataFrame) -> pd.DataFrame:
     """One row per game and pair of seats held by different members.
 
-    Columns: arm, task, learning_run, game, first, second (members), score (1: the first earned more, 0: less, ½: equal).
+    Columns: arm, task, learning_run, game, first, second (members), score (1: the first earned more, 0: less, ½: even).
     """
     keys = [*LIFE, "game"]
     both = seats[[*keys, "seat", "agent", "return"]]
