@@ -40,6 +40,24 @@ def _learners() -> Iterable[str]:
     return LEARNERS
 
 
+def _exchanges() -> Iterable[str]:
+    from transfer.exchange import EXCHANGES
+
+    return EXCHANGES
+
+
+def _admissions() -> Iterable[str]:
+    from transfer.exchange import ADMISSIONS
+
+    return ADMISSIONS
+
+
+def _poisons() -> Iterable[str]:
+    from transfer.poison import POISONS
+
+    return POISONS
+
+
 def _studies() -> Iterable[str]:
     from testbed.study import STUDIES
 
@@ -52,6 +70,9 @@ LISTS: dict[str, Callable[[], Iterable[str]]] = {
     "selectors": _selectors,
     "terminations": _terminations,
     "learners": _learners,
+    "exchanges": _exchanges,
+    "admissions": _admissions,
+    "poisons": _poisons,
     "studies": _studies,
 }
 
