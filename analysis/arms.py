@@ -9,7 +9,7 @@ import pandas as pd
 
 from .bootstrap import Layout, Resampler
 from .contrasts import Contrast
-from .estimates import POSITIVE, REAL, SHARE, Interval, Scale, interquartile_mean, stratified_intervals
+from .estimates import COVERAGE, POSITIVE, REAL, SHARE, Interval, Scale, interquartile_mean, stratified_intervals
 from .multiplicity import holm
 from .reuse import rate_runs
 from .runs import RUN, aggregate, clusters, run_means
@@ -38,7 +38,7 @@ def arm_table(tables: Tables, seeds: pd.DataFrame, by: Resampler) -> pd.DataFram
 
 
 def profiles(seeds: pd.DataFrame, by: Resampler) -> pd.DataFrame:
-    """Performance profile: share of (environment) scores above τ, with pointwise intervals. Columns arm, tau, share…"""
+    """Performance profile: share of scores above τ, with pointwise (Wilson) intervals, per arm."""
     low, high = float(seeds["return"].min()), float(seeds["return"].max())
     taus = np.linspace(low, high, PROFILE_POINTS)[:-1] if high > low else np.array([low])
     names = [f"above {k}" for k in range(len(taus))]
@@ -48,7 +48,7 @@ def profiles(seeds: pd.DataFrame, by: Resampler) -> pd.DataFrame:
         above = pd.DataFrame(of_arm["return"].to_numpy(float)[:, None] > taus, index=of_arm.index, columns=names)
         grouped = pd.concat([of_arm[[*RUN, "n"]], above.astype(float)], axis=1).groupby(RUN, observed=True, sort=False)
         sample = aggregate(grouped.mean().reset_index(), *names)
-        found = stratified_intervals(sample.values, sample.layout, by, SHARE)
+        found = stratified_intervals(sample.values, sample.layout, by, COVERAGE)
         rows += [{"arm": arm, "tau": float(tau)} | _named("share", each) for tau, each in zip(taus, found, strict=True)]
     return pd.DataFrame(rows)
 

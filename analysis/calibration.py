@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import stats
@@ -70,6 +69,10 @@ class Row:
         low, high = BOUNDS[self.kind]
         return self.low <= high and self.high >= low
 
+    def plain(self) -> dict[str, str | int | float | bool]:
+        """As a JSON object, with `meets`."""
+        return {**vars(self), "meets": self.meets}
+
 
 def calibrate(
     rng: Generator, *, simulations: int = 4000, resamples: int = 1999, clusters: tuple[int, ...] = CLUSTERS
@@ -79,11 +82,6 @@ def calibrate(
     rows = [row for count in clusters for row in _intervals(by, simulations, count)]
     rows += [row for count in clusters for row in _other_intervals(by, simulations, count)]
     return rows + [row for count in clusters for row in _tests(by, simulations, count)]
-
-
-def frame(rows: list[Row]) -> pd.DataFrame:
-    """Rows as a table, with the column `meets`."""
-    return pd.DataFrame([vars(row) | {"meets": row.meets} for row in rows])
 
 
 def markdown(rows: list[Row]) -> str:

@@ -98,6 +98,7 @@ def overall(
                 interval,
                 mean_test(sample.values[0], sample.layout, by),
                 key=contrast.key,
+                question=contrast.question,
                 episodes=sample.episodes,
                 effect=_effect(interval.estimate, spread),
                 equivalence=_equivalence(sample.values[0], sample.layout, margin),
@@ -110,12 +111,13 @@ def overall(
 
 
 def adjust_together(samples: Sequence[Sample], p: Array, by: Resampler) -> tuple[Array, str]:
-    """Max-T where every contrast can be tested by sign flips, Holm where one rests on a t test."""
-    if min(len(sample.names) for sample in samples) < SIGN_FLIP_FROM:
+    """Max-T where every contrast rests on the same clusters, enough of them for sign flips; else Holm.
+
+    With unequal clusters the contrasts with few would decide the adjusted p of those with many.
+    """
+    if len({sample.names for sample in samples}) > 1 or len(samples[0].names) < SIGN_FLIP_FROM:
         return holm(p), "Holm"
-    rows = [pd.Series(s.values[0] * s.layout.weights, index=list(s.names)) for s in samples]
-    terms = pd.concat(rows, axis=1).fillna(0.0).to_numpy(float).T
-    return max_t(terms, by), "max-T permutation"
+    return max_t(np.array([sample.values[0] * sample.layout.weights for sample in samples]), by), "max-T permutation"
 
 
 def cellwise(seeds: pd.DataFrame, by: Resampler, *, outcome: str = "return", margin: float = math.nan) -> list[Finding]:

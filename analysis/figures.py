@@ -9,7 +9,7 @@ import pandas as pd
 
 from .findings import Finding
 from .gate import GateCalibration
-from .matrix import column_labels, row_labels
+from .matrix import column_labels, ordered, row_labels
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
 PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B2A200", "#999999"]
@@ -22,6 +22,7 @@ LABEL = alt.Axis(labelLimit=320, title=None)
 def heatmap(cells: pd.DataFrame, measure: str) -> Chart:
     """Memory × target, coloured by the measure; interval, n and learning runs on hover."""
     keep = [measure, f"{measure}_low", f"{measure}_high", f"{measure}_method", "n", "clusters"]
+    cells = ordered(cells)
     frame = cells[keep].assign(memory=row_labels(cells), target=column_labels(cells)).astype({measure: float})
     frame["label"] = [f"{value:.2f}" if pd.notna(value) else "no data" for value in frame[measure]]
     known = frame[measure].dropna()
@@ -87,6 +88,7 @@ def forest(findings: Sequence[Finding]) -> Chart:
 
 def invocations(shares: pd.DataFrame) -> Chart:
     """How each evaluated agent and task spreads its calls over the stored units (paper's Fig. 5)."""
+    shares = ordered(shares)
     frame = shares[["unit", "name", "calls", "share"]].assign(memory=row_labels(shares), target=column_labels(shares))
     return (
         alt.Chart(frame)
@@ -96,7 +98,7 @@ def invocations(shares: pd.DataFrame) -> Chart:
             y=alt.Y("target:N", axis=LABEL),
             color=alt.Color("name:N", title="skill", scale=alt.Scale(range=PALETTE), legend=alt.Legend(labelLimit=240)),
             order=alt.Order("share:Q", sort="descending"),
-            row=alt.Row("memory:N", title=None, header=alt.Header(labelOrient="top", labelAnchor="start")),
+            row=alt.Row("memory:N", title=None, sort=None, header=alt.Header(labelOrient="top", labelAnchor="start")),
             tooltip=["memory:N", "target:N", "name:N", "unit:N", "calls:Q", alt.Tooltip("share:Q", format=".1%")],
         )
         .properties(width=WIDTH)
@@ -105,30 +107,30 @@ def invocations(shares: pd.DataFrame) -> Chart:
 
 def profile(profiles: pd.DataFrame) -> Chart:
     """Share of scores above τ, per arm, with pointwise intervals."""
-    base = alt.Chart(profiles).encode(
-        x=alt.X("tau:Q", title="return τ"),
-        color=alt.Color("arm:N", scale=alt.Scale(range=PALETTE)),
-        tooltip=["arm:N", alt.Tooltip("tau:Q", format=".2f"), alt.Tooltip("share:Q", format=".2f")],
-    )
-    band = base.mark_area(opacity=0.15).encode(
-        y=alt.Y("share_low:Q", title="share of scores above τ"), y2="share_high:Q"
-    )
-    line = base.mark_line().encode(y="share:Q", strokeDash="arm:N")
-    return alt.layer(band, line).properties(width=WIDTH, height=260)
+    tips = ["arm:N", alt.Tooltip("tau:Q", format=".2f"), alt.Tooltip("share:Q", format=".2f")]
+    base = alt.Chart(profiles).encode(x=alt.X("tau:Q", title="return τ"), tooltip=tips)
+    return _banded(base, "arm", ("share", "share_low", "share_high"), "share of scores above τ")
 
 
 def curves(frame: pd.DataFrame) -> Chart:
     """Learning curves: mean return per iteration with intervals over learning runs."""
-    shown = frame.assign(
-        learner=[f"{agent} · {task}" for agent, task in zip(frame["agent"], frame["task"], strict=True)]
+    names = [f"{agent} · {task}" for agent, task in zip(frame["agent"], frame["task"], strict=True)]
+    ends = [alt.Tooltip(f"{name}:Q", format=".3f") for name in ("return", "low", "high")]
+    tips = ["learner:N", "iteration:Q", *ends, alt.Tooltip("runs:Q", title="learning runs")]
+    base = alt.Chart(frame.assign(learner=names)).encode(
+        x=alt.X("iteration:Q", axis=alt.Axis(tickMinStep=1)), tooltip=tips
     )
-    base = alt.Chart(shown).encode(
-        x=alt.X("iteration:Q", axis=alt.Axis(tickMinStep=1)),
-        color=alt.Color("learner:N", scale=alt.Scale(range=PALETTE), legend=alt.Legend(labelLimit=320)),
-        tooltip=["learner:N", "iteration:Q", alt.Tooltip("return:Q", format=".3f"), "low:Q", "high:Q", "runs:Q"],
+    return _banded(base, "learner", ("return", "low", "high"), "return (95 % CI)")
+
+
+def _banded(base: alt.Chart, group: str, names: tuple[str, str, str], title: str) -> Chart:
+    middle, low, high = names
+    legend = alt.Legend(title=group, labelLimit=320, symbolOpacity=1, symbolType="stroke")
+    colour = alt.Color(f"{group}:N", scale=alt.Scale(range=PALETTE), legend=legend)
+    band = base.mark_area(opacity=0.15).encode(y=alt.Y(f"{low}:Q", title=title), y2=f"{high}:Q", color=colour)
+    line = base.mark_line(point=group == "learner").encode(
+        y=f"{middle}:Q", color=colour, strokeDash=alt.StrokeDash(f"{group}:N", legend=legend)
     )
-    band = base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", title="return (95 % CI)"), y2="high:Q")
-    line = base.mark_line(point=True).encode(y="return:Q", strokeDash="learner:N")
     return alt.layer(band, line).properties(width=WIDTH, height=260)
 
 
@@ -143,11 +145,14 @@ def timeline(lives: pd.DataFrame) -> Chart:
         tooltip=["name:N", "unit:N", "origin:N", "parents:N", "born:Q", "died:Q", alt.Tooltip("score:Q", format=".3f")],
     )
     colour = alt.Color("origin:N", scale=alt.Scale(range=PALETTE))
-    bars = base.mark_bar(height=10).encode(x=alt.X("born:Q", title="iteration"), x2="end:Q", color=colour)
+    axis = alt.Axis(tickMinStep=1, format="d")
+    bars = base.mark_bar(height=10).encode(x=alt.X("born:Q", title="iteration", axis=axis), x2="end:Q", color=colour)
     words = base.mark_text(align="left", dx=4, dy=-9, fontSize=10).encode(x="born:Q", text="name:N")
-    ends = base.transform_filter("isValid(datum.died)").mark_point(shape="cross", angle=45, size=70, filled=True)
-    ends = ends.encode(x="died:Q", color=alt.value("#D55E00"))
-    chart = alt.layer(bars, words, ends).add_params(menu).transform_filter("datum.learner == learner")
+    layers = [bars, words]
+    if bool(lives["died"].notna().any()):
+        ends = base.transform_filter("isValid(datum.died)").mark_point(shape="cross", angle=45, size=70, filled=True)
+        layers.append(ends.encode(x="died:Q", color=alt.value("#D55E00")))
+    chart = alt.layer(*layers).add_params(menu).transform_filter("datum.learner == learner")
     return chart.properties(width=WIDTH, height=alt.Step(26))
 
 

@@ -44,6 +44,7 @@ class Finding:
     n_clusters: int = 0
     margin: float = math.nan
     p_equivalence: float = math.nan
+    question: str = ""
     sign: int = 1
     """1 where more is better, −1 where less is (regret)."""
     verdict: Verdict = "undecided"
@@ -62,6 +63,7 @@ def finding(
     test: Test,
     *,
     key: str,
+    question: str = "",
     cell: dict[str, str] | None = None,
     episodes: int = 0,
     effect: tuple[float, str] = (math.nan, ""),
@@ -92,6 +94,7 @@ def finding(
         margin=equivalence[0],
         p_equivalence=equivalence[1],
         sign=sign,
+        question=question,
     )
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 from .bootstrap import Layout, Resampler, tails
 from .estimates import COVERAGE, Interval, mean_intervals
+from .learning import LEARNER
 from .tables import Tables
 
 BINS = 5
@@ -20,7 +21,7 @@ class GateCalibration:
     """Points (one per candidate), a binned curve, and sentences; frames are empty when no gate ran."""
 
     points: pd.DataFrame
-    """unit, parents, delta_J, noise, verdict, gain (the `gain` column of events, else the last online score)."""
+    """learner, unit, parents, cluster, delta_J, noise, verdict, gain (of events, else the last online score)."""
     curve: pd.DataFrame
     """delta_J (bin mean), gain (bin mean), n."""
     pass_rate: Interval
@@ -32,30 +33,32 @@ def gate_calibration(tables: Tables, by: Resampler) -> GateCalibration:
     """Pass rate clustered by parent; Spearman's ρ between ΔJ and the gain with a bootstrap over parents."""
     events = tables.events
     verdicts = events[(events["kind"] == "verdict") & events["delta_J"].notna()]
-    known = events[events["score"].notna()].groupby("unit")["score"].last()
-    earned = events.groupby("unit")["gain"].last() if "gain" in events.columns else known
-    points = verdicts[["unit", "parents", "delta_J", "noise", "verdict"]].copy()
-    points["parents"] = points["parents"].fillna("none")
-    points["gain"] = points["unit"].map(earned)
+    source = "gain" if "gain" in events.columns else "score"
+    earned = events[events[source].notna()].groupby([*LEARNER, "unit"])[source].last().rename("gain").reset_index()
+    points = verdicts[[*LEARNER, "unit", "parents", "delta_J", "noise", "verdict"]]
+    points = points.merge(earned, on=[*LEARNER, "unit"], how="left")
+    # candidates of one parent in one learner are alike; a skill without a parent stands alone
+    parents = points["parents"].fillna(points["unit"])
+    points["cluster"] = points[LEARNER].astype("str").agg(" ".join, axis=1) + " " + parents
     passed = _pass_rate(points, by)
     scored = points[points["gain"].notna()]
     rho = _rank_correlation(scored, by)
-    return GateCalibration(points.reset_index(drop=True), _curve(scored), passed, rho, _sentences(points, passed, rho))
+    return GateCalibration(points, _curve(scored), passed, rho, _sentences(points, passed, rho))
 
 
 def _pass_rate(points: pd.DataFrame, by: Resampler) -> Interval:
     if points.empty:
         return Interval(np.nan, np.nan, np.nan, by.level, "no gate verdicts", 0)
-    shares = (points["verdict"] == "accepted").astype(float).groupby(points["parents"]).mean()
+    shares = (points["verdict"] == "accepted").astype(float).groupby(points["cluster"]).mean()
     return mean_intervals(np.asarray(shares, np.float64)[None, :], by, COVERAGE)[0]
 
 
 def _rank_correlation(points: pd.DataFrame, by: Resampler) -> Interval:
-    parents = points["parents"].unique()
+    parents = points["cluster"].unique()
     if len(parents) < 5 or points["delta_J"].nunique() < 3 or points["gain"].nunique() < 2:
         reason = f"no estimate: {len(points)} scored candidates of {len(parents)} parents (5 parents are needed)"
         return Interval(np.nan, np.nan, np.nan, by.level, reason, len(parents))
-    rows = [np.flatnonzero((points["parents"] == parent).to_numpy()) for parent in parents]
+    rows = [np.flatnonzero((points["cluster"] == parent).to_numpy()) for parent in parents]
     ranks = np.stack([stats.rankdata(points[column]) for column in ("delta_J", "gain")])
     draws = Layout.single(len(rows)).resample(by)
     weights = np.zeros((len(draws), len(points)))

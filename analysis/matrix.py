@@ -32,10 +32,8 @@ class TextMatrix:
 
 def text_matrix(cells: pd.DataFrame, measure: str = "return", digits: int = 3) -> TextMatrix:
     """Memory × target with intervals, of `Findings.cells` or `Findings.reuse`. An empty place: a cell not run."""
-    frame = cells.assign(row=row_labels(cells), column=column_labels(cells))
-    known = {arm: rank for rank, arm in enumerate(ARM_ORDER)}
-    frame = frame.assign(rank=[known.get(str(arm), len(known)) for arm in frame["arm"]])
-    frame = frame.sort_values(["rank", "source_agent", "source_task", "task", "agent"], kind="stable")
+    frame = ordered(cells)
+    frame = frame.assign(row=row_labels(frame), column=column_labels(frame))
     columns = list(dict.fromkeys(frame.sort_values(["task", "agent"], kind="stable")["column"]))
     ends = ((f"{measure}_low", f"{measure}_high"),)
     texts = {
@@ -50,6 +48,15 @@ def text_matrix(cells: pd.DataFrame, measure: str = "return", digits: int = 3) -
     episodes = int(frame["n"].sum())
     note = f"{measure}: mean [95 % CI over learning runs]; {runs} learning runs and {episodes} episodes in all"
     return TextMatrix(measure, ("memory", *columns), rows, note)
+
+
+def ordered(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells in the order of the page: baselines, own pools, transferred pools, controls."""
+    known = {arm: rank for rank, arm in enumerate(ARM_ORDER)}
+    ranks = [known.get(str(arm), len(known)) for arm in cells["arm"]]
+    texts = cells.assign(**{name: cells[name].astype("str") for name in CELL}, rank=ranks)
+    texts = texts.sort_values(["rank", "arm", "source_agent", "source_task", "task", "agent"], kind="stable")
+    return texts.drop(columns="rank")
 
 
 def row_labels(cells: pd.DataFrame) -> list[str]:

@@ -15,9 +15,10 @@ def methods(level: float, resamples: int, seed: int) -> str:
         "Intervals are not adjusted for their number. Differences are "
         "tested by two-sided sign-flip permutation of learning runs (exact up to 32); below six runs, where sign flips "
         "cannot reach .05, a t test is shown and the verdict is “undecided”. Declared contrasts are adjusted together "
-        "by step-down max-T permutation (Holm below six runs), cells by Benjamini and Hochberg's method. Equivalence "
-        "needs a margin declared beforehand and two one-sided t tests at .05. Episodes lost to technical failures are "
-        "missing data. Coverage of a pool is compared with its exact expectation under a uniformly random selector "
+        "by step-down max-T permutation where all rest on the same clusters, else by Holm's method; cells by Benjamini "
+        "and Hochberg's. Equivalence needs a margin declared beforehand and two one-sided t tests at .05. Episodes lost "
+        "to technical failures are missing data. Coverage of a pool is compared with its exact expectation under a "
+        "uniformly random selector "
         "with the same number of selections. The simulated coverage of the intervals and the error rates of the tests "
         "are published with the software (docs/calibration.md)."
     )

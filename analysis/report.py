@@ -13,6 +13,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from .audit import FORMAT
 from .bootstrap import Resampler
 from .contrasts import DECLARED, Contrast
 from .latex import booktabs
@@ -20,9 +21,6 @@ from .matrix import text_matrix
 from .results import Findings, analyse
 from .sections import Section, compose
 from .tables import Tables
-
-FORMAT = 1
-"""Version of findings.json."""
 
 
 def report(
@@ -42,7 +40,7 @@ def report(
     found = analyse(tables, Resampler(np.random.default_rng(seed), resamples), margin=margin, declared=declared)
     sections = compose(tables, found, seed)
     out.mkdir(parents=True, exist_ok=True)
-    content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": found.level}
+    content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": found.level, "margin": margin}
     content |= {"summary": found.summary, "warnings": found.warnings, "findings": found.rows()}
     (out / "findings.json").write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
     write_tables(found, out / "tables")

@@ -50,8 +50,13 @@ class Findings:
 
     @property
     def summary(self) -> tuple[str, ...]:
-        """What is and is not shown, a sentence per declared contrast in return."""
-        return tuple(each.sentence for each in self.findings if each.kind == "contrast" and each.outcome == "return")
+        """What is and is not shown: a count, then question and answer of every declared contrast in return."""
+        declared = [each for each in self.findings if each.kind == "contrast" and each.outcome == "return"]
+        if not declared:
+            return ("No two arms share environment seeds, so nothing is compared.",)
+        open_ones = sum(each.verdict == "undecided" for each in declared)
+        count = f"{len(declared) - open_ones} of {len(declared)} declared contrasts are decided, {open_ones} undecided."
+        return (count, *(f"{each.question} {each.sentence}" for each in declared))
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """Every table by its file name."""

@@ -244,23 +244,21 @@ def _labelled(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _findings_table(found: Sequence[Finding]) -> PageTable:
-    names = (
-        "comparison, where, outcome, estimate [95 % CI], p, adjusted p, family, effect size, episodes, learning runs"
-    )
-    header = (*names.split(", "), "verdict")
+    header = ("comparison", "where", "outcome", "verdict", "estimate [95 % CI]", "p", "adjusted p", "effect size")
+    header = (*header, "episodes", "learning runs", "family")
     rows = tuple(
         (
             each.subject,
             " / ".join(part for key, part in each.cell.items() if part and key != "arm"),
             each.outcome,
+            each.verdict,
             f"{number(each.estimate)} [{number(each.low)}, {number(each.high)}]",
             p_text(each.p),
             p_text(each.p_adjusted),
-            f"{each.family} ({each.adjustment})",
             number(each.effect_size, 2),
             str(each.n_episodes),
             str(each.n_clusters),
-            each.verdict,
+            f"{each.family} ({each.adjustment})",
         )
         for each in found
     )

@@ -1,0 +1,55 @@
+"""`procmem calibrate`: are the error bars right? Simulated coverage of intervals and error rates of tests."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+QUICK, FULL = 500, 4000
+"""Simulations a row: a rate of 95 % is told to ±1.9 % and to ±0.7 %."""
+
+
+def calibrate(
+    quick: Annotated[bool, typer.Option("--quick", help=f"{QUICK} simulations a row in place of {FULL}.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables of docs/calibration.md.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
+) -> None:
+    """Simulate clustered data of known truth; show how often each interval covers it and each test errs.
+
+    Exit code 1 where a method that the report uses leaves its bounds: 93–97 % coverage, 4–6 % rejections.
+    """
+    from analysis.calibration import calibrate as simulate
+    from analysis.calibration import markdown
+
+    with Console(stderr=True).status("simulating"):
+        rows = simulate(np.random.default_rng(seed), simulations=QUICK if quick else FULL)
+    if as_json:
+        typer.echo(json.dumps([row.plain() for row in rows]))
+    elif as_markdown:
+        typer.echo(markdown(rows))
+    else:
+        table = Table("kind", "method", "world", "clusters", "nominal", "rate", "95 % Monte-Carlo", "in the report")
+        for row in rows:
+            used = ("keeps" if row.meets else "LEAVES ITS BOUNDS") if row.promised else ""
+            bounds = f"{row.low:.3f} to {row.high:.3f}"
+            cells = (
+                row.kind,
+                row.method,
+                row.world,
+                str(row.clusters),
+                f"{row.nominal:g}",
+                f"{row.rate:.3f}",
+                bounds,
+                used,
+            )
+            table.add_row(*(Text(cell) for cell in cells))
+        Console().print(table)
+    if not all(row.meets for row in rows if row.promised):
+        raise typer.Exit(1)
