@@ -56,6 +56,15 @@ class Decoder:
         for draft in [draft for draft in self._writing if draft.done]:
             self._close(draft, None)
 
+    @property
+    def memory(self) -> int:
+        """Bytes of keys and values that are remembered."""
+        return self.slots.nbytes
+
+    def release(self, session: str) -> None:
+        """This conversation will not be continued: its slot is the next to be used again."""
+        self.slots.release(session)
+
     def forget(self) -> None:
         """Give all memory back, unless something is being written."""
         if not self._writing:
@@ -79,7 +88,7 @@ class Decoder:
             slot = self.slots.claim(draft.request.session, draft.tokens, draft.known)
             if slot is None:
                 return
-            draft.slot, draft.cached = slot, slot.ready
+            draft.slot, draft.ready, draft.cached = slot, slot.ready, slot.ready
             self._waiting.remove(draft)
             self._writing.append(draft)
 
@@ -110,7 +119,7 @@ class Decoder:
         scores = self._forward(batch, rows)
         for draft, run in plan:
             assert draft.slot is not None
-            draft.slot.ready = run.start + len(run.tokens)
+            draft.ready = draft.slot.ready = run.start + len(run.tokens)
         if scores is None:
             return
         normalisers: list[float] = scores.logsumexp(-1).tolist()
@@ -138,14 +147,7 @@ class Decoder:
 
     def _close(self, draft: Draft, error: Exception | None) -> None:
         self._leave(draft)
-        if not draft.future.set_running_or_notify_cancel():
-            return
-        try:
-            if error is not None:
-                raise error
-            draft.future.set_result(draft.completion())
-        except Exception as problem:
-            draft.future.set_exception(problem)
+        draft.settle(error)
 
     def _leave(self, draft: Draft) -> None:
         self._writing.remove(draft)
@@ -153,13 +155,18 @@ class Decoder:
             self.slots.free(draft.slot)
 
     def _fail_all(self, error: Exception) -> None:
-        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
-            error = ModelError(f"{self._model.name_or_path} ran out of memory: use fewer rows or a shorter context")
-        elif not isinstance(error, ModelError):
-            error = ModelError(f"{self._model.name_or_path} failed: {type(error).__name__}: {error}")
+        error = explained(error, self._model)
         for draft in [*self._writing, *self._waiting]:
-            if draft.future.set_running_or_notify_cancel():
-                draft.future.set_exception(error)
+            draft.settle(error)
         self._writing.clear()
         self._waiting.clear()
         self.slots.clear()
+
+
+def explained(error: Exception, model: PreTrainedModel) -> ModelError:
+    """What went wrong in a pass, as callers are told."""
+    if isinstance(error, ModelError):
+        return error
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        return ModelError(f"{model.name_or_path} ran out of memory: use fewer rows or a shorter context")
+    return ModelError(f"{model.name_or_path} failed: {type(error).__name__}: {error}")

@@ -40,12 +40,19 @@ class Draft:
         ends: frozenset[int],
         context: int,
         tokenizer: PreTrainedTokenizerBase,
+        source: list[int] | None = None,
     ) -> None:
-        """`walk` keeps to the request's grammar; without one a token of `ends` is the end."""
+        """`walk` keeps to the request's grammar; without one a token of `ends` is the end.
+
+        `source` is what the encoder of an encoder-decoder reads; `prompt` is then what its decoder starts with.
+        """
         self.request = request
         self.tokens = list(prompt)
         self.future: Future[Completion] = Future()
+        self.source = source
         self.slot: Slot | None = None
+        self.ready = 0
+        """How many of the tokens have run through the model."""
         self.cached = 0
         self._start = len(prompt)
         self._dropped = dropped
@@ -63,8 +70,7 @@ class Draft:
     @property
     def pending(self) -> range:
         """Positions of tokens that still have to run through the model, the last of a finished text not among them."""
-        ready = self.slot.ready if self.slot is not None else 0
-        return range(ready, len(self.tokens) - (self._finish is not None))
+        return range(self.ready, len(self.tokens) - (self._finish is not None))
 
     @property
     def done(self) -> bool:
@@ -95,6 +101,17 @@ class Draft:
         self._append(token, policy)
         self._force()
 
+    def settle(self, error: Exception | None = None) -> None:
+        """Hand over the completion, or what went wrong. A cancelled call hears nothing."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            if error is not None:
+                raise error
+            self.future.set_result(self.completion())
+        except Exception as problem:
+            self.future.set_exception(problem)
+
     def completion(self) -> Completion:
         """What was written. Raises ModelError when it breaks the grammar after all."""
         written = self.tokens[self._start :]
@@ -108,7 +125,7 @@ class Draft:
             raise ModelError(f"{text!r} does not satisfy {grammar}, which says more than xgrammar can enforce")
         return Completion(
             text=text,
-            prompt_tokens=self._start,
+            prompt_tokens=self._start if self.source is None else len(self.source),
             completion_tokens=len(written),
             cached_tokens=self.cached,
             logprob=math.fsum(self._raw[: len(written)]),

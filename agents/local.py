@@ -10,35 +10,49 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+)
 
 from agents import template
 from agents.decoding import Decoder
 from agents.draft import Draft
+from agents.encoder_decoder import EncoderDecoderWriter
 from agents.model import Completion, Likelihood, Message, Model, ModelCard, ModelError, Request, Utterance
 from agents.policy import Policies
-from agents.readout import Readout
 from agents.scoring import PrefixTreeScorer
+from agents.seq2seq import EncoderDecoderScorer
 from agents.walk import Walk, grammar_ends, turn_ends
 from agents.window import fit
 from agents.worker import Worker
 
 
 class LocalModel(Model):
-    """A decoder-only model of transformers. Concurrent calls meet in its passes; sessions keep what they have read."""
+    """A decoder-only model of transformers. Concurrent calls meet in its passes; sessions keep what they have read.
 
-    def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: ModelCard, *, rows: int = 16
-    ) -> None:
+    Encoder-decoders run, too, one call after the other.
+    """
+
+    def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase, card: ModelCard, *, rows: int = 16) -> None:
         """`rows` completions are written at a time. Raises ModelError for a model that cannot run this way."""
         self._card = card
         self._tokenizer = tokenizer
-        self._policies = Policies(tokenizer, Readout(model).vocabulary)
+        self._policies = Policies(tokenizer, model.get_output_embeddings().weight.shape[0])
         self._turn_ends = turn_ends(model, tokenizer)
         self._grammar_ends = grammar_ends(model, tokenizer)
-        self._scorer = PrefixTreeScorer(model, tokenizer)
-        self._decoder = Decoder(model, rows)
-        self._worker: Worker | None = Worker.join(str(model.device), self._decoder)
+        self._encodes: bool = model.config.is_encoder_decoder
+        self._scorer: EncoderDecoderScorer | PrefixTreeScorer
+        self._writer: EncoderDecoderWriter | Decoder
+        if self._encodes:
+            self._scorer, self._writer = EncoderDecoderScorer(model, tokenizer), EncoderDecoderWriter(model)
+        else:
+            self._scorer, self._writer = PrefixTreeScorer(model, tokenizer), Decoder(model, rows)
+        self._starts: list[int] = [model.config.decoder_start_token_id] if self._encodes else []
+        self._worker: Worker | None = Worker.join(str(model.device), self._writer)
 
     @classmethod
     def load(
@@ -62,10 +76,11 @@ class LocalModel(Model):
         try:
             config = AutoConfig.from_pretrained(folder)
             tokenizer = AutoTokenizer.from_pretrained(folder)
-            model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+            kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+            model: Any = kind.from_pretrained(folder, dtype=dtype)
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"{name} cannot be loaded from {folder}: {error}") from error
-        longest = int(config.get_text_config(decoder=True).max_position_embeddings)
+        longest = _longest(config.get_text_config(decoder=True))
         card = ModelCard(
             name=name,
             family=config.model_type,
@@ -81,9 +96,9 @@ class LocalModel(Model):
         return self._card
 
     async def generate(self, request: Request) -> Completion:
-        worker, decoder = self._open(), self._decoder
+        worker, writer = self._open(), self._writer
         draft = await self._draft(request)
-        worker.call(lambda: decoder.add(draft))
+        worker.call(lambda: writer.add(draft))
         return await asyncio.wrap_future(draft.future)
 
     async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
@@ -95,24 +110,24 @@ class LocalModel(Model):
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def release(self, session: str) -> None:
-        decoder = self._decoder
+        writer = self._writer
         if self._worker is not None:
-            self._worker.call(lambda: decoder.slots.release(session))
+            self._worker.call(lambda: writer.release(session))
 
     async def forget(self) -> None:
         """Forget all conversations that nobody is waiting for, and give their memory back."""
-        await asyncio.wrap_future(self._open().call(self._decoder.forget))
+        await asyncio.wrap_future(self._open().call(self._writer.forget))
 
     @property
     def memory(self) -> int:
         """Bytes of keys and values that are remembered."""
-        return self._decoder.slots.nbytes
+        return self._writer.memory
 
     async def close(self) -> None:
         worker, self._worker = self._worker, None
         if worker is not None:
             error = ModelError(f"{self._card.name} was closed while it was writing")
-            await asyncio.to_thread(worker.leave, self._decoder, error)
+            await asyncio.to_thread(worker.leave, self._writer, error)
 
     def _open(self) -> Worker:
         if self._worker is None:
@@ -124,20 +139,27 @@ class LocalModel(Model):
 
         async def size(messages: Sequence[Message]) -> int:
             key = tuple(messages)
-            prompts[key] = template.tokens(self._tokenizer, key, generation=True)
+            prompts[key] = self._tokens(key)
             return len(prompts[key])
 
         fitted = await fit(request.messages, self._card.context - request.sampling.max_tokens, size)
         grammar = request.grammar
         return Draft(
             request,
-            prompts[fitted.messages],
+            self._starts or prompts[fitted.messages],
             dropped=fitted.dropped,
             walk=None if grammar is None else Walk(grammar, self._policies.compiled(grammar), self._grammar_ends),
             ends=self._turn_ends,
             context=self._card.context,
             tokenizer=self._tokenizer,
+            source=prompts[fitted.messages] if self._encodes else None,
         )
+
+    def _tokens(self, messages: tuple[Message, ...]) -> list[int]:
+        if not self._encodes:
+            return template.tokens(self._tokenizer, messages, generation=True)
+        ids: list[int] = self._tokenizer(template.render(self._tokenizer, messages, generation=True))["input_ids"]
+        return ids
 
 
 @lru_cache(maxsize=64)
@@ -151,6 +173,11 @@ def digest(folder: Path) -> str:
         with file.open("rb") as handle:
             total.update(hashlib.file_digest(handle, "sha256").digest())
     return total.hexdigest()
+
+
+def _longest(config: Any) -> int:
+    """Tokens that the model was made for; T5 has relative positions, and was trained on 512."""
+    return int(getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", 512))
 
 
 def _device(wanted: str) -> torch.device:

@@ -88,7 +88,7 @@ def grammar_ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> 
     A base model knows no turns and would go on for as long as a grammar lets it; what ends its lines is a new line.
     """
     ends = turn_ends(model, tokenizer)
-    if tokenizer.chat_template:
+    if tokenizer.chat_template or model.config.is_encoder_decoder:
         return ends
     line: list[int] = tokenizer("\n", add_special_tokens=False)["input_ids"]
     return ends | frozenset(line) if len(line) == 1 else ends

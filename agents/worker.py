@@ -6,34 +6,43 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import ClassVar, TypeVar
-
-from agents.decoding import Decoder
+from typing import ClassVar, Protocol, TypeVar
 
 T = TypeVar("T")
 
 
+class Writer(Protocol):
+    """Something that writes drafts a pass at a time. What goes wrong goes to their futures."""
+
+    @property
+    def busy(self) -> bool: ...
+
+    def step(self) -> None: ...
+
+    def fail(self, error: Exception) -> None: ...
+
+
 class Worker:
-    """Runs calls in order of arrival and, while there is something to write, a pass of each decoder in between."""
+    """Runs calls in order of arrival and, while there is something to write, a pass of each writer in between."""
 
     _of: ClassVar[dict[str, Worker]] = {}
     _lock: ClassVar = threading.Lock()
 
     @classmethod
-    def join(cls, device: str, decoder: Decoder) -> Worker:
-        """The device's worker, started when its first model comes, with one more decoder in its care."""
+    def join(cls, device: str, writer: Writer) -> Worker:
+        """The device's worker, started when its first model comes, with one more writer in its care."""
         with cls._lock:
             worker = cls._of.get(device)
             if worker is None:
                 worker = cls._of[device] = cls(device)
             worker._members += 1
-        worker.call(lambda: worker._decoders.append(decoder))
+        worker.call(lambda: worker._writers.append(writer))
         return worker
 
     def __init__(self, device: str) -> None:
         self._device = device
         self._members = 0
-        self._decoders: list[Decoder] = []
+        self._writers: list[Writer] = []
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"models on {device}", daemon=True)
         self._thread.start()
@@ -53,12 +62,12 @@ class Worker:
         self._calls.put(run)
         return future
 
-    def leave(self, decoder: Decoder, error: Exception) -> None:
-        """Take a decoder away; what it still had to write fails with `error`. The last one to leave ends the thread."""
+    def leave(self, writer: Writer, error: Exception) -> None:
+        """Take a writer away; what it still had to write fails with `error`. The last one to leave ends the thread."""
 
         def remove() -> None:
-            decoder.fail(error)
-            self._decoders.remove(decoder)
+            writer.fail(error)
+            self._writers.remove(writer)
 
         self.call(remove).result()
         with self._lock:
@@ -71,13 +80,13 @@ class Worker:
 
     def _run(self) -> None:
         while True:
-            busy = any(decoder.busy for decoder in self._decoders)
+            busy = any(writer.busy for writer in self._writers)
             while not busy or not self._calls.empty():
                 call = self._calls.get()
                 if call is None:
                     return
                 call()
-                busy = any(decoder.busy for decoder in self._decoders)
-            for decoder in self._decoders:
-                if decoder.busy:
-                    decoder.step()
+                busy = any(writer.busy for writer in self._writers)
+            for writer in self._writers:
+                if writer.busy:
+                    writer.step()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from testbed.bench.serial import SerialModel
 from testbed.rollout import play
 
 _SPEC = ENVIRONMENTS["Mastermind-v0"]
+_PLAYING = Sampling(1.0)
 _GREEDY = Sampling(0.0)
 _HELLO = (Message("user", "Hello."),)
 
@@ -41,9 +42,9 @@ class RolloutBench:
     overhead_ms_per_step: float
     """Everything but the model, by a scripted one on the same game."""
     agreement: float
-    """Share of steps with the same action on both paths, in the precision that was timed."""
+    """Share of the checked prompts with the same greedy action on both paths, in the precision that was timed."""
     equal: bool
-    """Whether all actions are the same on both paths in float32."""
+    """Whether all of these actions are the same in float32."""
     memory_mb_by_open_episodes: Mapping[int, float]
     """Keys and values held while that many conversations of the same length are open."""
 
@@ -56,10 +57,11 @@ def bench_rollout(
     serial_steps: int = 20,
     checked_steps: int = 5,
 ) -> RolloutBench:
-    """Play `episodes` greedy games of Mastermind at once with the weights in `folder`.
+    """Play `episodes` games of Mastermind at once with the weights in `folder`, at temperature 1.
 
     The serial loop is then given the same prompts, those of the first `serial_steps` decisions, one whole episode
-    after the other. Both paths are given `checked_steps` of them once more in float32.
+    after the other (greedily, which spares it the drawing). Both paths answer `checked_steps` of them once more, in
+    both precisions, to see that they agree.
     """
     return asyncio.run(_bench(folder, episodes, precision, serial_steps, checked_steps))
 
@@ -71,9 +73,11 @@ async def _bench(folder: Path, episodes: int, precision: str, serial_steps: int,
     memory = {count: await _memory(model, log[:count]) for count in sorted({episodes // 4, episodes // 2, episodes})}
     await model.close()
     answered = [step for episode in log for step in episode]
-    first = answered[:serial_steps]
-    serial, serial_seconds = _serial(folder, model.card.precision, [request for request, _ in first])
-    checked = [request for request, _ in first[:: max(1, len(first) // checked_steps)]]
+    first = [replace(request, sampling=_GREEDY) for request, _ in answered[:serial_steps]]
+    checked = slice(None, None, max(1, len(first) // checked_steps))
+    serial, serial_seconds = _serial(folder, model.card.precision, first)
+    same = zip(serial[checked], await _together(folder, model.card.precision, first[checked]), strict=True)
+    exact, _ = _serial(folder, "float32", first[checked])
     prompt = sum(completion.prompt_tokens for _, completion in answered)
     ours, theirs = len(answered) / seconds, len(first) / serial_seconds
     return RolloutBench(
@@ -85,16 +89,16 @@ async def _bench(folder: Path, episodes: int, precision: str, serial_steps: int,
         prompt_tokens_per_step=prompt / len(answered),
         cached_share=sum(completion.cached_tokens for _, completion in answered) / prompt,
         overhead_ms_per_step=await overhead(episodes),
-        agreement=float(np.mean([text == written.text for text, (_, written) in zip(serial, first, strict=True)])),
-        equal=await _together(folder, checked) == _serial(folder, "float32", checked)[0],
+        agreement=float(np.mean([one == other for one, other in same])),
+        equal=exact == await _together(folder, "float32", first[checked]),
         memory_mb_by_open_episodes=memory,
     )
 
 
 async def overhead(episodes: int = 16) -> float:
     """Milliseconds that a decision takes with a model that takes no time: environment, agent and loop."""
-    await _played(scripted("scripted:uniform"), 1)
-    log, seconds = await _played(scripted("scripted:uniform"), episodes)
+    await _played(scripted("scripted:random"), 1)
+    log, seconds = await _played(scripted("scripted:random"), episodes)
     return 1000 * seconds / sum(map(len, log))
 
 
@@ -134,7 +138,7 @@ async def _played(model: Model, episodes: int) -> tuple[list[list[tuple[Request,
             recorders[seed],
             NoGuide(),
             np.random.default_rng(seed),
-            sampling=_GREEDY,
+            sampling=_PLAYING,
             session=f"bench/{seed}",
         )
         await play(_SPEC, {"player_0": agent}, seed, trial=f"bench/{seed}", names={"player_0": "bench"})
@@ -162,8 +166,8 @@ def _serial(folder: Path, precision: str, requests: list[Request]) -> tuple[list
     return texts, time.perf_counter() - start
 
 
-async def _together(folder: Path, requests: list[Request]) -> list[str]:
-    model = LocalModel.load(folder, name=folder.name, precision="float32", rows=len(requests))
+async def _together(folder: Path, precision: str, requests: list[Request]) -> list[str]:
+    model = LocalModel.load(folder, name=folder.name, precision=precision, rows=len(requests))
     completions = await asyncio.gather(*(model.generate(request) for request in requests))
     await model.close()
     return [completion.text for completion in completions]

@@ -124,7 +124,7 @@ def test_greedy_texts_and_their_likelihoods_are_those_of_plain_full_passes(famil
 @torch.inference_mode()
 def test_real_weights_write_what_one_full_pass_would(weights: str, request: pytest.FixtureRequest):
     model = LocalModel.load(request.getfixturevalue(weights), name=weights, precision="float32", device="cpu", rows=4)
-    plain, words = model._decoder._model, model._tokenizer  # pyright: ignore[reportPrivateUsage]
+    plain, words = model._writer._model, model._tokenizer  # pyright: ignore[reportPrivateUsage]
     requests = [Request(prompt, MOVE, Sampling(0.0)) for prompt in game(2)]
     requests.append(Request(game(2)[1], None, Sampling(0.0, max_tokens=6)))
     completions = write(model, *requests)
@@ -333,7 +333,7 @@ def test_what_goes_wrong_in_a_pass_reaches_the_callers(monkeypatch: pytest.Monke
             raise torch.OutOfMemoryError("not enough of it")
 
         with monkeypatch.context() as patch:
-            patch.setattr(model._decoder, "_forward", broken)  # pyright: ignore[reportPrivateUsage]
+            patch.setattr(model._writer, "_forward", broken)  # pyright: ignore[reportPrivateUsage]
             asked = [model.generate(Request((RULES,), MOVE)) for _ in range(6)]
             failed = await asyncio.gather(*asked, return_exceptions=True)
         return failed, await model.generate(Request((RULES,), MOVE))
@@ -347,7 +347,7 @@ def test_a_closed_model_says_so():
     words = tiny.tokenizer()
 
     async def use(model: LocalModel) -> Any:
-        task = asyncio.create_task(model.generate(Request((RULES,), None, Sampling(max_tokens=400))))
+        task = asyncio.create_task(model.generate(Request((RULES,), Regex("[ab]{300}"), Sampling(max_tokens=300))))
         await asyncio.sleep(0.05)
         await model.close()
         with pytest.raises(ModelError, match="closed"):
@@ -356,6 +356,24 @@ def test_a_closed_model_says_so():
             await model.generate(Request((RULES,), MOVE))
 
     run(wrap(tiny.model("llama", words), words), use)
+
+
+def test_an_encoder_decoder_writes_what_it_finds_likely():
+    words = tiny.tokenizer()
+    words.pad_token = words.eos_token
+
+    async def use(model: LocalModel) -> Any:
+        asked = [Request((RULES, Message("user", f"Move {i}")), MOVE, Sampling(0.9, seed=i)) for i in range(3)]
+        written = await asyncio.gather(*(model.generate(request) for request in asked))
+        said = [Utterance(request.messages, done.text, MOVE, 0.9) for request, done in zip(asked, written, strict=True)]
+        return written, await model.score(said), await model.generate(Request((RULES,), None, Sampling(max_tokens=5)))
+
+    written, likely, free = run(wrap(tiny.t5(words), words), use)
+    assert all(MOVE.accepts(completion.text) for completion in written)
+    assert free.completion_tokens <= 5
+    for completion, likelihood in zip(written, likely, strict=True):
+        if completion.completion_tokens == len(likelihood.logprobs):
+            assert completion.policy_logprob == pytest.approx(likelihood.total, abs=1e-4)
 
 
 def test_two_models_take_turns_in_one_thread():

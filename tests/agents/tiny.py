@@ -15,6 +15,8 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen3Config,
+    T5Config,
+    T5ForConditionalGeneration,
 )
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
@@ -84,6 +86,22 @@ def model(family: str, words: PreTrainedTokenizerFast, seed: int = 0) -> PreTrai
     made = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float().eval()
     made.name_or_path = f"tiny-{family}"
     return made
+
+
+def t5(words: PreTrainedTokenizerFast) -> PreTrainedModel:
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=len(words) + 5,
+        d_model=32,
+        d_kv=8,
+        d_ff=48,
+        num_layers=2,
+        num_heads=4,
+        decoder_start_token_id=words.eos_token_id,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.eos_token_id,
+    )
+    return T5ForConditionalGeneration(config).float().eval()
 
 
 def twin(original: PreTrainedModel) -> PreTrainedModel:
