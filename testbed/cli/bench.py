@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -28,8 +28,31 @@ def rollout(
     _print(bench_rollout(path(model), episodes=episodes), as_json)
 
 
+@app.command()
+def gate(
+    model: Annotated[str, typer.Option(help="Catalog name or folder.")] = "smollm2-135m-instruct",
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    shape: Annotated[str | None, typer.Option(help="Random weights in this shape instead, e.g. gemma-2-9b.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="A vLLM server of the same model, to measure as well.")] = None,
+    batches: Annotated[int, typer.Option(min=1, help="Padded batches of 16 to time.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Likelihoods of a gate's worth of actions per second, against padded batches of 16 with full logits.
+
+    Example: `procmem bench gate --precision bfloat16`
+    """
+    from agents.weights import path
+    from testbed.bench.gate import bench_gate
+
+    figures = bench_gate(
+        path(model), precision=precision, device=device, shape=shape, base_url=base_url, batches=batches
+    )
+    _print(figures, as_json)
+
+
 def _print(figures: Any, as_json: bool) -> None:
-    values: dict[str, Any] = asdict(figures) if is_dataclass(figures) and not isinstance(figures, type) else figures
+    values: dict[str, Any] = asdict(figures)
     if as_json:
         typer.echo(json.dumps(values))
         return
