@@ -82,7 +82,7 @@ def serving(
     port: int | None = None,
     max_model_len: int = 4096,
     dtype: str = "bfloat16",
-    patience: float = 900.0,
+    patience: float = 1800.0,
     report: Callable[[str], None] = lambda what: None,
 ) -> Generator[list[VllmServer]]:
     """Serve models (catalog names, folders or Hugging Face ids), one process each, until the block is left.
