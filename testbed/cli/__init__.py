@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from testbed.cli import bench, calibrate, check, listing, models, report, run, serve
+from testbed.cli import bench, calibrate, check, listing, models, plan, report, run, serve
 
 ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
 
@@ -29,7 +29,7 @@ app.command("show")(report.show)
 app.command("list")(listing.names)
 app.command("serve")(serve.serve)
 app.command("calibrate")(calibrate.calibrate)
-app.command("plan")(calibrate.plan)
+app.command("plan")(plan.plan)
 app.add_typer(check.app, name="check")
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")
