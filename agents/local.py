@@ -26,7 +26,7 @@ from agents.model import Completion, Likelihood, Message, Model, ModelCard, Mode
 from agents.policy import Policies
 from agents.scoring import PrefixTreeScorer
 from agents.seq2seq import EncoderDecoderScorer
-from agents.walk import Walk, grammar_ends, turn_ends
+from agents.walk import Vocabulary, Walk, turn_ends
 from agents.window import fit
 from agents.worker import Worker
 
@@ -41,9 +41,10 @@ class LocalModel(Model):
         """`rows` completions are written at a time. Raises ModelError for a model that cannot run this way."""
         self._card = card
         self._tokenizer = tokenizer
-        self._policies = Policies(tokenizer, model.get_output_embeddings().weight.shape[0])
+        width: int = model.get_output_embeddings().weight.shape[0]
+        self._policies = Policies(tokenizer, width)
+        self._vocabulary = Vocabulary.of(model, tokenizer, width)
         self._turn_ends = turn_ends(model, tokenizer)
-        self._grammar_ends = grammar_ends(model, tokenizer)
         self._encodes: bool = model.config.is_encoder_decoder
         self._scorer: EncoderDecoderScorer | PrefixTreeScorer
         self._writer: EncoderDecoderWriter | Decoder
@@ -148,7 +149,7 @@ class LocalModel(Model):
             request,
             self._starts or prompts[fitted.messages],
             dropped=fitted.dropped,
-            walk=None if grammar is None else Walk(grammar, self._policies.compiled(grammar), self._grammar_ends),
+            walk=None if grammar is None else Walk(grammar, self._policies.compiled(grammar), self._vocabulary),
             ends=self._turn_ends,
             context=self._card.context,
             tokenizer=self._tokenizer,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,19 +15,40 @@ from environments.grammar import Grammar, JsonSchema
 
 Tokens = NDArray[np.int64]
 
+_BEFORE_SURROGATE = b"\xed"
+"""After this byte UTF-8 goes on below 0xA0; xgrammar lets halves of characters (surrogates) pass."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What each token spells, and which tokens end a text under a grammar."""
+
+    texts: list[bytes]
+    ends: frozenset[int]
+
+    @classmethod
+    def of(cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, width: int) -> Vocabulary:
+        """`width` is that of the model's output layer."""
+        info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=width)
+        return cls(info.decoded_vocab, grammar_ends(model, tokenizer))
+
+    @cached_property
+    def controls(self) -> NDArray[np.int32]:
+        """Bits of the tokens that hold control characters, which JSON never does (xgrammar sometimes lets them in)."""
+        bits = np.zeros(-(-len(self.texts) // 32) * 32, np.uint8)
+        bits[: len(self.texts)] = [min(text, default=32) < 32 for text in self.texts]
+        return np.packbits(bits, bitorder="little").view(np.int32)
+
 
 class Walk:
-    """One completion's way through a compiled grammar, token by token.
+    """One completion's way through a compiled grammar, token by token."""
 
-    Past `hurry` the walk looks for the nearest end: it stops where it may, and closes what is open in a JSON document.
-    """
-
-    def __init__(self, grammar: Grammar, compiled: xgrammar.CompiledGrammar, stops: frozenset[int]) -> None:
+    def __init__(self, grammar: Grammar, compiled: xgrammar.CompiledGrammar, vocabulary: Vocabulary) -> None:
         self._json = isinstance(grammar, JsonSchema)
-        self._matcher = xgrammar.GrammarMatcher(compiled, override_stop_tokens=sorted(stops))
-        self._vocabulary: list[bytes] = compiled.tokenizer_info.decoded_vocab
-        self._bits = xgrammar.allocate_token_bitmask(1, compiled.tokenizer_info.vocab_size)
-        self._stops = stops
+        self._vocabulary = vocabulary
+        self._matcher = xgrammar.GrammarMatcher(compiled, override_stop_tokens=sorted(vocabulary.ends))
+        self._bits = xgrammar.allocate_token_bitmask(1, len(vocabulary.texts))
+        self._last = b""
         self._quoted = False
         self._escaped = False
 
@@ -35,32 +58,40 @@ class Walk:
         return self._matcher.is_completed()
 
     def allowed(self, *, hurry: bool = False) -> Tokens:
-        """Ids of the tokens that may come next, ascending; stop tokens among them where the text is complete."""
+        """Ids of the tokens that may come next, ascending; tokens that end the text among them where it is complete.
+
+        In a `hurry` only those that lead to the nearest end: stop where one may, close what is open in a document.
+        """
         self._matcher.fill_next_token_bitmask(self._bits, 0)
         words = self._bits[0].numpy()
+        if self._json:
+            words = words & ~self._vocabulary.controls
         some = np.flatnonzero(words)
         bits = np.unpackbits(words[some].view(np.uint8), bitorder="little")
         places = np.flatnonzero(bits)
         ids = some[places // 32] * 32 + places % 32
-        ids = ids[: np.searchsorted(ids, len(self._vocabulary))]  # the last word's spare bits are set
+        ids = ids[: np.searchsorted(ids, len(self._vocabulary.texts))]  # the last word's spare bits are set
+        if self._last.endswith(_BEFORE_SURROGATE):
+            ids = np.array([id for id in ids.tolist() if self._vocabulary.texts[id] < b"\xa0"])
         return self._nearest(ids) if hurry else ids
 
     def ends(self, token: int) -> bool:
         """Whether this token ends the text rather than continue it."""
-        return token in self._stops
+        return token in self._vocabulary.ends
 
     def accept(self, token: int) -> None:
         self._matcher.accept_token(token)
+        self._last = self._vocabulary.texts[token]
         if self._json:
-            self._follow(self._vocabulary[token])
+            self._follow(self._last)
 
     def _nearest(self, ids: Tokens) -> Tokens:
         if self.complete:
-            return ids[np.isin(ids, list(self._stops))]
+            return ids[np.isin(ids, list(self._vocabulary.ends))]
         if not self._json:
             return ids
-        for closer in ('"',) if self._quoted else ("}", "]", ","):
-            found = [id for id in ids.tolist() if self._vocabulary[id] == closer.encode()]
+        for closer in (b'"',) if self._quoted else (b"}", b"]", b","):
+            found = [id for id in ids.tolist() if self._vocabulary.texts[id] == closer]
             if found:
                 return np.array(found)
         return ids
