@@ -19,6 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from agents import template
 from agents.model import Likelihood, ModelError, Utterance
 from agents.policy import Policies
+from agents.precision import computing_in
 from agents.prefix_tree import Ints, PrefixTree
 from agents.readout import Readout
 from agents.template import Joint
@@ -28,6 +29,13 @@ from agents.walk import grammar_ends
 CHUNK = {"cpu": 2048, "cuda": 32768}
 """Tokens that run through the model at a time, by device; on CPU, 1,000 to 4,000 are equally fast."""
 
+PRECISION = {"cpu": torch.float32}
+"""What is computed in, by device; where none is named, in what the weights are stored in.
+
+In bfloat16 the logarithm of an importance ratio is off by 0.14 to 0.20 nats (root mean square; SmolLM2, 9-token
+moves), as much as a skill changes it (0.13 to 0.24). In float32 it is off by 0.00002.
+"""
+
 _BATCH = 1024
 """Predictions for which the grammars' masks are held at a time, about."""
 
@@ -36,11 +44,16 @@ class PrefixTreeScorer:
     """Likelihoods by a decoder-only model of transformers. Not thread-safe: while it scores, the model is its own."""
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, chunk_tokens: int | None = None
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        chunk_tokens: int | None = None,
+        precision: torch.dtype | None = None,
     ) -> None:
-        """`chunk_tokens` bounds the memory of a pass; None is the device's default.
+        """`chunk_tokens` bounds the memory of a pass; `precision` is computed in if it is finer than the weights'.
 
-        Raises ModelError for a model that cannot be scored as a tree.
+        None is the device's default for either. Raises ModelError for a model that cannot be scored as a tree.
         """
         if model.config.is_encoder_decoder:
             raise ModelError(f"{model.name_or_path} is an encoder-decoder: use EncoderDecoderScorer")
@@ -48,8 +61,8 @@ class PrefixTreeScorer:
         self._readout = Readout(model)
         self._policies = Policies(tokenizer, self._readout.vocabulary, grammar_ends(model, tokenizer))
         self._chunk = chunk_tokens or CHUNK.get(model.device.type, CHUNK["cpu"])
+        self._precision = precision or PRECISION.get(model.device.type, model.dtype)
 
-    @torch.inference_mode()
     def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
         """The likelihood of each utterance; −inf where its grammar forbids it.
 
@@ -60,8 +73,10 @@ class PrefixTreeScorer:
         self._check_length(joints)
         tree = PrefixTree.of([j.ids[: j.stop - 1] if j.stop > j.start else () for j in joints])
         rows = [tree.indices(i)[j.start - 1 :] for i, j in enumerate(joints)]
-        hidden = self._hidden(tree, np.concatenate([np.empty(0, dtype=np.int64), *rows]))
-        found = likelihoods(self._logprobs(hidden, unique, joints), joints, str(self.model.name_or_path))
+        with computing_in(self.model, self._precision), torch.inference_mode():
+            hidden = self._hidden(tree, np.concatenate([np.empty(0, dtype=np.int64), *rows]))
+            logprobs = self._logprobs(hidden, unique, joints)
+        found = likelihoods(logprobs, joints, str(self.model.name_or_path))
         by_utterance = dict(zip(unique, found, strict=True))
         return [by_utterance[utterance] for utterance in utterances]
 

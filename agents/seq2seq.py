@@ -13,9 +13,11 @@ from transformers.modeling_outputs import BaseModelOutput
 from agents import template
 from agents.model import Likelihood, Message, ModelError, Utterance
 from agents.policy import Policies
+from agents.precision import computing_in
 from agents.readout import Predictions
-from agents.scoring import likelihoods
+from agents.scoring import PRECISION, likelihoods
 from agents.template import Joint
+from agents.walk import grammar_ends
 
 _LOGITS = 32_000_000
 """Logits held at a time: 128 MB."""
@@ -34,10 +36,10 @@ class EncoderDecoderScorer:
         config: Any = model.config
         self._start: int = config.decoder_start_token_id
         self._vocabulary: int = config.vocab_size
-        self._policies = Policies(tokenizer, self._vocabulary)
+        self._policies = Policies(tokenizer, self._vocabulary, grammar_ends(model, tokenizer))
+        self._precision = PRECISION.get(model.device.type, model.dtype)
         self._chunk = chunk_tokens
 
-    @torch.inference_mode()
     def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
         """The likelihood of each utterance; −inf where its grammar forbids it. Raises ModelError on NaN."""
         unique = list(dict.fromkeys(utterances))
@@ -48,11 +50,12 @@ class EncoderDecoderScorer:
         predictions = self._policies.predictions(unique, joints)
         starts = torch.tensor([0, *(len(text) for text in texts)]).cumsum(0).tolist()
         logprobs = torch.empty(starts[-1], dtype=torch.float32)
-        for rows, states, mask in self._encoded([utterance.messages for utterance in unique]):
-            for logits, members in self._decoded(rows, states, mask, texts):
-                for row, scores in zip(members, logits, strict=True):
-                    span = slice(starts[row], starts[row + 1])
-                    logprobs[span] = _logprobs(predictions[span], scores)
+        with computing_in(self.model, self._precision), torch.inference_mode():
+            for rows, states, mask in self._encoded([utterance.messages for utterance in unique]):
+                for logits, members in self._decoded(rows, states, mask, texts):
+                    for row, scores in zip(members, logits, strict=True):
+                        span = slice(starts[row], starts[row + 1])
+                        logprobs[span] = _logprobs(predictions[span], scores)
         by_utterance = dict(zip(unique, likelihoods(logprobs, joints, str(self.model.name_or_path)), strict=True))
         return [by_utterance[utterance] for utterance in utterances]
 

@@ -192,7 +192,8 @@ def _gather(x: Tensor, spans: Sequence[Span]) -> Tensor:
 
 def _repeat(x: Tensor, heads: int) -> Tensor:
     """Key/value heads as many as query heads (grouped-query attention)."""
-    return x if x.shape[1] == heads else x.repeat_interleave(heads // x.shape[1], dim=1)
+    own = x.shape[1]
+    return x if own == heads else x[:, :, None].expand(-1, -1, heads // own, -1, -1).flatten(1, 2)
 
 
 def _grouped(chunk: Chunk, launch: int) -> Iterator[list[Piece]]:

@@ -93,12 +93,12 @@ def _mean(runs: pd.DataFrame, value: str, scale: Scale, by: Resampler) -> Interv
 def _iqm(runs: pd.DataFrame, by: Resampler) -> Interval:
     """Over one score per (learning run, task), the mean over cells."""
     frame = runs.assign(cluster=clusters(runs), task=runs["task"].astype("str"))
-    scores = frame.groupby(["cluster", "task"], observed=True)["return"].mean().unstack("task")
-    if len(scores) and bool(scores.notna().all(axis=None)):
-        return interquartile_mean(scores.to_numpy(float), Layout.single(len(scores)), by)
-    stacked = scores.stack().swaplevel().sort_index()
-    strata = pd.factorize(stacked.index.get_level_values(0))[0].astype(np.int64)
-    return interquartile_mean(stacked.to_numpy(float)[:, None], Layout(strata), by)
+    scores = frame.groupby(["task", "cluster"], observed=True)["return"].mean()
+    by_task = scores.unstack("task")
+    if len(by_task) and bool(by_task.notna().all(axis=None)):
+        return interquartile_mean(by_task.to_numpy(float), Layout.single(len(by_task)), by)
+    strata = pd.factorize(scores.index.get_level_values("task"))[0].astype(np.int64)
+    return interquartile_mean(scores.to_numpy(float)[:, None], Layout(strata), by)
 
 
 def _named(name: str, each: Interval) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +51,9 @@ class Contrast:
     def differences(self, seeds: pd.DataFrame, outcome: str) -> pd.DataFrame:
         """`runs.paired` with the contrast's own sign."""
         runs = paired(seeds, self.treatment, self.reference, outcome)
-        return runs.assign(difference=self.sign * runs["difference"])
+        if self.sign > 0:
+            return runs
+        return runs.assign(difference=-runs["difference"], wins=1 - runs["wins"])
 
 
 DECLARED = (
@@ -65,6 +67,21 @@ DECLARED = (
     Contrast("transfer", "shuffled", "Does the content of a transferred skill matter, or only that there is one?"),
 )
 """The contrasts of the always-present arms: one declared family, adjusted together. Absent arms are left out."""
+
+
+def declare(arms: Iterable[str]) -> tuple[Contrast, ...]:
+    """DECLARED, and for every other arm (a baseline such as rag): does it help, and is the agent's own pool better?
+
+    It looks at the names of arms alone, so the family is settled before any result is seen.
+    """
+    others = sorted(set(arms) - set(ARMS))
+    added = [
+        (Contrast(arm, "none", f"Does {arm} help?"), Contrast("self", arm, f"Is an own pool better than {arm}?"))
+        for arm in others
+    ]
+    return (*DECLARED, *(contrast for pair in added for contrast in pair))
+
+
 CELLWISE = (
     Contrast("self", "none", "gain"),
     Contrast("transfer", "none", "gain"),

@@ -129,7 +129,7 @@ def _banded(base: alt.Chart, group: str, names: tuple[str, str, str], title: str
     colour = alt.Color(f"{group}:N", scale=alt.Scale(range=PALETTE), legend=legend)
     band = base.mark_area(opacity=0.15).encode(y=alt.Y(f"{low}:Q", title=title), y2=f"{high}:Q", color=colour)
     line = base.mark_line(point=group == "learner").encode(
-        y=f"{middle}:Q", color=colour, strokeDash=alt.StrokeDash(f"{group}:N", legend=legend)
+        y=f"{middle}:Q", color=colour, strokeDash=alt.StrokeDash(f"{group}:N", legend=None)
     )
     return alt.layer(band, line).properties(width=WIDTH, height=260)
 
@@ -145,13 +145,14 @@ def timeline(lives: pd.DataFrame) -> Chart:
         tooltip=["name:N", "unit:N", "origin:N", "parents:N", "born:Q", "died:Q", alt.Tooltip("score:Q", format=".3f")],
     )
     colour = alt.Color("origin:N", scale=alt.Scale(range=PALETTE))
-    axis = alt.Axis(tickMinStep=1, format="d")
-    bars = base.mark_bar(height=10).encode(x=alt.X("born:Q", title="iteration", axis=axis), x2="end:Q", color=colour)
-    words = base.mark_text(align="left", dx=4, dy=-9, fontSize=10).encode(x="born:Q", text="name:N")
+    scale = alt.Scale(domain=[0.0, float(lives["end"].max())])
+    start = alt.X("born:Q", title="iteration", axis=alt.Axis(tickMinStep=1, format="d"), scale=scale)
+    bars = base.mark_bar(height=10).encode(x=start, x2="end:Q", color=colour)
+    words = base.mark_text(align="left", dx=4, dy=-9, fontSize=10).encode(x=start, text="name:N")
     layers = [bars, words]
     if bool(lives["died"].notna().any()):
         ends = base.transform_filter("isValid(datum.died)").mark_point(shape="cross", angle=45, size=70, filled=True)
-        layers.append(ends.encode(x="died:Q", color=alt.value("#D55E00")))
+        layers.append(ends.encode(x=alt.X("died:Q", scale=scale), color=alt.value("#D55E00")))
     chart = alt.layer(*layers).add_params(menu).transform_filter("datum.learner == learner")
     return chart.properties(width=WIDTH, height=alt.Step(26))
 

@@ -38,9 +38,8 @@ def gate_calibration(tables: Tables, by: Resampler) -> GateCalibration:
     points = verdicts[[*LEARNER, "unit", "parents", "delta_J", "noise", "verdict"]]
     points = points.merge(earned, on=[*LEARNER, "unit"], how="left")
     # candidates of one parent in one learner are alike; a skill without a parent stands alone
-    parents = points["parents"].fillna(points["unit"])
-    keys = [points[key].astype("str") for key in LEARNER]
-    points["cluster"] = keys[0].str.cat([*keys[1:], parents], sep=" ")
+    points["parents"] = points["parents"].fillna(points["unit"])
+    points["cluster"] = points.groupby([*LEARNER, "parents"], observed=True).ngroup()
     passed = _pass_rate(points, by)
     scored = points[points["gain"].notna()]
     rho = _rank_correlation(scored, by)

@@ -49,8 +49,9 @@ def lineage(tables: Tables) -> pd.DataFrame:
     rows["score"] = [scores.get(key, np.nan) for key in keys]
     rows["end"] = [np.nanmax([last.get(key[:3], np.nan), 0.0]) + 1 for key in keys]
     rows["end"] = rows["died"].fillna(rows["end"])
-    names = tables.pools.drop_duplicates("unit").set_index("unit")["name"]
-    rows["name"] = rows["unit"].map(names).fillna(rows["unit"])
+    named = tables.pools.drop_duplicates("unit")
+    names = dict(zip(named["unit"], named["name"], strict=True))
+    rows["name"] = [names.get(unit, unit) for unit in rows["unit"]]
     rows["parents"] = rows["parents"].fillna("")
     refined = np.where(rows["parents"] == "", "discovered", "refined")
     rows["origin"] = np.where(rows["kind"] == "gift", "given", refined)

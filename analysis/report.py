@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import vl_convert
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from .audit import FORMAT
 from .bootstrap import Resampler
-from .contrasts import DECLARED, Contrast
+from .contrasts import Contrast
 from .latex import booktabs
 from .matrix import text_matrix
+from .published import worst
 from .results import Findings, analyse
-from .sections import Section, compose
+from .sections import Figure, Section, compose
 from .tables import Tables
 
 
@@ -30,7 +31,7 @@ def report(
     resamples: int = 10_000,
     seed: int = 0,
     margin: float | None = None,
-    declared: Sequence[Contrast] = DECLARED,
+    declared: Sequence[Contrast] | None = None,
 ) -> Findings:
     """Analyse and write everything under `out`; the same tables and seed give the same numbers.
 
@@ -44,14 +45,18 @@ def report(
     content |= {"summary": found.summary, "warnings": found.warnings, "findings": found.rows()}
     (out / "findings.json").write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
     write_tables(found, out / "tables")
-    charts = [chart for section in sections for chart in section.charts]
-    (out / "figures").mkdir(exist_ok=True)
-    for chart in charts:
-        (out / "figures" / f"{chart.id}.svg").write_text(
-            vl_convert.vegalite_to_svg(chart.chart.to_dict()), encoding="utf-8"
-        )
+    write_figures([chart for section in sections for chart in section.charts], out / "figures")
     (out / "report.html").write_text(page(tables, found, sections), encoding="utf-8")
     return found
+
+
+def write_figures(charts: Sequence[Figure], out: Path) -> None:
+    """Every chart as SVG and PDF."""
+    out.mkdir(exist_ok=True)
+    for chart in charts:
+        svg = vl_convert.vegalite_to_svg(chart.chart.to_dict())
+        (out / f"{chart.id}.svg").write_text(svg, encoding="utf-8")
+        (out / f"{chart.id}.pdf").write_bytes(vl_convert.svg_to_pdf(svg))
 
 
 def write_tables(found: Findings, out: Path) -> None:
@@ -69,7 +74,9 @@ def write_tables(found: Findings, out: Path) -> None:
 
 def page(tables: Tables, found: Findings, sections: list[Section]) -> str:
     """The one self-contained page. Every string of a study is escaped by the template or by JSON."""
-    environment = Environment(loader=PackageLoader("analysis", "."), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
     charts = [chart for section in sections for chart in section.charts]
     studies = ", ".join(sorted(set(tables.episodes["study"])))
     return environment.get_template("page.html.j2").render(
@@ -78,7 +85,7 @@ def page(tables: Tables, found: Findings, sections: list[Section]) -> str:
         sections=sections,
         specs={chart.id: script_json(chart.chart.to_dict()) for chart in charts},
         library=Markup(library()),
-        footer=f"{found.level:.0%} intervals from {found.resamples} resamples of whole learning runs.",
+        footer=worst(),
     )
 
 

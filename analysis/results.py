@@ -14,7 +14,7 @@ from .caveats import caveats
 from .cells import cell_table, reuse_table
 from .chance import chance_findings
 from .checks import check_table
-from .contrasts import DECLARED, Contrast, cellwise, overall
+from .contrasts import Contrast, cellwise, declare, overall
 from .effects import asymmetry, relation_gains, token_efficiency, transfer_table
 from .findings import Finding
 from .gate import GateCalibration, gate_calibration
@@ -74,10 +74,14 @@ def analyse(
     by: Resampler,
     *,
     margin: float | None = None,
-    declared: Sequence[Contrast] = DECLARED,
+    declared: Sequence[Contrast] | None = None,
 ) -> Findings:
-    """Compute every number of a report. `margin`: equivalence margin in return, declared before the data were seen."""
+    """Compute every number of a report. `margin`: equivalence margin in return, declared before the data were seen.
+
+    `declared` contrasts are those of `contrasts.declare` unless given.
+    """
     seeds = seed_means(tables.episodes)
+    declared = declare(tables.episodes["arm"].astype("str")) if declared is None else declared
     bound = math.nan if margin is None else margin
     cells = cell_table(tables, seeds, by)
     arms = arm_table(tables, seeds, by)

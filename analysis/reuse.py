@@ -105,7 +105,8 @@ def invocation_shares(tables: Tables) -> pd.DataFrame:
     """
     keys = RUN[:-1]
     calls = tables.invocations.groupby([*keys, "unit"], observed=True)["calls"].sum().reset_index()
-    names = tables.pools.drop_duplicates("unit").set_index("unit")["name"]
+    named = tables.pools.drop_duplicates("unit")
+    names = dict(zip(named["unit"], named["name"], strict=True))
     totals = calls.groupby(keys, observed=True)["calls"].transform("sum")
     shares = calls["calls"] / totals.where(totals > 0)
-    return calls.assign(share=shares, name=calls["unit"].map(names).fillna(calls["unit"]))
+    return calls.assign(share=shares, name=[names.get(unit, unit) for unit in calls["unit"]])

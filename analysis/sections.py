@@ -13,11 +13,16 @@ from . import figures
 from .findings import Finding, number, p_text
 from .matrix import TextMatrix, column_labels, row_labels, text_matrix
 from .methods import methods
+from .published import published
 from .results import Findings
 from .tables import Tables, Transcript
 
 FOREST_ROWS = 60
 """Rows a forest plot holds; the rest stand in the table."""
+
+
+BAR_MEMORIES = 12
+"""Memories whose invocation bars are drawn."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def compose(tables: Tables, found: Findings, seed: int) -> list[Section]:
         *_transfer(found),
         *_reuse(found),
         *_learning(found),
-        Section("methods", "Methods", paragraphs=(methods(found.level, found.resamples, seed),)),
+        Section("methods", "Methods", (methods(found.level, found.resamples, seed),), tables=(_calibration(),)),
     ]
     if tables.transcripts:
         words = ("A sample of episodes as they were played, not chosen by result.",)
@@ -188,7 +193,11 @@ def _reuse(found: Findings) -> list[Section]:
     charts = [Figure("coverage", "Coverage of the pool", "Coverage; hover for intervals.", chart)]
     bars = found.invocations[found.invocations["arm"].isin(["self", "transfer"])]
     if len(bars):
+        memories = pd.Series(row_labels(bars), index=bars.index)
+        bars = bars[memories.isin(memories.unique()[:BAR_MEMORIES])]
         note = "How calls are spread over skills, per evaluated agent and task."
+        if memories.nunique() > BAR_MEMORIES:
+            note += f" The first {BAR_MEMORIES} of {memories.nunique()} memories; all are in tables/invocations."
         charts.append(Figure("invocations", "Skill invocations", note, figures.invocations(bars)))
     rates = frame_table(
         _labelled(found.reuse),
@@ -237,6 +246,19 @@ def _forest(name: str, title: str, found: list[Finding]) -> Figure:
 
 def _matrix(matrix: TextMatrix, opened: bool = False) -> PageTable:
     return PageTable(matrix.title.replace("_", " ").capitalize(), matrix.header, matrix.rows, matrix.note, opened)
+
+
+def _calibration() -> PageTable:
+    rows = tuple(
+        (row.method, row.kind, row.world, str(row.clusters), f"{row.rate:.1%}", f"{row.low:.1%} to {row.high:.1%}")
+        for row in published()
+        if row.promised
+    )
+    note = (
+        "nominal 95 % coverage of intervals, 5 % rejections of tests; Monte-Carlo 95 % CI; simulated, not from this run"
+    )
+    header = ("method", "kind", "world", "clusters", "rate", "Monte-Carlo CI")
+    return PageTable("Calibration of the methods used", header, rows, note)
 
 
 def _labelled(cells: pd.DataFrame) -> pd.DataFrame:

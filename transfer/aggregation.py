@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Protocol
+from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from agents.model import Model, Sampling
 from agents.skill import Skill
 from transfer.asking import Unusable, structured
-from transfer.gradient import Gradient, meant
+from transfer.gradient import Gradient, Line, Lines, joined, meant
 from transfer.wording import ask, skill_words
+
+
+class Consolidation(BaseModel):
+    """ḡ as the evolver writes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    activation: Line
+    procedure: Lines
+    termination: Line
 
 
 class Direction(BaseModel):
@@ -20,9 +30,9 @@ class Direction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    activation: Annotated[str, Field(max_length=200)]
-    procedure: Annotated[str, Field(max_length=700)]
-    termination: Annotated[str, Field(max_length=200)]
+    activation: str
+    procedure: str
+    termination: str
 
     @property
     def lines(self) -> str:
@@ -44,12 +54,12 @@ class Consolidate:
     async def __call__(self, skill: Skill | None, gradients: Sequence[Gradient], seed: int) -> Direction:
         prompt = ask("aggregate", skill=skill_words(skill), gradients="\n".join(each.lines for each in gradients))
         try:
-            found = await structured(self.model, prompt, Direction, replace(self.sampling, seed=seed))
+            found = await structured(self.model, prompt, Consolidation, replace(self.sampling, seed=seed))
         except Unusable:
             return await Juxtapose()(skill, gradients, seed)
         return Direction(
             activation=meant(found.activation),
-            procedure=meant(found.procedure),
+            procedure=joined(found.procedure),
             termination=meant(found.termination),
         )
 
@@ -59,11 +69,11 @@ class Juxtapose:
     """No aggregation by a model: all gradients side by side, as the official code hands them to the update."""
 
     async def __call__(self, skill: Skill | None, gradients: Sequence[Gradient], seed: int) -> Direction:
-        def joined(part: str, limit: int) -> str:
+        def beside(part: str, limit: int) -> str:
             texts = dict.fromkeys(getattr(each, part) for each in gradients)
             return "; ".join(text for text in texts if text)[:limit]
 
-        procedure = joined("procedure", 700) or joined("diagnosis", 700)
+        procedure = beside("procedure", 900) or beside("diagnosis", 900)
         return Direction(
-            activation=joined("activation", 200), procedure=procedure, termination=joined("termination", 200)
+            activation=beside("activation", 240), procedure=procedure, termination=beside("termination", 240)
         )

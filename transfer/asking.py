@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -26,7 +27,8 @@ async def structured(
     grammar = JsonSchema.of(kind.model_json_schema())
     why = ""
     for attempt in range(attempts):
-        drawn = Sampling(sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.seed + attempt)
+        warmth = max(sampling.temperature, 0.7) if attempt else sampling.temperature  # greedy would repeat itself
+        drawn = replace(sampling, temperature=warmth, seed=sampling.seed + attempt)
         try:
             text = (await model.generate(Request(prompt, grammar, drawn))).text
             return kind.model_validate_json(text)

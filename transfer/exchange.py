@@ -17,7 +17,7 @@ from transfer.quarantine import Quarantine
 from transfer.sharing import Sharing
 from transfer.society import Gift, Member, Played, Said, Society, refusing
 from transfer.state import Event
-from transfer.topology import Direction, Route, Topology, directed
+from transfer.topology import Direction, Route, Topology, check_route, directed
 from transfer.upkeep import Upkeep, esteem
 
 
@@ -100,13 +100,14 @@ class Giving:
         waiting: dict[str, list[Gift]] = {}
         events: list[Said] = []
         for name, member in society.playing.items():
-            still = [gift for gift in member.quarantine if _stands(gift, society, member)]
-            gone = [gift for gift in member.quarantine if gift not in still]
-            events += [_skipped(name, gift, "its giver has pruned it meanwhile", played.round) for gift in gone]
-            waiting[name] = still
+            reasons = {gift.skill.id: _lapsed(gift, society, member) for gift in member.quarantine}
+            waiting[name] = [gift for gift in member.quarantine if not reasons[gift.skill.id]]
+            gone = [gift for gift in member.quarantine if reasons[gift.skill.id]]
+            events += [_skipped(name, gift, reasons[gift.skill.id], played.round) for gift in gone]
         if played.round % self.every == 0:
             fresh: dict[str, list[Gift]] = {name: [] for name in waiting}
             for route in directed(self.topology.routes(played.merits, played.rng), self.direction):
+                check_route(route, list(waiting))
                 gifts = self._gifts(route, society, [*waiting[route.receiver], *fresh[route.receiver]], played.round)
                 fresh[route.receiver] += gifts[: self.terms.capacity - len(fresh[route.receiver])]
             events += [_given(name, gift, society, played.round) for name, gifts in fresh.items() for gift in gifts]
@@ -152,10 +153,14 @@ def admitted(name: str, member: Member, gifts: Sequence[Gift], upkeep: Upkeep, r
     return member.model_copy(update={"state": kept.state}), events
 
 
-def _stands(gift: Gift, society: Society, receiver: Member) -> bool:
-    """Whether a gift in quarantine is still offered and still wanted."""
-    giver = society.playing.get(gift.giver)
-    return giver is not None and gift.skill.id in giver.state.pool and gift.skill.id not in receiver.state.pool
+def _lapsed(gift: Gift, society: Society, receiver: Member) -> str:
+    """Why a gift in quarantine is no longer offered or wanted; "" while it is."""
+    giver = society.members[gift.giver]
+    if gift.skill.id in receiver.state.pool:
+        return "it is there already"
+    if giver.lost:
+        return "its giver has left"
+    return "" if gift.skill.id in giver.state.pool else "its giver has pruned it meanwhile"
 
 
 def _given(name: str, gift: Gift, society: Society, round: int) -> Said:

@@ -17,23 +17,24 @@ from transfer.wording import ask, record, skill_words
 EMPTY = ("none", "n/a", "null", "no change", "no change needed", "keep as is", "empty", "unchanged")
 """What small models write when they mean nothing."""
 
-Short = Annotated[str, Field(max_length=160)]
-Long = Annotated[str, Field(max_length=300)]
+Line = Annotated[str, Field(max_length=120)]
+Lines = Annotated[list[Line], Field(max_length=8)]
 
 
 class Attribution(BaseModel):
     """g_i = (g^I, g^π, g^β) with its diagnosis, as the evolver writes it; "" means no change.
 
-    Lengths are bounded, so that a small model's answer ends before its budget does.
+    Lengths are bounded, so that a small model's answer ends before its budget does; the procedure is a list, because a
+    small model reads a record line by line only where it writes line by line.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    diagnosis: Long
+    diagnosis: Annotated[str, Field(max_length=240)]
     is_related: bool
-    activation: Short
-    procedure: Long
-    termination: Short
+    activation: Line
+    procedure: Lines
+    termination: Line
 
 
 class Summary(BaseModel):
@@ -106,7 +107,7 @@ class Hindsight:
             found.diagnosis.strip(),
             found.is_related,
             meant(found.activation),
-            meant(found.procedure),
+            joined(found.procedure),
             meant(found.termination),
         )
 
@@ -123,6 +124,11 @@ class NeutralSummary:
         prompt = ask("summary", rules=trajectory.rules, record=record(spans), total=trajectory.total)
         found = await structured(self.model, prompt, Summary, replace(self.sampling, seed=seed))
         return Gradient(trajectory.id, trajectory.total, found.summary.strip(), True)
+
+
+def joined(lines: Sequence[str]) -> str:
+    """Instructions as one text, each once; lines that say nothing are left out."""
+    return " ".join(dict.fromkeys(filter(None, map(meant, lines))))
 
 
 def meant(text: str) -> str:

@@ -35,6 +35,14 @@ class Topology(Protocol):
         ...
 
 
+def check_route(route: Route, playing: Sequence[str]) -> None:
+    """Raises TopologyError for a route from or to somebody who does not play, or to oneself."""
+    if route.giver == route.receiver or not {route.giver, route.receiver} <= set(playing):
+        raise TopologyError(
+            f"a topology sends a gift from {route.giver!r} to {route.receiver!r}; these cannot exchange"
+        )
+
+
 def directed(routes: Sequence[Route], direction: Direction) -> list[Route]:
     """The routes as they are, turned round, or both; each once."""
     forward = list(routes) if direction != "backward" else []

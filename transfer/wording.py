@@ -16,13 +16,14 @@ EVOLVING = {
         "A player was told these rules:\n{rules}\n\nThe player followed this skill:\n{skill}\n\n"
         "What happened while it did:\n{record}\n\n"
         "The game ended with {total:.3g} points; the average is {baseline:.3g}.\n\n"
-        "Find out from the replies what the player should have done, and improve the skill for future games.\n"
-        "diagnosis: which moves were wrong, and what the replies say would have been right.\n"
+        "Learn from the replies how to play the next game better. It will come in another order: name what is seen, "
+        "not when.\n"
+        "diagnosis: in one sentence, why the result was good or bad.\n"
         "is_related: true if a better written skill would have helped.\n"
-        "activation: how to change When, or an empty text.\n"
-        "procedure: what to add to How: every fact that the replies reveal, each in the form "
-        "'If <what is seen>, answer <move>.'\n"
-        "termination: how to change Until, or an empty text."
+        "activation: what is seen when the skill should be used, or an empty text.\n"
+        "procedure: one instruction for each reply that teaches something lasting: 'If <what was seen>, answer <what "
+        "the reply calls right>' or 'Never <what the replies punish>'.\n"
+        "termination: what is seen when the skill should end, or an empty text."
     ),
     "summary": (
         "The player was told these rules:\n{rules}\n\nWhat happened:\n{record}\n\n"
@@ -32,26 +33,26 @@ EVOLVING = {
     "aggregate": (
         "A player followed this skill in several games:\n{skill}\n\n"
         "What each game teaches:\n{gradients}\n\n"
-        "Merge these lessons. Keep every fact that several games confirm; leave out what others contradict.\n"
-        "activation: how to change When, or an empty text.\n"
-        "procedure: all lasting facts, each once, in the form 'If <what is seen>, answer <move>.'\n"
-        "termination: how to change Until, or an empty text."
+        "Merge these lessons. Keep what several games confirm; leave out what others contradict.\n"
+        "activation: what is seen when the skill should be used, or an empty text.\n"
+        "procedure: every lasting instruction once, such as 'If <what is seen>, answer <move>' or 'Never <move>'.\n"
+        "termination: what is seen when the skill should end, or an empty text."
     ),
     "refine": (
         "A player was told these rules:\n{rules}\n\nThe player's skill:\n{skill}\n\n"
         "The evidence of many games:\n{direction}\n\n"
-        "Write the improved skill, for the same purpose.\nactivation: when to use it.\n"
-        "procedure: a list of short instructions, one for each fact of the evidence, in the form "
-        "'If <what is seen>, answer <move>.'\n"
-        "termination: when to stop using it."
+        "Write the improved skill, for the same purpose.\nactivation: what the player sees when it should be used.\n"
+        "procedure: a list of short instructions, one for each fact of the evidence, such as "
+        "'If <what is seen>, answer <move>' or 'Never <move>'.\n"
+        "termination: what the player sees when it should end."
     ),
     "discover": (
         "A player was told these rules:\n{rules}\n\nThe player's skill did not help:\n{skill}\n\n"
         "What the games taught:\n{direction}\n\n"
-        "Write an entirely new skill for this game.\nactivation: when to use it.\n"
-        "procedure: a list of short instructions, one for each fact that the games taught, in the form "
-        "'If <what is seen>, answer <move>.'\n"
-        "termination: when to stop using it."
+        "Write an entirely new skill for this game.\nactivation: what the player sees when it should be used.\n"
+        "procedure: a list of short instructions, one for each fact that the games taught, such as "
+        "'If <what is seen>, answer <move>' or 'Never <move>'.\n"
+        "termination: what the player sees when it should end."
     ),
 }
 

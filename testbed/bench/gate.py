@@ -24,10 +24,10 @@ from agents.prefix_tree import PrefixTree
 from agents.scoring import PrefixTreeScorer
 from agents.server import ServedModel
 from testbed.bench import gate_workload
-from testbed.bench.gate_engines import FullLogits, random_weights
+from testbed.bench.gate_engines import FullLogits, fitting_batch, random_weights
 from testbed.bench.yardstick import floating_point_operations, matmul_peak, peak_memory, timed
 
-OURS, PADDED, SINGLE, SERVED = "prefix tree", "padded batches of 16", "one at a time", "vLLM prompt_logprobs"
+OURS, PADDED, SINGLE, SERVED = "prefix_tree", "padded", "one_at_a_time", "vllm"
 _BATCH = 16
 
 Item = TypeVar("Item")
@@ -43,6 +43,8 @@ class GateBench:
     threads: int
     sequences: int
     distinct_tokens: int
+    padded_batch: int
+    """16, or the largest power of two whose logits fit into the memory that was free."""
     sequences_timed: dict[str, int]
     sequences_per_second: dict[str, float]
     peak_memory_mb: dict[str, float]
@@ -73,8 +75,8 @@ def bench_gate(
 ) -> GateBench:
     """Measure the engines on `model` (a transformers folder), or on random weights of a `SHAPES` entry.
 
-    The padded engine runs `batches` batches and the single one `singles` sequences, evenly spread over the call (five
-    batches of 16 cover four conversations exactly). With `base_url` a vLLM server that serves `model` is timed too.
+    The padded engine runs `batches` lots of 16 and the single one `singles` sequences, evenly spread over the call
+    (five lots meet sequences of every length alike). With `base_url` a vLLM server that serves `model` is timed too.
     """
     where, dtype = torch.device(device), getattr(torch, precision)
     tokenizer = AutoTokenizer.from_pretrained(model)
@@ -86,18 +88,19 @@ def bench_gate(
     utterances = gate_workload.utterances(trajectories, steps)
     lots = _spread([utterances[i : i + _BATCH] for i in range(0, len(utterances), _BATCH)], batches)
     runs = _Runs(where)
-    scorer = PrefixTreeScorer(network, tokenizer)
+    scorer = PrefixTreeScorer(network, tokenizer, precision=dtype)
     scorer.score(utterances[:1])  # first calls pay for what later ones find ready
     with _counted(network) as computed:
         ours = runs.time(OURS, utterances, scorer.score)
-    runs.time(PADDED, [u for lot in lots for u in lot], FullLogits(network, tokenizer, _BATCH).score)
+    joints = template.joints(tokenizer, utterances)
+    padded = fitting_batch(network, max(joint.stop for joint in joints), _BATCH)
+    runs.time(PADDED, [u for lot in lots for u in lot], FullLogits(network, tokenizer, padded).score)
     sample = _spread(utterances, singles)
     plain = runs.time(SINGLE, sample, FullLogits(network, tokenizer, 1).score)
     runs.time(OURS, utterances, scorer.score)  # before and after: the machine may have changed its pace meanwhile
     if base_url is not None:
         runs.time(SERVED, sample, lambda wanted: _served(model, base_url, wanted))
     exact = plain if precision == "float32" else _exact(network, tokenizer, sample)
-    joints = template.joints(tokenizer, utterances)
     distinct = len(PrefixTree.of([joint.ids for joint in joints]))
     tree = PrefixTree.of([joint.ids[: joint.stop - 1] for joint in joints])
     operations = floating_point_operations(network, tree, sum(joint.stop - joint.start for joint in joints))
@@ -110,6 +113,7 @@ def bench_gate(
         threads=torch.get_num_threads(),
         sequences=len(utterances),
         distinct_tokens=distinct,
+        padded_batch=padded,
         sequences_timed=runs.sequences,
         sequences_per_second={name: runs.per_second(name) for name in runs.sequences},
         peak_memory_mb=runs.megabytes,

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreT
 
 from agents import template
 from agents.model import Likelihood, Utterance
+from testbed.bench.yardstick import free_memory
 
 SHAPES: dict[str, dict[str, Any]] = {
     "gemma-2-9b": {
@@ -48,6 +49,17 @@ def random_weights(shape: str, dtype: torch.dtype, device: torch.device) -> PreT
     config = AutoConfig.for_model(**SHAPES[shape])
     with device:
         return AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
+
+
+def fitting_batch(model: PreTrainedModel, tokens: int, most: int) -> int:
+    """The largest power of two up to `most` of sequences whose full logits, thrice held, fit into free memory."""
+    head: Any = model.get_output_embeddings()
+    each = 3 * tokens * head.weight.shape[0] * head.weight.element_size()
+    room = free_memory(model.device) * 0.8
+    batch = most
+    while batch > 1 and batch * each > room:
+        batch //= 2
+    return batch
 
 
 class FullLogits:

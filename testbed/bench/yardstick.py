@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import threading
 import time
 from collections import Counter
@@ -13,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+import psutil
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -84,11 +83,11 @@ def peak_memory(device: torch.device) -> Generator[PeakMemory]:
         yield peak
         peak.bytes = torch.cuda.max_memory_allocated(device)
         return
-    done = threading.Event()
+    done, process = threading.Event(), psutil.Process()
 
     def watch() -> None:
         while not done.wait(0.01):
-            peak.bytes = max(peak.bytes, _resident())
+            peak.bytes = max(peak.bytes, process.memory_info().rss)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -97,15 +96,14 @@ def peak_memory(device: torch.device) -> Generator[PeakMemory]:
     finally:
         done.set()
         watcher.join()
-        peak.bytes = max(peak.bytes, _resident())
+        peak.bytes = max(peak.bytes, process.memory_info().rss)
 
 
-def _resident() -> int:
-    try:
-        with open("/proc/self/statm") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:  # not Linux: the process's peak so far, in KiB
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def free_memory(device: torch.device) -> int:
+    """Bytes that may still be taken on the device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
 
 
 def _windows(config: Any) -> list[int | None]:

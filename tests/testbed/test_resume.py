@@ -84,7 +84,7 @@ def history(config, run_in, tmp_path_factory):
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(moment=st.floats(0, 1), torn=st.floats(0, 1, exclude_max=True))
-def test_dying_at_any_byte_changes_nothing(history, config, run_in, tmp_path_factory, moment, torn):  # noqa: PLR0917
+def test_dying_at_any_byte_changes_nothing(history, config, run_in, tmp_path_factory, moment, torn):
     """The state on disk at any byte of any write, rebuilt; then the same study again."""
     whole, written = history
     count = round(moment * len(written))

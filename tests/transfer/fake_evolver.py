@@ -113,12 +113,12 @@ def evolver(procedures: Sequence[str], *, related: bool = True) -> FakeModel:
         match kind_of(request):
             case "Attribution":
                 return json.dumps(
-                    {"diagnosis": "d", "is_related": related, "activation": "", "procedure": "p", "termination": ""}
+                    {"diagnosis": "d", "is_related": related, "activation": "", "procedure": ["p"], "termination": ""}
                 )
             case "Summary":
                 return json.dumps({"summary": "s"})
-            case "Direction":
-                return json.dumps({"activation": "", "procedure": "p", "termination": ""})
+            case "Consolidation":
+                return json.dumps({"activation": "", "procedure": ["p"], "termination": ""})
             case _:
                 written.append(procedures[len(written) % len(procedures)])
                 return json.dumps(

@@ -53,9 +53,9 @@ def reader(request):
     match kind_of(request):
         case "Attribution":
             parts = {"diagnosis": "The replies tell.", "is_related": True, "activation": "", "termination": ""}
-            return json.dumps(parts | {"procedure": " ".join(lines)})
-        case "Direction":
-            return json.dumps({"activation": "", "procedure": " ".join(lines), "termination": ""})
+            return json.dumps(parts | {"procedure": lines[:8]})
+        case "Consolidation":
+            return json.dumps({"activation": "", "procedure": lines[:8], "termination": ""})
         case _:
             parts = {"name": "Doors", "activation": "A sign is shown.", "termination": "The game ends."}
             return json.dumps(parts | {"procedure": lines or ["Think."]})
