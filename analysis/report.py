@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,14 +13,16 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from .annals import Annals
 from .audit import FORMAT
 from .bootstrap import Resampler
-from .contrasts import Contrast
+from .compare import Comparison, compare
 from .latex import booktabs
 from .matrix import text_matrix
+from .population_report import population_sections
 from .published import worst
 from .results import Findings, analyse
-from .sections import Figure, Section, compose
+from .sections import Figure, Section, compose, compose_comparison
 from .tables import Tables
 
 
@@ -28,26 +30,48 @@ def report(
     tables: Tables,
     out: Path,
     *,
+    annals: Annals | None = None,
     resamples: int = 10_000,
     seed: int = 0,
     margin: float | None = None,
-    declared: Sequence[Contrast] | None = None,
 ) -> Findings:
     """Analyse and write everything under `out`; the same tables and seed give the same numbers.
 
-    `margin` is the equivalence margin in units of return, declared before the data were seen; without one nothing is
-    called equivalent.
+    `annals` are those of a population study. `margin` is the equivalence margin in units of return, declared before the
+    data were seen; without one nothing is called equivalent.
     """
-    found = analyse(tables, Resampler(np.random.default_rng(seed), resamples), margin=margin, declared=declared)
+    by = Resampler(np.random.default_rng(seed), resamples)
+    found = analyse(tables, by, margin=margin, annals=annals)
     sections = compose(tables, found, seed)
-    out.mkdir(parents=True, exist_ok=True)
+    if annals is not None and found.population is not None:
+        sections[1:1] = population_sections(annals, found.population)
+    title = f"Report: {', '.join(sorted(set(tables.episodes['run'])))}"
+    studies = ", ".join(sorted(set(tables.episodes["study"])))
+    subtitle = f"Study {studies}: {len(tables.episodes)} episodes in {len(found.cells)} cells."
     content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": found.level, "margin": margin}
     content |= {"summary": found.summary, "warnings": found.warnings, "findings": found.rows()}
-    (out / "findings.json").write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    _write(out, content, page(title, subtitle, sections), sections)
     write_tables(found, out / "tables")
-    write_figures([chart for section in sections for chart in section.charts], out / "figures")
-    (out / "report.html").write_text(page(tables, found, sections), encoding="utf-8")
     return found
+
+
+def report_comparison(runs: Mapping[str, Tables], out: Path, *, resamples: int = 10_000, seed: int = 0) -> Comparison:
+    """Compare named runs and write the page and findings.json under `out`. Raises CompareError with the reasons."""
+    by = Resampler(np.random.default_rng(seed), resamples)
+    found = compare(runs, by)
+    sections = compose_comparison(found, by.level, resamples, seed)
+    content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": by.level, "runs": list(runs)}
+    content |= {"refusals": found.refusals, "findings": [each.row() for each in found.findings]}
+    subtitle = "Mean differences in return on common tasks and environment seeds, arm by arm."
+    _write(out, content, page(f"Comparison: {', '.join(runs)}", subtitle, sections), sections)
+    return found
+
+
+def _write(out: Path, content: Mapping[str, object], html: str, sections: Sequence[Section]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "findings.json").write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_figures([chart for section in sections for chart in section.charts], out / "figures")
+    (out / "report.html").write_text(html, encoding="utf-8")
 
 
 def write_figures(charts: Sequence[Figure], out: Path) -> None:
@@ -72,16 +96,15 @@ def write_tables(found: Findings, out: Path) -> None:
         (out / "coverage.tex").write_text(booktabs(text_matrix(found.reuse, "coverage")), encoding="utf-8")
 
 
-def page(tables: Tables, found: Findings, sections: list[Section]) -> str:
+def page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
     """The one self-contained page. Every string of a study is escaped by the template or by JSON."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
     charts = [chart for section in sections for chart in section.charts]
-    studies = ", ".join(sorted(set(tables.episodes["study"])))
     return environment.get_template("page.html.j2").render(
-        title=f"Report: {', '.join(sorted(set(tables.episodes['run'])))}",
-        subtitle=f"Study {studies}: {len(tables.episodes)} episodes in {len(found.cells)} cells.",
+        title=title,
+        subtitle=subtitle,
         sections=sections,
         specs={chart.id: script_json(chart.chart.to_dict()) for chart in charts},
         library=Markup(library()),

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from .annals import Annals
 from .arms import arm_table, improvements, profiles, ranks
 from .bootstrap import Resampler
 from .caveats import caveats
 from .cells import cell_table, reuse_table
 from .chance import chance_findings
 from .checks import check_table
-from .contrasts import Contrast, cellwise, declare, overall
+from .contrasts import cellwise, declare, overall
 from .effects import asymmetry, relation_gains, token_efficiency, transfer_table
 from .findings import Finding
 from .gate import GateCalibration, gate_calibration
 from .learning import learning_curves, lineage
+from .population import PopulationFindings, analyse_population, contrasts
 from .reuse import invocation_shares
 from .runs import seed_means
 from .tables import Tables
@@ -47,6 +48,8 @@ class Findings:
     warnings: tuple[str, ...]
     level: float
     resamples: int
+    population: PopulationFindings | None
+    """None but for a population study."""
 
     @property
     def summary(self) -> tuple[str, ...]:
@@ -62,7 +65,7 @@ class Findings:
         """Every table by its file name."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         frames = {name: value for name, value in values.items() if isinstance(value, pd.DataFrame)}
-        return frames | {"gate": self.gate.points}
+        return frames | {"gate": self.gate.points} | (self.population.frames() if self.population else {})
 
     def rows(self) -> list[dict[str, object]]:
         """Findings as plain JSON objects."""
@@ -74,14 +77,14 @@ def analyse(
     by: Resampler,
     *,
     margin: float | None = None,
-    declared: Sequence[Contrast] | None = None,
+    annals: Annals | None = None,
 ) -> Findings:
     """Compute every number of a report. `margin`: equivalence margin in return, declared before the data were seen.
 
-    `declared` contrasts are those of `contrasts.declare` unless given.
+    `annals` are those of a population study, which declares contrasts of its own.
     """
     seeds = seed_means(tables.episodes)
-    declared = declare(tables.episodes["arm"].astype("str")) if declared is None else declared
+    declared = declare(tables.episodes["arm"].astype("str")) if annals is None else contrasts(annals)
     bound = math.nan if margin is None else margin
     cells = cell_table(tables, seeds, by)
     arms = arm_table(tables, seeds, by)
@@ -113,4 +116,5 @@ def analyse(
         warnings=tuple(caveats(tables)),
         level=by.level,
         resamples=by.resamples,
+        population=None if annals is None else analyse_population(annals, by),
     )

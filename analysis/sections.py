@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from . import figures
+from .compare import Comparison
 from .findings import Finding, number, p_text
 from .matrix import TextMatrix, column_labels, row_labels, text_matrix
 from .methods import methods
@@ -79,6 +80,17 @@ def compose(tables: Tables, found: Findings, seed: int) -> list[Section]:
         table = PageTable("Versions and digests", ("what", "version or digest"), rows)
         sections.append(Section("versions", "Versions and digests", tables=(table,)))
     return sections
+
+
+def compose_comparison(found: Comparison, level: float, resamples: int, seed: int) -> list[Section]:
+    """The sections of a comparison of runs."""
+    told = tuple(each.sentence for each in found.findings)
+    chart = _forest("comparison", "Differences between runs", list(found.findings))
+    return [
+        Section("summary", "What is and is not shown", points=told, warnings=found.refusals),
+        Section("findings", "Findings", charts=(chart,), tables=(_findings_table(found.findings),)),
+        Section("methods", "Methods", (methods(level, resamples, seed),), tables=(_calibration(),)),
+    ]
 
 
 def frame_table(

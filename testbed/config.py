@@ -86,6 +86,8 @@ class StudyConfig(Table):
     """Independent pools per (agent, task): the clusters of every claim about learning."""
     evaluation_episodes: int = Field(default=12, ge=1)
     """Per cell and learning run, on environment seeds common to all arms."""
+    margin: float | None = Field(default=None, gt=0.0)
+    """Differences in return within ± this are equivalent; to be declared before the data are seen."""
     arms: tuple[Arm, ...] = Field(default=get_args(Arm), min_length=1)
     agents: tuple[AgentConfig, ...] = Field(min_length=1)
     tasks: tuple[TaskConfig, ...] = Field(min_length=1)

@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("report")(report.report)
+app.command("audit")(report.audit)
 app.command("show")(report.show)
 app.command("list")(listing.names)
 app.command("serve")(serve.serve)

@@ -1,4 +1,4 @@
-"""`procmem report` and `procmem show`."""
+"""`procmem report`, `procmem audit` and `procmem show`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from analysis.compare import Comparison
     from analysis.results import Findings
     from testbed.store import RunDirectory
     from testbed.trial import Episode
@@ -22,25 +23,66 @@ STYLES = {"observation": "cyan", "action": "bold green", "reward": "yellow", "er
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    runs: Annotated[list[Path], typer.Argument(help="A run directory; several are compared with each other.")],
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap and permutation resamples.")] = 10_000,
+    out: Annotated[Path, typer.Option(help="Where a comparison of runs is written.")] = Path("comparison"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Analyse a run: the matrix here, everything else in RUN/report/report.html.
+    """Analyse a run: the matrix here, everything else in RUN/report/report.html. Or compare several runs.
 
-    Example: `procmem report runs/matrix-1a2b3c4d`
+    Runs are compared on common tasks and environment seeds; what is not comparable is refused with the reason.
+
+    Examples: `procmem report runs/matrix-1a2b3c4d` · `procmem report runs/monday runs/tuesday --out monday-tuesday`
     """
-    from analysis.report import report as write_report
-    from testbed.frames import load_run
-    from testbed.store import RunDirectory
+    from testbed.reports import write_comparison, write_report
 
-    tables = load_run(run)
-    with Console(stderr=True).status("analysing"):
-        findings = write_report(tables, run / "report", resamples=resamples, seed=RunDirectory.open(run).config().seed)
-    if as_json:
-        typer.echo(json.dumps({"run": str(run), "findings": findings.rows(), "warnings": list(findings.warnings)}))
+    waiting = Console(stderr=True).status("analysing")
+    if len(runs) > 1:
+        with waiting:
+            comparison = write_comparison(runs, out, resamples=resamples)
+        _print_comparison(comparison, out, as_json)
         return
-    print_findings(findings, run)
+    with waiting:
+        findings = write_report(runs[0], resamples=resamples)
+    if as_json:
+        typer.echo(json.dumps({"run": str(runs[0]), "findings": findings.rows(), "warnings": list(findings.warnings)}))
+    else:
+        print_findings(findings, runs[0])
+
+
+def _print_comparison(found: Comparison, out: Path, as_json: bool) -> None:
+    if as_json:
+        rows = [each.row() for each in found.findings]
+        typer.echo(json.dumps({"out": str(out), "findings": rows, "refusals": list(found.refusals)}))
+        return
+    console = Console()
+    for each in found.findings:
+        console.print(Text(each.sentence))
+    for refusal in found.refusals:
+        console.print(Text(f"Not compared: {refusal}", style="yellow"))
+    console.print(f"Report: [bold]{escape(str(out / 'report.html'))}[/]")
+
+
+def audit(
+    run: Annotated[Path, typer.Argument(help="A run directory with a report.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print what differs as JSON.")] = False,
+) -> None:
+    """Recompute every number of a report from the episodes alone. Exit code 1 where one differs.
+
+    Example: `procmem audit runs/matrix-1a2b3c4d`
+    """
+    from testbed.reports import audit_run
+
+    with Console(stderr=True).status("recomputing"):
+        differences = audit_run(run)
+    if as_json:
+        typer.echo(json.dumps({"run": str(run), "differences": differences}))
+    else:
+        for sentence in differences:
+            typer.echo(sentence)
+        typer.echo(f"{len(differences)} numbers differ." if differences else "The episodes give every number.")
+    if differences:
+        raise typer.Exit(1)
 
 
 def print_findings(findings: Findings, run: Path) -> None:

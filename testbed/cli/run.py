@@ -51,7 +51,7 @@ def _run(config: StudyConfig, out: Path, as_json: bool) -> None:
     learning, evaluation = count_episodes(config)
     with EpisodeProgress(Console(stderr=True), learning + evaluation) as progress:
         path = anyio.run(run_study, config, out, progress).path
-    findings = _report(path, config.seed) if evaluation else None
+    findings = _report(path) if evaluation else None
     if as_json:
         typer.echo(json.dumps({"run": str(path), "failed": progress.failed, "episodes": progress.done}))
     elif findings is None:
@@ -62,11 +62,11 @@ def _run(config: StudyConfig, out: Path, as_json: bool) -> None:
         print_findings(findings, path)
 
 
-def _report(path: Path, seed: int) -> Findings:
-    from analysis.report import report
-    from testbed.frames import load_run
+def _report(path: Path) -> Findings:
+    from testbed.reports import write_report
 
-    return report(load_run(path), path / "report", seed=seed)
+    with Console(stderr=True).status("analysing"):
+        return write_report(path)
 
 
 class EpisodeProgress:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from simulated_study import simulate
 
@@ -33,21 +34,28 @@ def text_keys(tables: Tables, **changes) -> Tables:
     return Tables.of(frame, invocations=tables.invocations, pools=tables.pools)
 
 
+def tables(report: Path) -> dict[str, pd.DataFrame]:
+    return {path.stem: pd.read_parquet(path) for path in (report / "tables").glob("*.parquet")}
+
+
 def test_audit_agrees_with_its_own_report(written, study: Tables):
     recorded = json.loads((written[0] / "findings.json").read_text(encoding="utf-8"))
-    assert audit(study, recorded) == []
+    assert audit(study, recorded, tables(written[0])) == []
 
 
 def test_audit_finds_what_was_changed(written, study: Tables):
     recorded = json.loads((written[0] / "findings.json").read_text(encoding="utf-8"))
     recorded["findings"][0]["estimate"] += 0.01
     recorded["findings"][1]["id"] = "invented"
-    told = audit(study, recorded)
-    assert len(told) == 3
+    stored = tables(written[0])
+    stored["arms"].loc[0, "return"] += 0.01
+    told = audit(study, recorded, stored)
+    assert len(told) == 4
+    assert any(sentence.startswith("tables/arms: row 0, return is") for sentence in told)
     assert any("the episodes give" in sentence for sentence in told)
     assert any(sentence.startswith("invented: in the report") for sentence in told)
     with pytest.raises(AuditError, match="format 9, not 1"):
-        audit(study, recorded | {"format": 9})
+        audit(study, recorded | {"format": 9}, {})
 
 
 def test_compare_recovers_the_difference_of_two_runs(by: Resampler):
