@@ -21,15 +21,17 @@ def caveats(tables: Tables) -> list[str]:
         *_missing(episodes),
         *_dead(episodes),
         *_runs(episodes),
-        *[f"The arm “{arm}” is absent: {lost}." for arm, lost in _LOST.items() if arm not in _arms(episodes)],
+        *_absent(set(episodes["arm"].astype("str"))),
         *_seeds(episodes),
         *_equal(episodes),
         *_dropped(episodes),
     ]
 
 
-def _arms(episodes: pd.DataFrame) -> set[str]:
-    return set(episodes["arm"].astype("str"))
+def _absent(arms: set[str]) -> list[str]:
+    """Controls that the arms at hand call for; a population's arms are policies, which have none but `none`."""
+    wanted = [arm for arm in _LOST if arm == "none" or arms & {"self", "transfer"}]
+    return [f"The arm “{arm}” is absent: {_LOST[arm]}." for arm in wanted if arm not in arms]
 
 
 def _missing(episodes: pd.DataFrame) -> list[str]:

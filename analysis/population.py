@@ -40,31 +40,37 @@ class PopulationFindings:
     infections: pd.DataFrame
     contagion: pd.DataFrame
     scan: pd.DataFrame
+    summary: tuple[str, ...]
+    """What the tables show, in plain sentences."""
+    warnings: tuple[str, ...]
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """The tables that are not empty, by the names they are written under."""
         named = {f"population_{each.name}": getattr(self, each.name) for each in fields(self)}
-        return {name: frame for name, frame in named.items() if len(frame)}
+        return {name: value for name, value in named.items() if isinstance(value, pd.DataFrame) and len(value)}
 
 
 def analyse_population(annals: Annals, by: Resampler) -> PopulationFindings:
     """Compute everything."""
     skills = spread(annals)
     lone = reference(annals)
+    spread_of_arms, infected = spread_table(annals, skills, by), contagion_table(annals, by)
     return PopulationFindings(
         rounds=round_table(annals, by),
         advantage=advantage(annals, by, lone),
         courses=courses(annals),
         skills=skills,
         adoption=curves(annals),
-        spread=spread_table(annals, skills, by),
+        spread=spread_of_arms,
         roles=roles(annals, lone),
         role_effects=role_effects(annals, by, lone),
         ratings=ratings(annals, by),
         poisons=contagion(annals),
         infections=infections(annals),
-        contagion=contagion_table(annals, by),
+        contagion=infected,
         scan=scan_table(annals),
+        summary=summary(annals, spread_of_arms, infected),
+        warnings=warnings(annals),
     )
 
 
@@ -116,20 +122,20 @@ def spread_table(annals: Annals, skills: pd.DataFrame, by: Resampler) -> pd.Data
     return table[[*columns, "reproduction", "reproduction_low", "reproduction_high"]]
 
 
-def summary(annals: Annals, found: PopulationFindings) -> tuple[str, ...]:
+def summary(annals: Annals, spread_of_arms: pd.DataFrame, infected: pd.DataFrame) -> tuple[str, ...]:
     """What the tables show, in plain sentences. Differences in returns are left to the tested findings."""
     size = len(annals.members)
     said = [
         f"{size} members lived {annals.rounds} rounds under {len(annals.arms)} policies, "
         f"in {_populations(annals)} populations."
     ]
-    for row in _rows(found.spread[found.spread["adopters"] > 0]):
+    for row in _rows(spread_of_arms[spread_of_arms["adopters"] > 0]):
         half, reproduction = row["half"], row["reproduction"]
         later = f", on average {number(half, 1)} rounds after they were made" if np.isfinite(half) else ""
         passed = f"; reproduction number {number(reproduction, 2)}" if np.isfinite(reproduction) else ""
         share = f"{row['half_share']:.0%} of the skills that members made came to be held by half of them"
         said.append(f"{row['arm']}: {share}{later}{passed}.")
-    for row in _rows(found.contagion):
+    for row in _rows(infected):
         gone = f", after {number(row['removal'], 1)} rounds" if np.isfinite(row["removal"]) else ""
         said.append(
             f"{row['arm']}: the planted skill was held by at most {row['peak']:.0%} of the members, let in "

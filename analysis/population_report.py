@@ -5,14 +5,14 @@ from __future__ import annotations
 from . import population_figures as figures
 from .adoption import adoptions
 from .annals import Annals
-from .population import PopulationFindings, summary, warnings
+from .population import PopulationFindings
 from .sections import Figure, PageTable, Section, frame_table
 
 
 def population_sections(annals: Annals, found: PopulationFindings) -> list[Section]:
     """The sections of a population's report, in order; one without data is left out."""
     sections = [
-        Section("population", "The population", points=summary(annals, found), warnings=warnings(annals)),
+        Section("population", "The population", points=found.summary, warnings=found.warnings),
         _rounds(found),
         _exchange(annals, found),
         _roles(found),

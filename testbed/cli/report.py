@@ -103,9 +103,10 @@ def print_findings(findings: Findings, run: Path) -> None:
         for row in matrix.rows:
             table.add_row(*(Text(text) for text in row))
         console.print(table)
-    for sentence in findings.summary:
+    population = findings.population
+    for sentence in (*findings.summary, *(population.summary if population else ())):
         console.print(Text(sentence))
-    for warning in findings.warnings:
+    for warning in (*findings.warnings, *(population.warnings if population else ())):
         console.print(Text(f"Warning: {warning}", style="yellow"))
     console.print(f"Report: [bold]{escape(str(run / 'report' / 'report.html'))}[/]")
 

@@ -16,7 +16,7 @@ from analysis.annals import DEEDS, HOLDINGS, MEMBERS, PLAYS, POLICIES, SEATS, SK
 from analysis.bootstrap import Resampler
 from analysis.contagion import contagion, contagion_table, damage, infections, scan_table
 from analysis.diversity import diversity, entropy
-from analysis.population import analyse_population, contrasts, reference, summary, warnings
+from analysis.population import analyse_population, contrasts, reference, warnings
 from analysis.population_report import population_sections
 from analysis.ratings import bradley_terry, duels, ratings
 from analysis.roles import role_effects, roles
@@ -399,7 +399,7 @@ def test_the_sections_hold_every_table_and_chart():
 
 
 def test_the_summary_says_what_is_there():
-    said = summary(annals(), analyse_population(annals(), resampler()))
+    said = analyse_population(annals(), resampler()).summary
     assert said[0] == "4 members lived 4 rounds under 1 policies, in 1 populations."
     assert any("the planted skill was held by at most 50% of the members" in each for each in said)
 

@@ -129,3 +129,19 @@ def small_file(tmp_path: Path, small_toml: str) -> Path:
     path = tmp_path / "small.toml"
     path.write_text(small_toml, encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def sentence(procmem):
+    """The one sentence that a command fails with."""
+
+    def sentence_(*arguments: object) -> str:
+        said = procmem(*arguments)
+        assert said.code == 1, said
+        assert said.out == ""
+        assert "Traceback" not in said.err
+        line = said.err.strip().splitlines()[-1]
+        assert line.startswith("Error: "), said.err
+        return line
+
+    return sentence_

@@ -38,22 +38,6 @@ def write(tmp_path):
     return write_
 
 
-@pytest.fixture
-def sentence(procmem):
-    """The one sentence that a command fails with."""
-
-    def sentence_(*arguments: object) -> str:
-        said = procmem(*arguments)
-        assert said.code == 1, said
-        assert said.out == ""
-        assert "Traceback" not in said.err
-        line = said.err.strip().splitlines()[-1]
-        assert line.startswith("Error: "), said.err
-        return line
-
-    return sentence_
-
-
 # -- what works ---------------------------------------------------------------------------------------------------
 
 
