@@ -151,7 +151,8 @@ def _sentence(found: Finding) -> str:
     if found.verdict == "equivalent":
         return f"Equivalent within the declared ±{found.margin:g}: {evidence}."
     if found.verdict == "undecided":
-        return f"Undecided: {evidence}; the data are compatible with no difference."
+        adjusted = "adjusted for the number of comparisons, " if found.p <= ALPHA else ""
+        return f"Undecided: {evidence}; {adjusted}the data are compatible with no difference."
     return f"{found.verdict.capitalize()}: {evidence}."
 
 
