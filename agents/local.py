@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from agents.policy import Policies
 from agents.scoring import PrefixTreeScorer
 from agents.seq2seq import EncoderDecoderScorer
 from agents.walk import Vocabulary, Walk, turn_ends
+from agents.weights import weights_digest
 from agents.window import fit
 from agents.worker import Worker
 
@@ -86,7 +85,7 @@ class LocalModel(Model):
             name=name,
             family=config.model_type,
             backend="transformers",
-            weights=digest(folder),
+            weights=weights_digest(folder),
             precision=str(dtype).removeprefix("torch."),
             context=min(context or longest, longest),
         )
@@ -161,19 +160,6 @@ class LocalModel(Model):
             return template.tokens(self._tokenizer, messages, generation=True)
         ids: list[int] = self._tokenizer(template.render(self._tokenizer, messages, generation=True))["input_ids"]
         return ids
-
-
-@lru_cache(maxsize=64)
-def digest(folder: Path) -> str:
-    """SHA-256 of the folder's safetensors files, in order of their names. Raises ModelError where there are none."""
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise ModelError(f"{folder} holds no safetensors files: save the model there with save_pretrained")
-    total = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as handle:
-            total.update(hashlib.file_digest(handle, "sha256").digest())
-    return total.hexdigest()
 
 
 def _longest(config: Any) -> int:

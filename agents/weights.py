@@ -87,11 +87,16 @@ def origin(folder: Path) -> Mapping[str, Any]:
 
 
 def weights_digest(folder: Path) -> str:
-    """SHA-256 of a folder's safetensors file, or of the digests of all of them in the order of their names."""
+    """SHA-256 of a folder's safetensors file, or of the digests of all of them in the order of their names.
+
+    Raises WeightsError where there are none.
+    """
     noted = origin(folder).get("weights")
     if isinstance(noted, str):
         return noted
     digests = [file_digest(file) for file in sorted(folder.glob("*.safetensors"))]
+    if not digests:
+        raise WeightsError(f"{folder} holds no safetensors files: save the model there with save_pretrained")
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

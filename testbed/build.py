@@ -98,7 +98,7 @@ async def build_model(agent: AgentConfig, concurrency: int) -> Model:
     if agent.model.startswith("scripted:"):
         return scripted(agent.model)
     if agent.base_url:
-        return await ServedModel.connect(agent.model, agent.base_url)
+        return await ServedModel.connect(agent.model, agent.base_url, context=agent.context)
     if ":" in agent.model:
         return _plugged(agent.model)
     folder = weights_path(agent.model)
