@@ -86,9 +86,11 @@ class SentenceEmbedder:
         """
         import torch  # torch and transformers take seconds to import, and lexical studies do without
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging as transformers_logging
 
         from agents.model import ModelError
 
+        transformers_logging.disable_progress_bar()
         where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         try:
             model: Any = AutoModel.from_pretrained(folder, dtype=torch.float32).eval().to(where)

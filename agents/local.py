@@ -15,6 +15,7 @@ from transformers import (
     AutoTokenizer,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging as transformers_logging
 
 from agents import template
 from agents.decoding import Decoder
@@ -73,6 +74,7 @@ class LocalModel(Model):
         """
         where = _device(device)
         dtype = _dtype(precision, where)
+        transformers_logging.disable_progress_bar()
         try:
             config = AutoConfig.from_pretrained(folder)
             tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -25,6 +25,7 @@ ARMS = {
     "transfer": "transferred pool",
     "random": "random selector",
     "shuffled": "shuffled skills",
+    "rag": "retrieved episodes",
 }
 
 
@@ -37,6 +38,10 @@ class Contrast:
     question: str
     sign: int = 1
     """−1 turns the difference round: a regret is reference − treatment, and less is better."""
+
+    @property
+    def arms(self) -> tuple[str, str]:
+        return self.treatment, self.reference
 
     @property
     def key(self) -> str:
@@ -70,14 +75,14 @@ DECLARED = (
 
 
 def declare(arms: Iterable[str]) -> tuple[Contrast, ...]:
-    """DECLARED, and for every other arm (a baseline such as rag): does it help, and is the agent's own pool better?
+    """DECLARED, and for every other arm (a baseline, as rag is): does it help, and is the agent's own pool better?
 
     It looks at the names of arms alone, so the family is settled before any result is seen.
     """
-    others = sorted(set(arms) - set(ARMS))
+    told = {arm: ARMS.get(arm, arm) for arm in sorted(set(arms) - {part for each in DECLARED for part in each.arms})}
     added = [
-        (Contrast(arm, "none", f"Does {arm} help?"), Contrast("self", arm, f"Is an own pool better than {arm}?"))
-        for arm in others
+        (Contrast(arm, "none", f"Do {name} help?"), Contrast("self", arm, f"Is an own pool better than {name}?"))
+        for arm, name in told.items()
     ]
     return (*DECLARED, *(contrast for pair in added for contrast in pair))
 

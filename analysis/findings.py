@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from .estimates import Interval
-from .significance import SIGN_FLIP_FROM, Test, smallest_sign_flip_p
+from .significance import SIGN_FLIP_FROM, Test
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 ALPHA = 0.05
@@ -143,11 +143,7 @@ def _sentence(found: Finding) -> str:
     tested = f"{p_text(found.p)}, {_adjusted(found)}" if np.isfinite(found.p) else found.p_method
     evidence = f"{size} ({interval_text(found.low, found.high, found.level)}; {tested}; {base})"
     if found.n_clusters < SIGN_FLIP_FROM:
-        floor = f"{smallest_sign_flip_p(found.n_clusters):.4f}".rstrip("0").lstrip("0")
-        return (
-            f"Undecided: {evidence}. Fewer than {SIGN_FLIP_FROM} independent learning runs cannot reach p < .05 by "
-            f"sign flips (here at best {floor}); the t test rests on normality alone."
-        )
+        return f"Undecided: {evidence}; a verdict needs {SIGN_FLIP_FROM} learning runs."
     if found.verdict == "equivalent":
         return f"Equivalent within the declared ±{found.margin:g}: {evidence}."
     if found.verdict == "undecided":

@@ -12,12 +12,11 @@ from .tables import CELL
 ARM_NAMES = {
     "none": "no memory",
     "seed": "seed pool",
-    "self": "own pool",
-    "transfer": "pool of",
-    "random": "random selector, pool of",
-    "shuffled": "shuffled skills, pool of",
+    "random": "random selector",
+    "shuffled": "shuffled skills",
+    "rag": "retrieved episodes",
 }
-ARM_ORDER = ["none", "seed", "self", "transfer", "random", "shuffled"]
+ARM_ORDER = ["none", "seed", "self", "transfer", "random", "shuffled", "rag"]
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,10 @@ def ordered(cells: pd.DataFrame) -> pd.DataFrame:
 def row_labels(cells: pd.DataFrame) -> list[str]:
     """Which memory a cell carries, in words."""
     labels: list[str] = []
-    for arm, agent, task in cells[CELL[:3]].astype("str").itertuples(index=False):
-        name: str = ARM_NAMES.get(str(arm), str(arm))
-        labels.append(name if arm == "self" or not agent else f"{name} {agent} · {task}")
+    for arm, source, home, agent, task in cells[CELL].astype("str").itertuples(index=False):
+        pool = "" if not source else "own pool" if (source, home) == (agent, task) else f"pool of {source} · {home}"
+        kind = "" if arm in ("self", "transfer") else ARM_NAMES.get(str(arm), str(arm))
+        labels.append(", ".join(filter(None, [kind, pool])))
     return labels
 
 

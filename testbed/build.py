@@ -50,7 +50,9 @@ async def build_cast(config: StudyConfig) -> Cast:
         return Part.of(name, agent, loaded[identity])
 
     named = {agent.name: agent for agent in config.agents}
-    agents = {name: await part(name, agent) for name, agent in named.items()}
+    evolver = config.learning.evolver
+    parts = (*config.agents, evolver) if isinstance(evolver, AgentConfig) else config.agents
+    agents = {agent.name: await part(agent.name, agent) for agent in parts}
     opponents: dict[str, Part] = {}
     for id, task in zip(tasks, config.tasks, strict=True):
         # One of the study's agents by name, or a model with the default manner: it plays alike whoever sits opposite.
@@ -128,7 +130,7 @@ def build_embedder(name: str) -> Embedder:
 
 
 def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
-    """A learner per agent. The evolver is the acting model unless the study names another agent's.
+    """A learner per agent. The evolver is the acting model unless the study names another.
 
     Raises ConfigError for an unknown learner, ChoiceError for an unknown choice.
     """
@@ -139,7 +141,8 @@ def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
 
     def learner(agent: AgentConfig) -> Learner:
         others = tuple(cast.models[other.name] for other in config.agents if other.name != agent.name)
-        evolver = cast.models[learning.evolver or agent.name]
+        named = learning.evolver.name if isinstance(learning.evolver, AgentConfig) else learning.evolver
+        evolver = cast.models[named or agent.name]
         return make(Minds(cast.models[agent.name], evolver, cast.embedder, others, agent.temperature), seeds, choices)
 
     return {agent.name: learner(agent) for agent in config.agents}

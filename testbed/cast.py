@@ -57,7 +57,7 @@ class Cast:
         opponents: Mapping[str, Part],
         embedder: Embedder,
     ) -> None:
-        """`agents` by name, `opponents` (who sit in the seats that are not studied) by task."""
+        """`agents` by name (an evolver that does not play among them), `opponents` by task."""
         self.config = config
         self.tasks = tasks
         self.models = {name: part.model for name, part in agents.items()}

@@ -9,13 +9,14 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from testbed.policies import PolicyConfig, PopulationConfig
 
-Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled"]
+Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled", "rag"]
+ALWAYS: tuple[Arm, ...] = ("none", "seed", "self", "transfer", "random", "shuffled")
 
 
 class ConfigError(ValueError):
@@ -61,6 +62,13 @@ class SkillsConfig(Table):
     """Catalog name or folder of a sentence embedder, or "lexical"."""
 
 
+Evolver = Annotated[
+    Annotated[str, Tag("name")] | Annotated[AgentConfig, Tag("agent")],
+    Discriminator(lambda given: "name" if isinstance(given, str) else "agent"),
+]
+"""The name of an agent that plays, or an agent of its own that does not."""
+
+
 class LearningConfig(Table):
     """How pools are learned. Defaults follow the paper where it states one."""
 
@@ -68,8 +76,8 @@ class LearningConfig(Table):
     preset: Literal["paper", "as-released"] = "paper"
     choices: Mapping[str, Any] = Field(default_factory=dict)
     """Named choices that differ from the preset: advantage, likelihood, acceptance, maintenance, scorer, …"""
-    evolver: str | None = None
-    """Name of the agent whose model proposes skills; the acting model itself where none is named."""
+    evolver: Evolver | None = None
+    """Whose model proposes skills: an agent of that name, or one that does not play; none: the acting model itself."""
     iterations: int = Field(default=4, ge=0)
     episodes: int = Field(default=8, ge=1)
     pool_size: int = Field(default=8, ge=1)
@@ -88,7 +96,7 @@ class StudyConfig(Table):
     """Per cell and learning run, on environment seeds common to all arms."""
     margin: float | None = Field(default=None, gt=0.0)
     """Differences in return within ± this are equivalent; to be declared before the data are seen."""
-    arms: tuple[Arm, ...] = Field(default=get_args(Arm), min_length=1)
+    arms: tuple[Arm, ...] = Field(default=ALWAYS, min_length=1)
     agents: tuple[AgentConfig, ...] = Field(min_length=1)
     tasks: tuple[TaskConfig, ...] = Field(min_length=1)
     skills: SkillsConfig = SkillsConfig()
@@ -107,9 +115,11 @@ class StudyConfig(Table):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{what}: {twice[0]!r} stands there twice; give each a name of its own")
-        evolver = self.learning.evolver
-        if evolver is not None and evolver not in {agent.name for agent in self.agents}:
+        evolver, playing = self.learning.evolver, {agent.name for agent in self.agents}
+        if isinstance(evolver, str) and evolver not in playing:
             raise ValueError(f"learning.evolver: no agent is named {evolver!r}")
+        if isinstance(evolver, AgentConfig) and evolver.name in playing:
+            raise ValueError(f'learning.evolver: {evolver.name!r} plays; write evolver = "{evolver.name}"')
         if self.study == "population":
             self.population.check([agent.name for agent in self.agents])
         elif self.population != PopulationConfig():
@@ -127,7 +137,8 @@ class StudyConfig(Table):
         """SHA-256 (8 digits) of everything that can change a result: not concurrency, nor at which address a model is
         served (a server that died may come back elsewhere; what it serves is in `study.json`)."""
         elsewhere = set[str]() if self.study == "population" else {"population"}
-        content = self.model_dump(mode="json", exclude={"concurrency"} | elsewhere)
+        undeclared = {"margin"} if self.margin is None else set[str]()
+        content = self.model_dump(mode="json", exclude={"concurrency"} | elsewhere | undeclared)
         for agent in content["agents"]:
             agent["base_url"] = bool(agent["base_url"])
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
@@ -196,6 +207,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
 
 TABLES: dict[str, type[BaseModel]] = {
     "agents": AgentConfig,
+    "agent": AgentConfig,  # an evolver of its own
     "tasks": TaskConfig,
     "skills": SkillsConfig,
     "learning": LearningConfig,

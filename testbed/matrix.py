@@ -12,8 +12,10 @@ from testbed.lab import Lab, first_cause
 from testbed.learn import Source, learn_all
 from testbed.seeds import environment_seed
 from testbed.trial import Trial
+from transfer.experience import Trajectory
 from transfer.learner import Learner
 from transfer.pool import SkillPool
+from transfer.retrieval import remembered
 from transfer.shuffle import shuffled
 
 
@@ -51,6 +53,7 @@ def cells(lab: Lab, pools: Mapping[Source, SkillPool], seed_pool: SkillPool) -> 
     """Every cell of every arm the study asks for, in `statistics.md`'s sense."""
     config = lab.cast.config
     arms, chosen = set(config.arms), config.skills.selector
+    episodes = experience(lab) if "rag" in arms else {}
     for run in range(config.learning_runs):
         for agent in (agent.name for agent in config.agents):
             for task in lab.cast.tasks:
@@ -63,6 +66,8 @@ def cells(lab: Lab, pools: Mapping[Source, SkillPool], seed_pool: SkillPool) -> 
                     yield Cell("self", agent, task, run, pools[own], chosen, own)
                 if "random" in arms:
                     yield Cell("random", agent, task, run, pools[own], "random", own)
+                if own in episodes:
+                    yield Cell("rag", agent, task, run, remembered(episodes[own]), "similarity", own)
                 if "shuffled" in arms:
                     others = [pools[source] for source in pools if source.learning_run == run and source.task != task]
                     yield Cell("shuffled", agent, task, run, shuffled(pools[own], others), chosen, own)
@@ -70,6 +75,19 @@ def cells(lab: Lab, pools: Mapping[Source, SkillPool], seed_pool: SkillPool) -> 
                     for source in pools:
                         if source.learning_run == run and source != own:
                             yield Cell("transfer", agent, task, run, pools[source], chosen, source)
+
+
+def experience(lab: Lab) -> dict[Source, list[Trajectory]]:
+    """What every source learned from, in the order it was planned."""
+    found: dict[Source, list[tuple[int, int, Trajectory]]] = {}
+    for episode in lab.run.episodes():
+        trial = episode.trial
+        if trial.phase == "learn" and episode.error is None:
+            source = Source(trial.agent, trial.task, trial.learning_run)
+            found.setdefault(source, []).append((trial.iteration, trial.episode, episode.trajectory))
+    return {
+        source: [each for *_, each in sorted(known, key=lambda place: place[:2])] for source, known in found.items()
+    }
 
 
 def evaluation_trials(lab: Lab, cell: Cell) -> list[Trial]:

@@ -115,10 +115,7 @@ def test_few_runs_are_undecided_and_say_why(by: Resampler):
     first = overall(seed_means(tables.episodes), DECLARED, by)[0]
     assert first.p < 0.001
     assert first.verdict == "undecided"
-    assert (
-        "Fewer than 6 independent learning runs cannot reach p < .05 by sign flips (here at best .0625)"
-        in first.sentence
-    )
+    assert first.sentence.endswith("a verdict needs 6 learning runs.")
 
 
 def test_mixed_model_agrees_with_the_mean():

@@ -56,6 +56,8 @@ def test_defaults_are_those_of_the_paper():
         ({"learning": {"iteration": 3}}, ["learning.iteration: unknown key", "'iterations'"]),
         ({"learning": {"preset": "papr"}}, ["learning.preset: ", "did you mean 'paper'?"]),
         ({"learning": {"evolver": "zed"}}, ["learning.evolver: no agent is named 'zed'"]),
+        ({"learning": {"evolver": {"name": "a", "model": "m"}}}, ["learning.evolver: 'a' plays"]),
+        ({"learning": {"evolver": {"name": "z", "mdel": "m"}}}, ["mdel: unknown key", "'model'"]),
         ({"learning": {"epsilon_start": 1.5}}, ["learning.epsilon_start: ", "less than or equal to 1"]),
         ({"skills": {"selectr": "x"}}, ["skills.selectr: unknown key", "'selector'"]),
         ({"concurrency": 0}, ["concurrency: ", "greater than or equal to 1"]),

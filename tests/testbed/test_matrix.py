@@ -7,6 +7,7 @@ from collections import defaultdict
 import pytest
 
 from testbed.forecast import count_episodes
+from testbed.reports import write_report
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +110,17 @@ def test_a_single_agent_on_a_single_task_has_no_transfer(study, run, one_agent):
     made = run(config)
     assert {episode.trial.arm for episode in evaluated(made)} == set(config.arms) - {"transfer"}
     assert sum(count_episodes(config)) == len(list(made.episodes()))
+
+
+def test_retrieved_episodes_stand_beside_the_skills_learned_from_them(study, run, one_agent):
+    config = study(**one_agent, arms=["none", "self", "rag"])
+    made = run(config)
+    assert sum(count_episodes(config)) == len(list(made.episodes()))
+    played = [episode for episode in evaluated(made) if episode.trial.arm == "rag"]
+    (digest,) = {episode.trial.pool for episode in played}
+    assert len(made.pool(digest)) == config.learning.iterations * config.learning.episodes
+    assert all("An earlier game" in skill.name for skill in made.pool(digest).each())
+    assert all(step.memory_tokens > 0 for episode in played for step in episode.trajectory.steps if step.units)
+    found = write_report(made.path, resamples=200)
+    assert "retrieved episodes − no memory" in {each.subject for each in found.findings}
+    assert set(found.tokens["arm"]) == {"self", "rag"}
