@@ -1,52 +1,78 @@
-"""`procmem plan`: how much data a question needs, before the data are there."""
+"""`procmem plan`: how much data a question needs, and what they cost, before the data are there."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from testbed.config import load_study
+if TYPE_CHECKING:
+    from analysis.power import Variance
 
 
 def plan(
     study: Annotated[Path, typer.Argument(help="The study file (TOML).")],
     detect: Annotated[float, typer.Option(help="The smallest difference in return that matters.")],
+    pilot: Annotated[Path | None, typer.Option(help="A run to take the variance from, instead of --sd, --icc.")] = None,
+    contrast: Annotated[str, typer.Option(help="The pilot's arms to compare: treatment-reference.")] = "self-none",
     sd: Annotated[float, typer.Option(help="SD of an episode's paired difference between two arms.")] = 0.3,
     icc: Annotated[float, typer.Option(help="Share of that variance that lies between learning runs.")] = 0.2,
+    speed: Annotated[float, typer.Option(min=0.01, help="Decision steps a second, as `procmem bench` measures.")] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """How many learning runs and episodes a difference needs.
+    """How many learning runs and episodes a difference needs, and their cost in tokens and hours.
 
-    Example: `procmem plan study.toml --detect 0.05 --sd 0.25 --icc 0.1`
+    Examples: `procmem plan study.toml --detect 0.05 --sd 0.25` · `procmem plan study.toml --detect 0.05 --pilot runs/x`
     """
     import numpy as np
 
     from analysis.bootstrap import Resampler
     from analysis.power import Variance, caution
     from analysis.power import plan as find_plan
+    from testbed.config import load_study
+    from testbed.forecast import forecast
 
     config = load_study(study)
-    variance = Variance.stated(sd, icc)
+    variance = Variance.stated(sd, icc) if pilot is None else _measured(pilot, contrast)
     by = Resampler(np.random.default_rng(config.seed), 1999)
     tasks = len(config.tasks)
-    found = find_plan(detect, variance, by, tasks=tasks)
-    warning = caution(detect, variance, config.learning_runs, config.evaluation_episodes, by, tasks=tasks)
+    with Console(stderr=True).status("simulating"):
+        found = find_plan(detect, variance, by, tasks=tasks)
+        warning = caution(detect, variance, config.learning_runs, config.evaluation_episodes, by, tasks=tasks)
+    rows: list[dict[str, float]] = []
+    for option in found.options:
+        changed = config.model_copy(update={"learning_runs": option.runs, "evaluation_episodes": option.episodes})
+        cost = forecast(changed)
+        tokens = cost.prompt_tokens + cost.completion_tokens
+        rows.append({**asdict(option), "tokens": tokens, "hours": cost.steps / speed / 3600})
     if as_json:
-        options = [asdict(option) for option in found.options]
-        typer.echo(json.dumps({"detect": detect, "sd": sd, "icc": icc, "options": options, "warning": warning}))
+        told = {"detect": detect, "between": variance.between, "within": variance.within, "speed": speed}
+        typer.echo(json.dumps({**told, "options": rows, "warning": warning}))
         return
     console = Console()
-    table = Table("learning runs per task", "episodes per cell and run", "power")
-    for option in found.options:
-        table.add_row(str(option.runs), str(option.episodes), f"{option.power:.2f}")
+    table = Table("learning runs per task", "episodes per cell and run", "power", "tokens", "hours")
+    for row in rows:
+        counts = (f"{row['runs']:g}", f"{row['episodes']:g}", f"{row['power']:.2f}")
+        table.add_row(*counts, f"{row['tokens']:,.0f}", f"{row['hours']:.1f}")
     console.print(table)
     console.print(Text(found.sentence))
+    console.print(f"Tokens and hours are estimates from scripted games, at {speed:g} steps a second.")
     if warning is not None:
         console.print(Text(f"Warning: {warning}", style="yellow"))
+
+
+def _measured(pilot: Path, contrast: str) -> Variance:
+    from analysis.power import PlanError, pilot_variance
+    from analysis.runs import seed_means
+    from testbed.frames import load_run
+
+    treatment, _, reference = contrast.partition("-")
+    if not reference:
+        raise PlanError(f"--contrast {contrast}: name two arms of the pilot, as in self-none")
+    return pilot_variance(seed_means(load_run(pilot).episodes), treatment, reference)

@@ -1,0 +1,26 @@
+"""`procmem plan`: from stated variances, and from a pilot."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_a_plan_has_options_with_their_cost(procmem, small_file):
+    said = procmem("plan", small_file, "--detect", 0.1)
+    assert said.code == 0, said.err
+    assert "learning runs per task" in said.out
+    assert "hours" in said.out
+    told = json.loads(procmem("plan", small_file, "--detect", 0.1, "--speed", 10, "--json").out)
+    costs = {(option["runs"], option["episodes"]): option["tokens"] for option in told["options"]}
+    assert len(costs) > 1
+    assert all(option["power"] >= 0.8 and option["hours"] > 0 for option in told["options"])
+    assert "learning run" in told["warning"]
+
+
+def test_a_pilot_gives_the_variance(procmem, sentence, run, study, one_agent, small_file):
+    pilot = run(study(**one_agent | {"learning_runs": 3})).path
+    told = json.loads(procmem("plan", small_file, "--detect", 0.2, "--pilot", pilot, "--json").out)
+    assert told["between"] >= 0
+    assert told["within"] > 0
+    assert "name two arms" in sentence("plan", small_file, "--detect", 0.2, "--pilot", pilot, "--contrast", "self")
+    assert sentence("plan", small_file, "--detect", 0.2, "--pilot", pilot, "--contrast", "self-rag")
