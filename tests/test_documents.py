@@ -6,6 +6,7 @@ by `make test` cannot run it again. A block with `file=NAME` is written to that 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -71,3 +72,14 @@ def test_all_examples_are_valid_studies():
     assert studies
     for study in studies:
         assert load_study(study).digest
+
+
+def test_the_notebook_runs(workplace: Path):
+    """Its code cells, in order, in one program: what a kernel would do."""
+    notebook = json.loads((ROOT / "examples" / "read_a_run.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    folder = workplace / "examples"
+    (folder / "notebook.py").write_text("\n\n".join(cells), encoding="utf-8")
+    said = shell(f"{sys.executable} notebook.py", folder)
+    assert "learning runs" in said
+    assert (folder / "returns.svg").stat().st_size > 1000

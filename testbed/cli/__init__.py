@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from testbed.cli import bench, calibrate, check, listing, models, plan, report, run, serve
+from testbed.cli import bench, calibrate, check, export, listing, models, plan, report, run, serve
 
 ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("report")(report.report)
 app.command("audit")(report.audit)
+app.command("export")(export.export)
 app.command("show")(report.show)
 app.command("list")(listing.names)
 app.command("serve")(serve.serve)
