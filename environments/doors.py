@@ -50,11 +50,13 @@ def one(colour: str) -> Rule:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """Texts of one sibling. `rules` may use {rounds}; `ask` {round}, {rounds}, {sign}; `tell` {sign}, {colour}."""
+    """Texts of one sibling. `rules` may use {rounds}; `ask` {round}, {rounds}, {sign}; the others {sign}, {colour}."""
 
     rules: str
     ask: str
     tell: str
+    sum_up: str = ""
+    """How the last reply begins to say all that could be learned, in words that models of 1.5 B parameters can copy."""
 
 
 PLAIN = Wording(
@@ -65,6 +67,7 @@ PLAIN = Wording(
     ),
     ask="Round {round} of {rounds}. The sign shows: {sign}. Which door do you open?",
     tell="The right door for {sign} was {colour}.",
+    sum_up="Looking back: if the sign shows {sign}, the right door is {colour}",
 )
 PARCELS = Wording(
     rules=(
@@ -74,6 +77,7 @@ PARCELS = Wording(
     ),
     ask="Parcel {round} of {rounds} bears the stamp: {sign}. Into which chute does it go?",
     tell="Parcels stamped {sign} belonged into the {colour} chute.",
+    sum_up="Looking back: if the stamp is {sign}, the correct chute is {colour}",
 )
 
 
@@ -126,7 +130,14 @@ class Doors(World):
         if round + 1 == self.rounds:
             feedback += dict.fromkeys(map(self._tell, self._signs)) if self._late else []
             feedback.append(f"{self._right} of {self.rounds} right.")
+            if self._wording.sum_up:
+                feedback.append(self._sum_up())
         return " ".join(feedback), right / self.rounds
+
+    def _sum_up(self) -> str:
+        first, *others = SIGNS
+        said = self._wording.sum_up.format(sign=first, colour=self._doors[first])
+        return "; ".join([said, *(f"if {sign}, {self._doors[sign]}" for sign in others)]) + "."
 
     def _tell(self, sign: str) -> str:
         return self._wording.tell.format(sign=sign, colour=self._doors[sign])

@@ -20,8 +20,8 @@ class Consolidation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    activation: Line
     procedure: Lines
+    activation: Line
     termination: Line
 
 

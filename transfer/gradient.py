@@ -24,17 +24,17 @@ Lines = Annotated[list[Line], Field(max_length=8)]
 class Attribution(BaseModel):
     """g_i = (g^I, g^π, g^β) with its diagnosis, as the evolver writes it; "" means no change.
 
-    Lengths are bounded, so that a small model's answer ends before its budget does; the procedure is a list, because a
-    small model reads a record line by line only where it writes line by line.
+    Lengths are bounded, so that a small model's answer ends before its budget does. The procedure comes first: a small
+    model that must explain before it has looked believes its own explanation (seen with Qwen2.5-Coder-1.5B).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    diagnosis: Annotated[str, Field(max_length=240)]
-    is_related: bool
-    activation: Line
     procedure: Lines
+    activation: Line
     termination: Line
+    diagnosis: Annotated[str, Field(max_length=160)]
+    is_related: bool
 
 
 class Summary(BaseModel):

@@ -15,7 +15,7 @@ from agents.skill import Skill
 from transfer.aggregation import Direction
 from transfer.asking import Unusable, structured
 from transfer.gradient import Gradient
-from transfer.wording import ask, skill_words
+from transfer.wording import EVOLVING, ask, skill_words
 
 Mode = Literal["REFINE", "DISCOVER"]
 
@@ -84,18 +84,34 @@ class Evolve:
         if not any((batch.direction.activation, batch.direction.procedure, batch.direction.termination)):
             evidence = "\n".join(gradient.lines for gradient in batch.gradients)
         prompt = ask(
-            "refine" if batch.mode == "REFINE" else "discover",
+            batch.mode.lower(),
             rules=batch.rules,
             skill=skill_words(batch.parent),
             direction=evidence,
         )
         try:
             draft = await structured(self.model, prompt, Draft, replace(self.sampling, seed=seed))
-            return finished(draft, batch.parent if batch.mode == "REFINE" else None)
+            return finished(_answered(draft, batch), batch.parent if batch.mode == "REFINE" else None)
         except Unusable as error:
             return str(error)
         except ValidationError as error:
             return f"a candidate is no skill ({error.errors()[0]['msg']})"
+
+
+def _answered(draft: Draft, batch: Batch) -> Draft:
+    """The draft, with what the evidence says in place of parts that only repeat the question, as small models do."""
+    question = EVOLVING[batch.mode.lower()].casefold()
+
+    def own(text: str, instead: str) -> str:
+        bare = text.strip(" .").casefold()
+        return instead if bare and bare in question else text
+
+    return draft.model_copy(
+        update={
+            "activation": own(draft.activation, batch.direction.activation or batch.rules[:200]),
+            "termination": own(draft.termination, batch.direction.termination or "The game ends."),
+        }
+    )
 
 
 def finished(draft: Draft, parent: Skill | None) -> Skill:

@@ -18,12 +18,12 @@ EVOLVING = {
         "The game ended with {total:.3g} points; the average is {baseline:.3g}.\n\n"
         "Learn from the replies how to play the next game better. It will come in another order: name what is seen, "
         "not when.\n"
-        "diagnosis: in one sentence, why the result was good or bad.\n"
-        "is_related: true if a better written skill would have helped.\n"
-        "activation: what is seen when the skill should be used, or an empty text.\n"
         "procedure: one instruction for each reply that teaches something lasting: 'If <what was seen>, answer <what "
         "the reply calls right>' or 'Never <what the replies punish>'.\n"
-        "termination: what is seen when the skill should end, or an empty text."
+        "activation: what is seen when the skill should be used, or an empty text.\n"
+        "termination: what is seen when the skill should end, or an empty text.\n"
+        "diagnosis: in one sentence, why the result was good or bad.\n"
+        "is_related: true if a better written skill would have helped."
     ),
     "summary": (
         "The player was told these rules:\n{rules}\n\nWhat happened:\n{record}\n\n"
@@ -34,8 +34,8 @@ EVOLVING = {
         "A player followed this skill in several games:\n{skill}\n\n"
         "What each game teaches:\n{gradients}\n\n"
         "Merge these lessons. Keep what several games confirm; leave out what others contradict.\n"
-        "activation: what is seen when the skill should be used, or an empty text.\n"
         "procedure: every lasting instruction once, such as 'If <what is seen>, answer <move>' or 'Never <move>'.\n"
+        "activation: what is seen when the skill should be used, or an empty text.\n"
         "termination: what is seen when the skill should end, or an empty text."
     ),
     "refine": (

@@ -103,7 +103,10 @@ def test_feedback_names_the_right_door_and_comes_last_where_signs_return():
     for _ in range(7):
         env.step("[red]")
     assert all(f"{sign} was {RULE[sign]}" in env.infos["player_0"]["reason"] for sign in SIGNS)
-    assert env.infos["player_0"]["reason"].endswith("2 of 8 right.")
+    assert env.infos["player_0"]["reason"].endswith(
+        "2 of 8 right. Looking back: if the sign shows owl, the right door is green; if key, blue; if bell, black; "
+        "if ship, red."
+    )
 
 
 def test_answers_may_be_wrapped_in_words_but_not_missing():

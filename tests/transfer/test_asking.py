@@ -89,6 +89,14 @@ def test_candidates_are_distinct_and_differ_from_the_parent():
     assert sorted(found.problems) == ["a candidate repeats another", "a candidate repeats its parent"]
 
 
+def test_a_part_that_repeats_the_question_is_taken_from_the_evidence():
+    echo = {"name": "N", "activation": "What the player sees when it should be used.", "procedure": ["x"]}
+    model = FakeModel(lambda request: json.dumps(echo | {"termination": "what the player sees when it should end"}))
+    (skill,) = asyncio.run(Evolve(model)(BATCH, [1])).skills
+    assert skill.activation == (BATCH.direction.activation or BATCH.rules)
+    assert skill.termination == (BATCH.direction.termination or "The game ends.")
+
+
 def test_a_discovery_has_no_parents():
     batch = Batch(OLD, "rules", "DISCOVER", BATCH.direction, ())
     assert asyncio.run(Evolve(evolver(["new"]))(batch, [1])).skills[0].parents == ()
