@@ -104,7 +104,7 @@ def _answered(draft: Draft, batch: Batch) -> Draft:
 
     def own(text: str, instead: str) -> str:
         bare = text.strip(" .").casefold()
-        return instead if bare and bare in question else text
+        return instead if len(bare.split()) > 3 and bare in question else text
 
     return draft.model_copy(
         update={
