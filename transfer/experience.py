@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from agents.decision import Decision
 
@@ -35,6 +35,27 @@ class Trajectory(BaseModel):
     solved: bool = False
     invalid: int = 0
     reason: str = ""
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Grammars can be long and seldom change: each is written once, and a step names its place."""
+        content: dict[str, Any] = handler(self)
+        places = {text: place for place, text in enumerate(dict.fromkeys(step.grammar for step in self.steps))}
+        content["steps"] = [step | {"grammar": places[step["grammar"]]} for step in content["steps"]]
+        return content | {"grammars": list(places)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or "grammars" not in content:
+            return content
+        rest: dict[str, Any] = dict(content)
+        grammars: Sequence[str | None] = rest.pop("grammars")
+        try:
+            steps = [step | {"grammar": grammars[step["grammar"]]} for step in rest["steps"]]
+        except (KeyError, IndexError, TypeError):
+            raise ValueError("a step names a grammar that the trajectory does not hold") from None
+        return rest | {"steps": steps}
 
     def returns_to_go(self, gamma: float = 1.0) -> list[float]:
         """G_t = Σ_{k≥t} γ^{k−t} r_k (paper eq. of section 4.4), one per step."""
