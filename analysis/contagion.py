@@ -63,16 +63,16 @@ def contagion(annals: Annals) -> pd.DataFrame:
     last = course[course["holders"] > 0].groupby(SKILL, observed=True)["since"].max()
     gone = last.add(1).where(last < held["since"].max())
     refused = deeds[(deeds["kind"] == "verdict") & (deeds["outcome"] != "accepted")]
-    table = _poisons(annals).set_index(SKILL)
-    table = table.assign(
-        peak=held["share"].max(),
-        adopters=adoptions(annals).groupby(SKILL, observed=True).size(),
-        stopped=refused.groupby(SKILL, observed=True).size(),
-        member_rounds=held["holders"].sum(),
-        calls=annals.uses.groupby(SKILL, observed=True)["calls"].sum(),
-        removal=gone,
-        heirs=held["heirs"].max(),
-    )
+    facts = {
+        "peak": held["share"].max(),
+        "adopters": adoptions(annals).groupby(SKILL, observed=True).size(),
+        "stopped": refused.groupby(SKILL, observed=True).size(),
+        "member_rounds": held["holders"].sum(),
+        "calls": annals.uses.groupby(SKILL, observed=True)["calls"].sum(),
+        "removal": gone,
+        "heirs": held["heirs"].max(),
+    }
+    table = _poisons(annals).set_index(SKILL).join(pd.DataFrame(facts))
     counts = ["adopters", "stopped", "calls", "heirs"]
     table[counts] = table[counts].fillna(0).astype(int)
     table = table.reset_index()

@@ -47,6 +47,14 @@ def test_a_population_is_reported_and_audited(procmem, village):
     assert "The episodes give every number." in procmem("audit", village).out
 
 
+def test_a_population_without_poison_says_nothing_of_one(procmem, run):
+    policies = [policy for policy in POPULATION["population"]["policies"] if "poison" not in policy]
+    clean = {**POPULATION, "population": {"copies": 3, "policies": [*policies, {"exchange": "commons"}]}}
+    said = procmem("report", run(parse_study(clean, "test")).path, "--resamples", 200)
+    assert said.code == 0, said.err
+    assert "planted" not in said.out
+
+
 def test_an_audit_names_what_was_changed(procmem, sentence, run, study, one_agent):
     path = run(study(**one_agent)).path
     assert "there is no report" in sentence("audit", path)
