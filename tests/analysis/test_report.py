@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -153,6 +155,21 @@ def test_latex_in_form(found: Findings):
     assert all(len(re.findall(r"(?<!\\)&", line)) == len(columns.group(1)) - 1 for line in rows)
     assert text.count("{") == text.count("}")
     assert [text.count(rf"\{rule}") for rule in ("toprule", "midrule", "bottomrule")] == [1, 1, 1]
+
+
+@pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="LaTeX is not installed: apt-get install texlive-latex-recommended"
+)
+def test_latex_compiles(written, found: Findings, tmp_path: Path):
+    hostile = found.cells.assign(agent=HOSTILE)
+    tables = [path.read_text(encoding="utf-8") for path in (written[0] / "tables").glob("*.tex")]
+    tables.append(booktabs(text_matrix(hostile, "return")))
+    text = "\n".join([r"\documentclass{article}\usepackage{booktabs}\begin{document}", *tables, r"\end{document}"])
+    (tmp_path / "all.tex").write_text(text, encoding="utf-8")
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "all.pdf").exists()
 
 
 def test_latex_escapes_everything():
