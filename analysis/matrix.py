@@ -6,17 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from .contrasts import ARMS
 from .findings import number
 from .tables import CELL
-
-ARM_NAMES = {
-    "none": "no memory",
-    "seed": "seed pool",
-    "random": "random selector",
-    "shuffled": "shuffled skills",
-    "rag": "retrieved episodes",
-}
-ARM_ORDER = ["none", "seed", "self", "transfer", "random", "shuffled", "rag"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,7 @@ def text_matrix(cells: pd.DataFrame, measure: str = "return", digits: int = 3) -
 
 def ordered(cells: pd.DataFrame) -> pd.DataFrame:
     """Cells in the order of the page: baselines, own pools, transferred pools, controls."""
-    known = {arm: rank for rank, arm in enumerate(ARM_ORDER)}
+    known = {arm: rank for rank, arm in enumerate(ARMS)}
     ranks = [known.get(str(arm), len(known)) for arm in cells["arm"]]
     texts = cells.assign(**{name: cells[name].astype("str") for name in CELL}, rank=ranks)
     texts = texts.sort_values(["rank", "arm", "source_agent", "source_task", "task", "agent"], kind="stable")
@@ -63,7 +55,7 @@ def row_labels(cells: pd.DataFrame) -> list[str]:
     labels: list[str] = []
     for arm, source, home, agent, task in cells[CELL].astype("str").itertuples(index=False):
         pool = "" if not source else "own pool" if (source, home) == (agent, task) else f"pool of {source} · {home}"
-        kind = "" if arm in ("self", "transfer") else ARM_NAMES.get(str(arm), str(arm))
+        kind = "" if arm in ("self", "transfer") else ARMS.get(arm, arm)
         labels.append(", ".join(filter(None, [kind, pool])))
     return labels
 

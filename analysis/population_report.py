@@ -6,7 +6,7 @@ from . import population_figures as figures
 from .adoption import adoptions
 from .annals import Annals
 from .population import PopulationFindings
-from .sections import Figure, PageTable, Section, frame_table
+from .section import Figure, PageTable, Section, frame_table
 
 
 def population_sections(annals: Annals, found: PopulationFindings) -> list[Section]:

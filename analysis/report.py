@@ -22,8 +22,11 @@ from .matrix import text_matrix
 from .population_report import population_sections
 from .published import worst
 from .results import Findings, analyse
-from .sections import Figure, Section, compose, compose_comparison
+from .section import Figure, Section
+from .sections import compose, compose_comparison
 from .tables import Tables
+
+RESAMPLES = 10_000
 
 
 def report(
@@ -31,7 +34,7 @@ def report(
     out: Path,
     *,
     annals: Annals | None = None,
-    resamples: int = 10_000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
     margin: float | None = None,
 ) -> Findings:
@@ -55,7 +58,9 @@ def report(
     return found
 
 
-def report_comparison(runs: Mapping[str, Tables], out: Path, *, resamples: int = 10_000, seed: int = 0) -> Comparison:
+def report_comparison(
+    runs: Mapping[str, Tables], out: Path, *, resamples: int = RESAMPLES, seed: int = 0
+) -> Comparison:
     """Compare named runs and write the page and findings.json under `out`. Raises CompareError with the reasons."""
     by = Resampler(np.random.default_rng(seed), resamples)
     found = compare(runs, by)

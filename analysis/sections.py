@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -16,7 +13,8 @@ from .matrix import TextMatrix, column_labels, row_labels, text_matrix
 from .methods import methods
 from .published import published
 from .results import Findings
-from .tables import Tables, Transcript
+from .section import Figure, PageTable, Section, frame_table
+from .tables import Tables
 
 FOREST_ROWS = 60
 """Rows a forest plot holds; the rest stand in the table."""
@@ -24,41 +22,6 @@ FOREST_ROWS = 60
 
 BAR_MEMORIES = 12
 """Memories whose invocation bars are drawn."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A chart with its file name and what it shows, in words."""
-
-    id: str
-    title: str
-    caption: str
-    chart: figures.Chart
-
-
-@dataclass(frozen=True)
-class PageTable:
-    """A table of text on the page."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-    open: bool = False
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of the page. Everything in it is text; the template escapes it."""
-
-    id: str
-    title: str
-    paragraphs: tuple[str, ...] = ()
-    points: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    charts: tuple[Figure, ...] = ()
-    tables: tuple[PageTable, ...] = ()
-    transcripts: tuple[Transcript, ...] = ()
 
 
 def compose(tables: Tables, found: Findings, seed: int) -> list[Section]:
@@ -91,18 +54,6 @@ def compose_comparison(found: Comparison, level: float, resamples: int, seed: in
         Section("findings", "Findings", charts=(chart,), tables=(_findings_table(found.findings),)),
         Section("methods", "Methods", (methods(level, resamples, seed),), tables=(_calibration(),)),
     ]
-
-
-def frame_table(
-    frame: pd.DataFrame, title: str, note: str, measures: Sequence[str], labels: Sequence[str]
-) -> PageTable:
-    """Label columns as they are, then each measure with its interval where it has one."""
-    rows = tuple(
-        (*(str(row[label]) for label in labels), *(_with_interval(row, measure) for measure in measures))
-        for row in frame.to_dict("records")
-    )
-    names = (*labels, *(measure.replace("_", " ") for measure in measures))
-    return PageTable(title, names, rows, note)
 
 
 def _returns(found: Findings) -> Section:
@@ -299,14 +250,3 @@ def _findings_table(found: Sequence[Finding]) -> PageTable:
     return PageTable(
         "All findings", header, rows, "Differences; two-sided p; findings.json has each one in words", True
     )
-
-
-def _with_interval(row: dict[Hashable, Any], measure: str) -> str:
-    value = row[measure]
-    if not isinstance(value, (int, float)) or math.isnan(value):
-        why = str(row.get(f"{measure}_method", ""))
-        return f"— ({why})" if why.startswith(("suppressed", "no ")) else "—"
-    low, high = row.get(f"{measure}_low"), row.get(f"{measure}_high")
-    if isinstance(low, float) and isinstance(high, float) and not math.isnan(low + high):
-        return f"{number(value)} [{number(low)}, {number(high)}]"
-    return number(float(value))

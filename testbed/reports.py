@@ -11,14 +11,12 @@ import pandas as pd
 
 from analysis.audit import AuditError, audit
 from analysis.compare import Comparison
-from analysis.report import report, report_comparison
+from analysis.report import RESAMPLES, report, report_comparison
 from analysis.results import Findings
 from testbed.annals import load_annals
 from testbed.config import ConfigError
 from testbed.frames import load_run
 from testbed.store import RunDirectory
-
-RESAMPLES = 10_000
 
 
 def write_report(run: Path, *, resamples: int = RESAMPLES) -> Findings:

@@ -30,7 +30,7 @@ class Sink(Protocol):
 
 
 class TensorBoard:
-    """Scalars in the event files that TensorBoard, W&B (`wandb sync`) and MLflow's importers read."""
+    """Scalars in TensorBoard's event files."""
 
     def __init__(self, folder: Path) -> None:
         """Raises SinkError where tensorboardX is not installed."""
@@ -48,6 +48,15 @@ class TensorBoard:
 
     def log(self, point: Point) -> None:
         self._writer.add_scalar(point.name, point.value, point.step)
+
+
+def send(tables: Tables, sink: Sink) -> int:
+    """Log every point of a run; how many there were."""
+    count = 0
+    for point in points(tables):
+        sink.log(point)
+        count += 1
+    return count
 
 
 def points(tables: Tables) -> Iterator[Point]:

@@ -12,18 +12,15 @@ def export(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     out: Annotated[Path, typer.Option(help="Where the event files go.")] = Path("tensorboard"),
 ) -> None:
-    """Write a run's learning curves, scores and returns as TensorBoard event files, which W&B and MLflow read, too.
+    """Write a run's learning curves, scores and returns as TensorBoard event files.
 
     Example: `procmem export runs/matrix-1a2b3c4d --out tensorboard`
     """
     from testbed.frames import load_run
-    from testbed.sink import TensorBoard, points
+    from testbed.sink import TensorBoard, send
 
     tables = load_run(run)
     folder = out / run.resolve().name
     with TensorBoard(folder) as sink:
-        count = 0
-        for point in points(tables):
-            sink.log(point)
-            count += 1
+        count = send(tables, sink)
     typer.echo(f"{count} numbers in {folder}; read them with: tensorboard --logdir {out}")

@@ -170,7 +170,7 @@ def test_no_override_ends_in_a_traceback(key, value):
     data = copy.deepcopy(MINIMAL)
     with contextlib.suppress(ConfigError):
         _apply(data, f"{key}={value}")
-        parse_study(data, "study.toml")
+        assert isinstance(parse_study(data, "study.toml"), StudyConfig)
 
 
 JSON = st.recursive(

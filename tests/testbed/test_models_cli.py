@@ -37,11 +37,15 @@ def test_pull_of_what_is_there_prints_its_folder(tmp_path: Path):
     assert json.loads(result.output) == {str(tmp_path): str(tmp_path.resolve())}
 
 
-def test_progress_of_several_stages():
+def test_progress_of_several_stages(capsys: pytest.CaptureFixture[str]):
     with PullProgress() as progress:
         progress("download a", 0, 100)
         progress("download a", 130, 100)
         progress("convert a", 0, 0)
+    shown = capsys.readouterr().err
+    assert "download a" in shown
+    assert "100/100 bytes" in shown
+    assert "convert a" in shown
 
 
 @pytest.mark.parametrize("name", ["smollm3-135m-instruct", "."])
