@@ -14,6 +14,10 @@ from transfer.proposal import same_words
 from transfer.state import LearnerState
 
 
+ROUNDING = 1e-12
+"""No more than what floating point makes of zero, the score of a skill that was as good as the baseline."""
+
+
 class Death(NamedTuple):
     skill: str
     why: str
@@ -52,7 +56,7 @@ class Always:
         return out + [Death(each.id, "lowest score of a full pool") for each in ranked[:surplus]]
 
     def _failed(self, skill: str, state: LearnerState) -> bool:
-        return state.score(skill).n >= self.evidence and state.score(skill).value <= 0
+        return state.score(skill).n >= self.evidence and state.score(skill).value <= ROUNDING
 
     def _young(self, skill: str, state: LearnerState) -> bool:
         return state.score(skill).n < self.evidence and state.age(skill) <= self.grace
