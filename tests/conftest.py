@@ -13,6 +13,8 @@ settings.register_profile(
 )
 """For `make mutants`: a mutant is dead at the first failing example, whatever the smallest would be."""
 
+pytest_plugins = ["tests.support.studies"]
+
 
 def _weights(name: str) -> Path:
     """The converted weights: from the cache that `procmem models pull` fills, or from PROCMEM_TEST_MODELS."""
