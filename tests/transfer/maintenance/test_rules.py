@@ -14,11 +14,9 @@ from tests.support.minds import Compass
 from tests.support.reference.algorithm import folded
 from tests.support.reference.maintenance import Held, Tally, leaving
 from tests.support.scenario import DRAFTS, Scenario, skill_of
-from transfer.learner import begin
-from transfer.maintenance.rules import Always, FirstInFirstOut, LowerBound, OverCapacity, alike
+from transfer.maintenance.rules import Always, FirstInFirstOut, LowerBound, OverCapacity, alike, prune
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState, Score
-from transfer.nppo.evolution import prune
 
 EMBED = LexicalEmbedder()
 WORDS = ["apple", "brick", "cloud", "drum", "eagle", "fork", "glass", "hat", "ink", "jar", "kite", "lamp"]
@@ -27,7 +25,7 @@ RULES = [Always(), OverCapacity(), LowerBound(), FirstInFirstOut()]
 
 
 def state(scores: dict[int, Score], capacity: int = 10, iteration: int = 9, born: dict[int, int] | None = None):
-    held = begin(SkillPool(capacity=capacity))
+    held = LearnerState.begin(SkillPool(capacity=capacity))
     return held.model_copy(
         update={
             "iteration": iteration,
@@ -124,7 +122,7 @@ def test_who_leaves_and_why_equals_the_second_implementation(name, seed):
         if (n := rng.choice([0, 1, 2, 3, 4, 9, 10, 11, 79, 80, 81])) <= most
     }
     born = {each.id: max(0, iteration - rng.choice([-1, 1, 2, 3, 4, 5, 90])) for each in skills if rng.random() < 0.9}
-    held = begin(SkillPool(capacity=rng.randint(1, len(skills) + 1))).model_copy(
+    held = LearnerState.begin(SkillPool(capacity=rng.randint(1, len(skills) + 1))).model_copy(
         update={
             "iteration": iteration,
             "scores": {id: Score(gain=each.gain, n=each.n) for id, each in tallies.items()},

@@ -13,11 +13,11 @@ from agents.embedding import LexicalEmbedder
 from agents.models.model import NoLikelihoods
 from tests.support.fake_evolver import FakeModel, evolver, preferring, skill, trajectory
 from transfer.gate.gate import Verdict
-from transfer.learner import LearnerState
 from transfer.maintenance.rules import Always
 from transfer.memory.lineage import Lineage
 from transfer.memory.pool import SkillPool
 from transfer.memory.seed_pool import seed_pool
+from transfer.memory.state import LearnerState
 from transfer.nppo.aggregation import Direction
 from transfer.nppo.algorithm import NPPO
 from transfer.nppo.config import AS_RELEASED, PAPER, ChoiceError, choose

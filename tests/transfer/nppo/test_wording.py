@@ -9,8 +9,8 @@ import json
 import pytest
 
 from tests.support.fake_evolver import FakeModel, skill, trajectory
-from transfer.memory.buffer import controlled
-from transfer.nppo import wording
+from transfer.memory.experience import controlled
+from transfer.nppo import evolver as wording
 from transfer.nppo.aggregation import Consolidate, Direction
 from transfer.nppo.evolver import Unusable
 from transfer.nppo.gradient import Gradient, Hindsight, NeutralSummary
