@@ -83,8 +83,8 @@ def _differences(then: Path, now: Path) -> Iterator[str]:
         if then.suffix == ".parquet":
             yield from _frames(pd.read_parquet(then), pd.read_parquet(now))
         elif then.suffix == ".json":
-            texts = (path.read_text(encoding="utf-8") for path in (then, now))
-            yield from _values(*(json.loads(text) for text in texts), "")
+            first, second = (json.loads(path.read_text(encoding="utf-8")) for path in (then, now))
+            yield from _values(first, second, "")
         elif then.suffix == ".pdf":
             yield "is not what its SVG gives"
         else:

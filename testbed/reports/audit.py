@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from analysis.audit import AuditError, compare_reports, compare_settings, read_findings
 from analysis.report.write import report, report_comparison
@@ -39,8 +39,8 @@ def audit_run(run: Path) -> list[str]:
 
 def _audit_comparison(out: Path) -> list[str]:
     recorded = read_findings(out, "procmem report RUN RUN --out …")
-    names, places = recorded.get("runs"), recorded.get("places")
-    if not _texts(names) or not _texts(places) or len(names) != len(places):
+    names, places = (_texts(recorded.get(key)) for key in ("runs", "places"))
+    if not names or len(names) != len(places):
         raise AuditError(f"{out / 'findings.json'}: does not say where its runs lie; write the comparison again.")
     directories = [RunDirectory.open(out / place) for place in places]
     configs = [directory.config() for directory in directories]
@@ -75,5 +75,6 @@ def _study_differences(directory: RunDirectory, config: StudyConfig) -> list[str
     return told
 
 
-def _texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+def _texts(value: object) -> list[str]:
+    """The entries of a list, as texts; none of anything else."""
+    return [str(each) for each in cast("list[object]", value)] if isinstance(value, list) else []

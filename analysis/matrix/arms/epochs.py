@@ -36,8 +36,9 @@ def epoch_table(episodes: pd.DataFrame, by: Resampler) -> pd.DataFrame:
             runs = of_arm.groupby(RUN, observed=True, sort=True).agg(value=("value", "mean"), n=("n", "sum"))
             sample = aggregate(runs.reset_index(), "value")
             each = stratified_intervals(sample.values, sample.layout, by, SHARE)[0]
+            row: dict[str, object] = {"arm": arm, "reducer": name, "k": k, "seeds": len(of_arm)}
             ends = {"share": each.estimate, "share_low": each.low, "share_high": each.high, "share_method": each.method}
-            rows.append({"arm": arm, "reducer": name, "k": k, "seeds": len(of_arm)} | ends)
+            rows.append(row | ends)
     return pd.DataFrame(rows, columns=columns)
 
 

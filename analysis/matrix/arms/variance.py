@@ -23,10 +23,11 @@ def variance_table(episodes: pd.DataFrame) -> pd.DataFrame:
     for outcome in ("return", "solved"):
         cells = nested_components(answered[[*SEED, outcome]].rename(columns={outcome: "value"}))
         means = cells.groupby("arm", observed=True, sort=True)[["run", "seed", "sampling", "seed_and_sampling"]].mean()
-        for arm, row in means.iterrows():
-            whole = float(row["run"] + row["seed_and_sampling"])
-            share = float(row["run"]) / whole if whole > 0 else np.nan
-            rows.append({"arm": str(arm), "outcome": outcome, **row.to_dict(), "run_share": share})
+        for arm, parts in zip(means.index.tolist(), means.to_numpy(float), strict=True):
+            run, seed, sampling, rest = parts.tolist()
+            row: dict[str, object] = {"arm": str(arm), "outcome": outcome, "run": run, "seed": seed}
+            share = run / (run + rest) if run + rest > 0 else np.nan
+            rows.append(row | {"sampling": sampling, "seed_and_sampling": rest, "run_share": share})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
