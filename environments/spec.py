@@ -44,4 +44,4 @@ class EnvSpec:
     seeded: bool = True
     """False where every seed is the same game (tic-tac-toe): its environment seeds are no sample of anything."""
     examples: tuple[str, ...] = ()
-    """Legal first moves, where a text drawn from the grammar is rarely one (Wordle's words)."""
+    """LegalMoves first moves, where a text drawn from the grammar is rarely one (Wordle's words)."""

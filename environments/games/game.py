@@ -29,10 +29,10 @@ class Turn:
 
     seat: int
     """Who moves next."""
-    told: tuple[tuple[Note, ...], ...]
+    notes: tuple[tuple[Note, ...], ...]
     """New notes for each seat, in order."""
     grammar: Grammar | None = None
-    """Legal moves of that seat, where the game knows them."""
+    """LegalMoves moves of that seat, where the game knows them."""
     rewards: tuple[float, ...] = ()
     """Paid just now, one per seat; empty where nobody is paid."""
     invalid: bool = False

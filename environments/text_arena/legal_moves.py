@@ -1,4 +1,4 @@
-"""Legal moves, read off the public state of a TextArena game: one function a game.
+"""LegalMoves moves, read off the public state of a TextArena game: one function a game.
 
 Only what every seat sees is used (the board, moves already made), never what is hidden.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from environments.grammar import Choices, Grammar, Regex
 
-Legal = Callable[[Any], Grammar | None]
+LegalMoves = Callable[[Any], Grammar | None]
 """Reads the legal moves off a TextArena game; None where they cannot be listed or never change."""
 
 TALK = r"[A-Za-z0-9 ,.!?]{1,120}"
