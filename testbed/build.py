@@ -66,13 +66,18 @@ def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
 
     Raises UnknownEnvironment, ConfigError or ChoiceError.
     """
-    resolve(LEARNERS, config.learning.learner, "learning.learner")
+    resolve(LEARNERS, config.learning.learner, group="learning.learner")
     choose(config.learning.preset, config.learning.choices)
-    resolve(SELECTORS, config.skills.selector, "skills.selector")
-    resolve(TERMINATIONS, config.skills.termination, "skills.termination")
+    resolve(SELECTORS, config.skills.selector, group="skills.selector")
+    resolve(TERMINATIONS, config.skills.termination, group="skills.termination")
     for policy in config.population.policies if config.study == "population" else ():
         policy_parts(policy)
-        resolve(LEARNERS, policy.learner or config.learning.learner, f"policy {policy.name}: learner")
+        resolve(
+            LEARNERS,
+            policy.learner or config.learning.learner,
+            group="learning.learner",
+            place=f"policy {policy.name}: learner",
+        )
     tasks: dict[str, EnvSpec] = {}
     for index, task in enumerate(config.tasks):
         spec = find(task.environment)
@@ -117,7 +122,7 @@ async def build_model(agent: AgentConfig, concurrency: int) -> Model:
 
 
 def _plugged(name: str) -> Model:
-    found = resolve(dict[str, Any](), name, "agents.model")
+    found = resolve(dict[str, Any](), name, group="agents.model")
     model = found() if callable(found) else found
     if not isinstance(model, Model):
         raise ConfigError(f"agents.model: {name!r} gives a {type(model).__name__}, not a Model")
@@ -135,7 +140,7 @@ def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
     Raises ConfigError for an unknown learner, ChoiceError for an unknown choice.
     """
     learning = config.learning
-    make = resolve(LEARNERS, learning.learner, "learning.learner")
+    make = resolve(LEARNERS, learning.learner, group="learning.learner")
     choices = choose(learning.preset, learning.choices)
     seeds = np.random.SeedSequence(config.seed)
 
@@ -160,9 +165,11 @@ def policy_parts(policy: PolicyConfig) -> PolicyParts:
     """Raises ConfigError for a name that stands for nothing."""
     place = f"policy {policy.name}"
     return PolicyParts(
-        resolve(EXCHANGES, policy.exchange, f"{place}: exchange"),
-        resolve(ADMISSIONS, policy.admission, f"{place}: admission"),
-        None if policy.poison is None else resolve(POISONS, policy.poison, f"{place}: poison"),
+        resolve(EXCHANGES, policy.exchange, group="population.exchange", place=f"{place}: exchange"),
+        resolve(ADMISSIONS, policy.admission, group="population.admission", place=f"{place}: admission"),
+        None
+        if policy.poison is None
+        else resolve(POISONS, policy.poison, group="population.poison", place=f"{place}: poison"),
     )
 
 
