@@ -25,7 +25,7 @@ def rollout(
 
     Example: `procmem bench rollout --episodes 8`
     """
-    from agents.weights import path
+    from agents.models.weights.folders import path
     from testbed.bench.rollout import bench_rollout
 
     _print(bench_rollout(path(model), episodes=episodes), as_json)
@@ -45,7 +45,7 @@ def gate(
 
     Example: `procmem bench gate --precision bfloat16`
     """
-    from agents.weights import path
+    from agents.models.weights.folders import path
     from testbed.bench.gate import bench_gate
 
     figures = bench_gate(

@@ -14,7 +14,7 @@ from testbed.cli.study_file import open_working_folder
 from testbed.cli.terminal import notices, output, plain, say_json
 
 if TYPE_CHECKING:
-    from environments.contract import Report
+    from environments.conformance.check_env import Report
     from environments.spec import EnvSpec
 
 app = typer.Typer(help="Check environments against their contract.", no_args_is_help=True)
@@ -41,7 +41,7 @@ def env(
     """
     if bool(names) == everything:
         raise typer.BadParameter("give environment ids, or --all")
-    from environments.catalog import ENVIRONMENTS, find
+    from environments.registry import ENVIRONMENTS, find
 
     if any(":" in name for name in names or ()):
         open_working_folder()
@@ -56,7 +56,7 @@ def env(
 
 
 def _run(specs: list[EnvSpec]) -> list[Report]:
-    from environments.contract import check_env  # here, because PettingZoo's tests import pytest
+    from environments.conformance.check_env import check_env
 
     columns = (
         TextColumn("{task.description}", markup=False),

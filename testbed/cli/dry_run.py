@@ -10,8 +10,8 @@ from typing import Any
 from rich.table import Table
 
 from testbed.cli.terminal import output, plain, say_json
-from testbed.config import StudyConfig
-from testbed.forecast import forecast
+from testbed.config.study import StudyConfig
+from testbed.studies.cost import forecast
 
 
 def print_forecast(config: StudyConfig, *, full: bool, as_json: bool) -> None:

@@ -16,8 +16,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from agents import weights
-from agents.model_catalog import MODELS, ModelSource
+from agents.models.weights import folders
+from agents.models.weights.catalog import MODELS, ModelSource
 from testbed.cli.terminal import notices, output, say, say_json
 
 app = typer.Typer(no_args_is_help=True, help="Language models: what there is, fetch one, find one on disk.")
@@ -49,14 +49,14 @@ def pull(
 
     Example: `procmem models pull smollm2-135m-instruct gemma3-270m`
     """
-    folders: dict[str, str] = {}
+    places: dict[str, str] = {}
     with PullProgress() as progress:
         for name in names:
-            folders[name] = str(weights.pull(name, progress))
+            places[name] = str(folders.pull(name, progress))
     if as_json:
-        say_json(folders)
+        say_json(places)
     else:
-        for name, folder in folders.items():
+        for name, folder in places.items():
             say(f"{name}\t{folder}")
 
 
@@ -69,7 +69,7 @@ def path(
 
     Example: `procmem models path smollm2-135m-instruct`
     """
-    folder = str(weights.path(name))
+    folder = str(folders.path(name))
     if as_json:
         say_json({"name": name, "path": folder})
     else:
@@ -126,4 +126,4 @@ def _download_bytes(source: ModelSource) -> int:
 
 
 def _is_here(source: ModelSource) -> bool:
-    return bool(source.wheels) and weights.is_pulled(source.name)
+    return bool(source.wheels) and folders.is_pulled(source.name)

@@ -15,8 +15,8 @@ from testbed.cli.terminal import Terminal, notices, say, say_json, tell
 
 if TYPE_CHECKING:
     from analysis.results import Findings
-    from testbed.config import StudyConfig
-    from testbed.trial import Episode
+    from testbed.config.study import StudyConfig
+    from testbed.records.trial import Episode
 
 
 def run(
@@ -48,8 +48,8 @@ def run(
 
 
 def _run(config: StudyConfig, out: Path, as_json: bool) -> None:
-    from testbed.forecast import count_episodes
-    from testbed.study import run_study
+    from testbed.studies.cost import count_episodes
+    from testbed.studies.run import run_study
 
     learning, evaluation = count_episodes(config)
     with EpisodeProgress(notices(), learning + evaluation) as progress:
@@ -66,7 +66,7 @@ def _run(config: StudyConfig, out: Path, as_json: bool) -> None:
 
 
 def _report(path: Path) -> Findings:
-    from testbed.reports import write_report
+    from testbed.reports.write import write_report
 
     with notices().status("analysing"):
         return write_report(path, path / "report")

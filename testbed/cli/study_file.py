@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from testbed.config import StudyConfig
+    from testbed.config.study import StudyConfig
 
 Plugins = Annotated[
     bool,
@@ -24,8 +24,8 @@ Plugins = Annotated[
 
 def read_study(path: Path, overrides: Sequence[str] = (), *, plugins: bool = False) -> StudyConfig:
     """As `load_study`. Raises ConfigError, before anything is imported, for a study that names code without leave."""
-    from testbed.config import ConfigError, load_study
-    from testbed.plugins import named_code
+    from testbed.config.plugins import named_code
+    from testbed.config.study import ConfigError, load_study
 
     config = load_study(path, overrides)
     if plugins:
