@@ -15,16 +15,18 @@ from analysis.report.write import RESAMPLES, report, report_comparison
 from analysis.results import Findings
 from testbed.config.study import ConfigError
 from testbed.records.run_directory import RunDirectory
+from testbed.reports.place import replacing
 from testbed.reports.population_tables import load_annals
 from testbed.reports.tables import load_run
 
 
-def write_report(run: Path, *, resamples: int = RESAMPLES) -> Findings:
-    """Analyse a run; the report lies in `run/report`. Raises StoreError or TableError in one sentence."""
+def write_report(run: Path, out: Path | None = None, *, resamples: int = RESAMPLES) -> Findings:
+    """Analyse a run; the report lies in `out`, or in `run/report`. Raises StoreError or TableError in one sentence."""
     config = RunDirectory.open(run).config()
     annals = load_annals(run) if config.study == "population" else None
     tables = load_run(run)
-    return report(tables, run / "report", annals=annals, resamples=resamples, seed=config.seed, margin=config.margin)
+    with replacing(out or run / "report") as stage:
+        return report(tables, stage, annals=annals, resamples=resamples, seed=config.seed, margin=config.margin)
 
 
 def write_comparison(runs: Sequence[Path], out: Path, *, resamples: int = RESAMPLES) -> Comparison:
@@ -35,7 +37,9 @@ def write_comparison(runs: Sequence[Path], out: Path, *, resamples: int = RESAMP
             f"two of the runs are called {twice[0]!r}; rename one directory, so that they can be told apart"
         )
     tables = dict(zip(names, map(load_run, runs), strict=True))
-    return report_comparison(tables, out, resamples=resamples, seed=RunDirectory.open(runs[0]).config().seed)
+    seed = RunDirectory.open(runs[0]).config().seed
+    with replacing(out) as stage:
+        return report_comparison(tables, stage, resamples=resamples, seed=seed)
 
 
 def audit_run(run: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -58,11 +59,11 @@ def compose_comparison(found: Comparison, level: float, resamples: int, seed: in
 
 def _returns(found: Findings) -> Section:
     returns = text_matrix(found.cells, "return")
-    chart = matrix.heatmap(found.cells, "return")
+    chart = partial(matrix.heatmap, found.cells, "return")
     charts = [Figure("returns", "Returns", f"{returns.note}. Hover for intervals.", chart)]
     if len(found.profiles):
         words = "Performance profile: share of scores above each return; higher is better. Bands are pointwise 95 % CI."
-        charts.append(Figure("profiles", "Performance profile", words, matrix.profile(found.profiles)))
+        charts.append(Figure("profiles", "Performance profile", words, partial(matrix.profile, found.profiles)))
     arms = frame_table(
         found.arms,
         "Arms over the whole matrix",
@@ -124,7 +125,7 @@ def _transfer(found: Findings) -> list[Section]:
         "interval of its denominator covers 0; prefer the differences."
     )
     note = "Gain of transferred pools against the difficulty of the target."
-    chart = Figure("retention", "Retention by difficulty", note, matrix.retention(found.transfer))
+    chart = Figure("retention", "Retention by difficulty", note, partial(matrix.retention, found.transfer))
     cells = frame_table(
         _labelled(found.transfer),
         "Transfer of each cell",
@@ -152,7 +153,7 @@ def _reuse(found: Findings) -> list[Section]:
         "with a skill call. Per step (retrieval ratio): share of steps under a skill."
     )
     told = tuple(each.sentence for each in found.findings if each.kind == "reuse")
-    chart = matrix.heatmap(found.reuse, "coverage")
+    chart = partial(matrix.heatmap, found.reuse, "coverage")
     charts = [Figure("coverage", "Coverage of the pool", "Coverage; hover for intervals.", chart)]
     bars = found.invocations[found.invocations["arm"].isin(["self", "transfer"])]
     if len(bars):
@@ -161,7 +162,7 @@ def _reuse(found: Findings) -> list[Section]:
         note = "How calls are spread over skills, per evaluated agent and task."
         if memories.nunique() > BAR_MEMORIES:
             note += f" The first {BAR_MEMORIES} of {memories.nunique()} memories; all are in tables/invocations."
-        charts.append(Figure("invocations", "Skill invocations", note, matrix.invocations(bars)))
+        charts.append(Figure("invocations", "Skill invocations", note, partial(matrix.invocations, bars)))
     rates = frame_table(
         _labelled(found.reuse),
         "Reuse rates",
@@ -190,13 +191,13 @@ def _learning(found: Findings) -> list[Section]:
     charts: list[Figure] = []
     if len(found.curves):
         words = "Mean return per iteration; bands are 95 % CI over learning runs."
-        charts.append(Figure("curves", "Learning curves", words, matrix.curves(found.curves)))
+        charts.append(Figure("curves", "Learning curves", words, partial(matrix.curves, found.curves)))
     if len(found.lineage):
         words = "Births, refinements and prunings; choose a learner below the chart. A cross marks a pruning."
-        charts.append(Figure("lineage", "Lineage", words, matrix.timeline(found.lineage)))
+        charts.append(Figure("lineage", "Lineage", words, partial(matrix.timeline, found.lineage)))
     if bool(found.gate.points["gain"].notna().any()):
         words = "Does ΔJ at the gate predict what the candidate then earned? Grey: mean of each fifth."
-        charts.append(Figure("gate", "Gate calibration", words, matrix.gate(found.gate)))
+        charts.append(Figure("gate", "Gate calibration", words, partial(matrix.gate, found.gate)))
     if not charts and not found.gate.sentences:
         return []
     return [Section("learning", "Learning", points=found.gate.sentences, charts=tuple(charts))]
@@ -204,7 +205,7 @@ def _learning(found: Findings) -> list[Section]:
 
 def _forest(name: str, title: str, found: list[Finding]) -> Figure:
     caption = f"{title}: differences with 95 % CI; colour and shape give the verdict after adjustment."
-    return Figure(name, title, caption, matrix.forest(found))
+    return Figure(name, title, caption, partial(matrix.forest, found))
 
 
 def _matrix(matrix: TextMatrix, opened: bool = False) -> PageTable:
