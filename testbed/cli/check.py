@@ -41,11 +41,12 @@ def env(
     """
     if bool(names) == everything:
         raise typer.BadParameter("give environment ids, or --all")
-    from environments.registry import ENVIRONMENTS, find
+    from environments.registry import ENVIRONMENTS
+    from testbed.config.plugins import find_environment
 
     if any(":" in name for name in names or ()):
         open_working_folder()
-    reports = _run(list(ENVIRONMENTS.values()) if everything else [find(name) for name in names or []])
+    reports = _run(list(ENVIRONMENTS.values()) if everything else [find_environment(name) for name in names or []])
     if as_json:
         say_json([asdict(report) | {"passed": report.passed} for report in reports], indent=2)
     else:

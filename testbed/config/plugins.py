@@ -6,14 +6,18 @@ import difflib
 import importlib
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, cast
 
+from environments.registry import ENVIRONMENTS
+from environments.spec import EnvSpec
 from testbed.config.study import ConfigError, StudyConfig
 
 T = TypeVar("T")
+SHOWN = 12
+"""Names that an error lists."""
 
 CODE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 """What can be imported, and nothing else is: "package.module:Name"."""
@@ -28,12 +32,24 @@ def resolve(known: Mapping[str, T], name: str, *, group: str, place: str = "") -
     if name in known:
         return known[name]
     place = place or group
-    found = _imported(name, place) if ":" in name else _installed(name, group)
-    if found is not None:
-        return cast("T", found)
-    nearest = difflib.get_close_matches(name, known, n=1)
-    remedy = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {', '.join(known)}"
-    raise ConfigError(f"{place}: unknown {name!r}; {remedy}")
+    if ":" in name:
+        return cast("T", _imported(name, place))
+    entries = installed(group)
+    if name in entries:
+        return cast("T", _loaded(entries[name].load, name, place))
+    nearest = difflib.get_close_matches(name, [*known, *entries], n=1)
+    some = ", ".join([*known, *entries][:SHOWN])
+    remedy = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {some}"
+    raise ConfigError(f"{place}: unknown {name!r}; {remedy}{', …' if len(known) > SHOWN and not nearest else ''}")
+
+
+def find_environment(name: str, place: str = "environment") -> EnvSpec:
+    """The game called `name`, which may also name an EnvSpec or what returns one. Raises ConfigError as `resolve`."""
+    found: object = resolve(ENVIRONMENTS, name, group="environments", place=place)
+    spec = _loaded(found, name, place) if callable(found) else found
+    if not isinstance(spec, EnvSpec):
+        raise ConfigError(f"{place}: {name!r} gives a {type(spec).__name__}, not an EnvSpec")
+    return spec
 
 
 def named_code(config: StudyConfig) -> dict[str, str]:
@@ -62,17 +78,19 @@ def _imported(name: str, place: str) -> Any:
     module, _, attribute = name.partition(":")
     if module.partition(".")[0] in sys.stdlib_module_names:
         raise ConfigError(f"{place}: {name!r} is of Python's own library, which holds nothing that a study can use")
+    return _loaded(lambda: getattr(importlib.import_module(module), attribute), name, place)
+
+
+def _loaded(load: Callable[[], Any], name: str, place: str) -> Any:
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        return load()
+    except Exception as error:  # somebody's code, which raises what it likes
         raise ConfigError(
             f"{place}: cannot import {name!r} ({error}); is its package installed or its folder on PYTHONPATH?"
-        ) from None
+        ) from error
 
 
 @lru_cache
-def _installed(name: str, group: str) -> Any:
-    """From an installed package's entry points; remembered, because looking through all packages takes a while."""
-    for entry in entry_points(group=f"procmem.{group}", name=name):
-        return entry.load()
-    return None
+def installed(group: str) -> Mapping[str, EntryPoint]:
+    """Entry points of installed packages by name; remembered, because looking through all packages takes a while."""
+    return {entry.name: entry for entry in entry_points(group=f"procmem.{group}")}

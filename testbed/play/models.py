@@ -16,9 +16,8 @@ from agents.models.served.model import ServedModel
 from agents.models.weights.folders import path as weights_path
 from agents.options import TERMINATIONS
 from agents.selection import SELECTORS
-from environments.registry import find
 from environments.spec import EnvSpec
-from testbed.config.plugins import resolve
+from testbed.config.plugins import find_environment, resolve
 from testbed.config.population import PolicyConfig
 from testbed.config.study import AgentConfig, ConfigError, StudyConfig
 from testbed.play.players import Cast, Part
@@ -37,7 +36,7 @@ RECORDED = ("torch", "transformers", "xgrammar", "textarena", "pettingzoo", "aut
 async def build_cast(config: StudyConfig) -> Cast:
     """Load every model and embedder that the study names; equal ones once.
 
-    Raises UnknownEnvironment, ModelError or ConfigError in one sentence.
+    Raises ModelError or ConfigError in one sentence.
     """
     tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
     loaded: dict[Any, Model] = {}
@@ -64,7 +63,7 @@ async def build_cast(config: StudyConfig) -> Cast:
 def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
     """The study's games by id, in its order. All other names but those of models and embedders are tried, too.
 
-    Raises UnknownEnvironment, ConfigError or ChoiceError.
+    Raises ConfigError or ChoiceError.
     """
     resolve(LEARNERS, config.learning.learner, group="learning.learner")
     choose(config.learning.preset, config.learning.choices)
@@ -80,7 +79,7 @@ def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
         )
     tasks: dict[str, EnvSpec] = {}
     for index, task in enumerate(config.tasks):
-        spec = find(task.environment)
+        spec = find_environment(task.environment, f"tasks.{index}.environment")
         if spec.id in tasks:
             raise ConfigError(f"tasks.{index}: {task.environment!r} is the game {spec.id!r}, which stands there twice")
         _try_out(spec, f"tasks.{index}")
