@@ -13,10 +13,9 @@ from testbed.play.seeds import environment_seed
 from testbed.records.trial import Trial
 from testbed.studies.learn import Source, learn_all
 from transfer.learner import Learner
+from transfer.memory.control_pools import remembered, shuffled
 from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
-from transfer.memory.retrieval import remembered
-from transfer.memory.shuffle import shuffled
 
 
 class Cell(NamedTuple):

@@ -9,16 +9,15 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from transfer.exchange import topology
-from transfer.exchange.admission import Admission, OnTrust, case_of
+from transfer.exchange.admission import Admission, OnTrust, Quarantine, case_of
 from transfer.exchange.common_pool import Sharing
 from transfer.exchange.population import Gift, Member, Played, Said, Society, refusing
-from transfer.exchange.quarantine import Quarantine
 from transfer.exchange.topology import Direction, Route, Topology, check_route, directed
 from transfer.gate.advantage import Advantage
 from transfer.gate.gate import PPOGate, Verdict
-from transfer.learner import Recall, words
-from transfer.maintenance.intake import Upkeep, esteem
-from transfer.memory.state import Event
+from transfer.maintenance.intake import Upkeep
+from transfer.memory.events import Event, skill_texts
+from transfer.memory.experience import Recall
 
 
 @dataclass(frozen=True)
@@ -120,8 +119,8 @@ class Giving:
         """The giver's best skills that the receiver neither has, awaits nor has refused; none that harmed the giver."""
         giver, receiver = society.members[route.giver].state, society.members[route.receiver]
         known = {*receiver.state.pool.ids, *receiver.refused, *(gift.skill.id for gift in coming)}
-        best = sorted(giver.pool.each(), key=lambda skill: (-esteem(giver, skill.id), skill.id))
-        chosen = [skill for skill in best if skill.id not in known and esteem(giver, skill.id) >= 0]
+        best = sorted(giver.pool.each(), key=lambda skill: (-giver.value_estimate(skill.id), skill.id))
+        chosen = [skill for skill in best if skill.id not in known and giver.value_estimate(skill.id) >= 0]
         return [Gift(giver=route.giver, skill=skill, since=round) for skill in chosen[: self.terms.rate]]
 
 
@@ -166,7 +165,7 @@ def _lapsed(gift: Gift, society: Society, receiver: Member) -> str:
 def _given(name: str, gift: Gift, society: Society, round: int) -> Said:
     skill = gift.skill
     author = society.authors.get(skill.id, gift.giver)
-    payload: dict[str, JsonValue] = {"from": gift.giver, "author": author, "skill": words(skill)}
+    payload: dict[str, JsonValue] = {"from": gift.giver, "author": author, "skill": skill_texts(skill)}
     return Said(name, Event(kind="gift", iteration=round, skill=skill.id, parents=skill.parents, payload=payload))
 
 

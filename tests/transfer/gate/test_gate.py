@@ -11,7 +11,7 @@ from tests.support.fake_evolver import FakeModel, preferring, skill, system, tra
 from transfer.gate.advantage import ReturnToGo
 from transfer.gate.gate import AcceptAll, ConfidentImprovement, Evidence, Improvement, PositiveObjective, PPOGate, best
 from transfer.gate.replay import RawModel
-from transfer.memory.buffer import controlled
+from transfer.memory.experience import controlled
 
 OLD, GOOD, BAD, SAME = skill(), skill("n", "good"), skill("n", "bad"), skill("n", "same")
 CHANCES = {"good": 0.8, "bad": 0.2}

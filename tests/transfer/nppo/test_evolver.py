@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agents.models.model import ModelError, ModelUnavailable
 from environments.grammar import JsonSchema
 from tests.support.fake_evolver import FakeModel, evolver, skill, trajectory
-from transfer.memory.buffer import controlled
+from transfer.memory.experience import controlled
 from transfer.nppo.aggregation import Consolidate, Direction, Juxtapose
 from transfer.nppo.evolver import Unusable
 from transfer.nppo.gradient import Attribution, Gradient, Hindsight, NeutralSummary, meant
