@@ -62,13 +62,13 @@ def _learners() -> Listing:
 
 
 def _exchanges() -> Listing:
-    from transfer.exchange.exchange import EXCHANGES
+    from transfer.exchange.policies import EXCHANGES
 
     return _described(EXCHANGES)
 
 
 def _admissions() -> Listing:
-    from transfer.exchange.exchange import ADMISSIONS
+    from transfer.exchange.policies import ADMISSIONS
 
     return _described(ADMISSIONS)
 

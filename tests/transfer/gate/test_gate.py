@@ -8,8 +8,9 @@ import pytest
 
 from agents.models.model import ModelError, ModelUnavailable, NoLikelihoods
 from tests.support.fake_evolver import FakeModel, preferring, skill, system, trajectory
+from transfer.gate.acceptance import ConfidentImprovement, Improvement, PositiveObjective
 from transfer.gate.advantage import ReturnToGo
-from transfer.gate.gate import AcceptAll, ConfidentImprovement, Evidence, Improvement, PositiveObjective, PPOGate, best
+from transfer.gate.gate import AcceptAll, Evidence, PPOGate, best
 from transfer.gate.replay import RawModel
 from transfer.memory.experience import controlled
 
