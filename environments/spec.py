@@ -44,4 +44,8 @@ class EnvSpec:
     seeded: bool = True
     """False where every seed is the same game (tic-tac-toe): its environment seeds are no sample of anything."""
     examples: tuple[str, ...] = ()
-    """LegalMoves first moves, where a text drawn from the grammar is rarely one (Wordle's words)."""
+    """Legal first moves, where a text drawn from the grammar is rarely one (Wordle's words)."""
+
+    def __post_init__(self) -> None:
+        if not self.id.isprintable() or not self.id:
+            raise ValueError(f"the id of an environment is printable text, which {self.id!r} is not")

@@ -32,7 +32,7 @@ class Turn:
     notes: tuple[tuple[Note, ...], ...]
     """New notes for each seat, in order."""
     grammar: Grammar | None = None
-    """LegalMoves moves of that seat, where the game knows them."""
+    """Legal moves of that seat, where the game knows them."""
     rewards: tuple[float, ...] = ()
     """Paid just now, one per seat; empty where nobody is paid."""
     invalid: bool = False

@@ -1,4 +1,4 @@
-"""LegalMoves moves, read off the public state of a TextArena game: one function a game.
+"""Legal moves, read off the public state of a TextArena game: one function a game.
 
 Only what every seat sees is used (the board, moves already made), never what is hidden.
 """
