@@ -1,4 +1,7 @@
-"""Replay: the historical actions of a segment as utterances to be scored, under any skill."""
+"""Replay: the historical actions of a segment as utterances to be scored, under any skill.
+
+An action is scored in the tokens it was drawn in, where the step keeps them: its text may be spelled otherwise, too.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ class RawModel:
     given_reasoning: bool = True
 
     def utterance(self, prompt: tuple[Message, ...], step: Step, style: str) -> Utterance:
-        return Utterance(_asked(prompt, step, style if self.given_reasoning else "direct"), _said(step))
+        return Utterance(
+            _asked(prompt, step, style if self.given_reasoning else "direct"), _said(step), tokens=step.tokens
+        )
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class ActingPolicy:
     def utterance(self, prompt: tuple[Message, ...], step: Step, style: str) -> Utterance:
         grammar = grammars.load(step.grammar) if step.grammar is not None else None
         messages = _asked(prompt, step, style if self.given_reasoning else "direct")
-        return Utterance(messages, _said(step), grammar, self.temperature or 1.0)
+        return Utterance(messages, _said(step), grammar, self.temperature or 1.0, step.tokens)
 
 
 def prompts(span: Segment, skill: Skill | None) -> list[tuple[Message, ...]]:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from agents.models.model import Message, ModelError
+
+
+def longest_context(config: Any) -> int:
+    """Tokens that a model was made for; where its configuration does not say, 512: T5 was trained on so many."""
+    text = config.get_text_config(decoder=True)
+    named = (
+        getattr(text, name, None) for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+    )
+    return next((said for said in named if isinstance(said, int) and said > 0), 512)
 
 
 class Fitted(NamedTuple):

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from agents.models.model import ModelError, Utterance
 from agents.models.scoring.readout import Predictions
+from agents.models.tokens.matcher import Vocabulary, Walk
 from agents.models.tokens.template import Joint
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
 
@@ -27,13 +28,16 @@ class Policies:
 
         `stops` are the tokens that end a text, allowed where it is complete; by default the tokenizer's own.
         """
-        self._stops = sorted(stops) or None
+        info, self._compiler = _compiler(tokenizer, vocabulary)
+        self.vocabulary = Vocabulary(info.decoded_vocab, stops or frozenset(info.stop_token_ids))
         self.words = -(-vocabulary // 32)
-        self._vocabulary = vocabulary
-        self._tokenizer = tokenizer
         self.compiled = lru_cache(maxsize=1024)(self._compile)
         """The grammar as xgrammar runs it. Raises ModelError for one that it cannot read."""
         self._bits = lru_cache(maxsize=512)(self._masks)
+
+    def walk(self, grammar: Grammar) -> Walk:
+        """From the beginning of a text under a grammar: what is drawn and what is scored keep to the same masks."""
+        return Walk(grammar, self.compiled(grammar), self.vocabulary)
 
     def predictions(self, utterances: Sequence[Utterance], joints: Sequence[Joint]) -> Predictions:
         """Every utterance's tokens, one after the other, with the temperature and the grammar they were drawn under."""
@@ -59,13 +63,11 @@ class Policies:
 
     def _masks(self, grammar: Grammar, ids: tuple[int, ...]) -> Tensor:
         """What is allowed before each token (len(ids), words); nothing once the text has left the grammar."""
-        matcher = xgrammar.GrammarMatcher(self.compiled(grammar), override_stop_tokens=self._stops)
+        walk = self.walk(grammar)
         bits = torch.zeros(len(ids), self.words, dtype=torch.int32)
         for row, token in enumerate(ids):
-            if matcher.is_terminated():
-                break
-            matcher.fill_next_token_bitmask(bits, row)
-            if not matcher.accept_token(token):
+            bits[row] = torch.from_numpy(walk.mask())
+            if not walk.accept(token):
                 break
         return bits
 
@@ -82,11 +84,10 @@ class Policies:
         except RuntimeError as error:
             raise ModelError(f"xgrammar cannot compile {grammar}: {error}") from error
 
-    @property
-    def _compiler(self) -> xgrammar.GrammarCompiler:
-        return _compiler(self._tokenizer, self._vocabulary)
-
 
 @lru_cache(maxsize=8)
-def _compiler(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> xgrammar.GrammarCompiler:
-    return xgrammar.GrammarCompiler(xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=vocabulary))
+def _compiler(
+    tokenizer: PreTrainedTokenizerBase, vocabulary: int
+) -> tuple[xgrammar.TokenizerInfo, xgrammar.GrammarCompiler]:
+    info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=vocabulary)
+    return info, xgrammar.GrammarCompiler(info)

@@ -15,8 +15,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from agents.models.local import LocalModel
 from agents.models.model import Completion, Message, ModelCard, ModelError, Request, Sampling, Utterance
-from agents.models.tokens import template
 from agents.models.tokens.masks import Policies
+from agents.models.tokens.template import ChatTemplate
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
 from tests.support import tiny
 
@@ -42,7 +42,7 @@ def one_thread() -> Iterator[None]:
 
 def wrap(model: PreTrainedModel, words: PreTrainedTokenizerBase, *, rows: int = 4, context: int = 512) -> LocalModel:
     card = ModelCard("tiny", str(model.config.model_type), "transformers", "", "float32", context)
-    return LocalModel(model, words, card, rows=rows)
+    return LocalModel(model, ChatTemplate(words), card, rows=rows)
 
 
 def run(model: LocalModel, use: Callable[[LocalModel], Awaitable[Any]]) -> Any:
@@ -65,7 +65,7 @@ def write(model: LocalModel, *requests: Request) -> list[Completion]:
 @torch.inference_mode()
 def plainly(model: PreTrainedModel, words: PreTrainedTokenizerBase, request: Request) -> tuple[str, float]:
     """Greedy decoding by full passes of the untouched model: text and log-probability."""
-    ids = template.tokens(words, request.messages, generation=True)
+    ids = ChatTemplate(words).tokens(request.messages, generation=True)
     start, total = len(ids), 0.0
     vocabulary = model.get_output_embeddings().weight.shape[0]
     matcher = None
@@ -124,13 +124,13 @@ def test_greedy_texts_and_their_likelihoods_are_those_of_plain_full_passes(famil
 @torch.inference_mode()
 def test_real_weights_write_what_one_full_pass_would(weights: str, request: pytest.FixtureRequest):
     model = LocalModel.load(request.getfixturevalue(weights), name=weights, precision="float32", device="cpu", rows=4)
-    plain, words = model._writer._model, model._tokenizer  # pyright: ignore[reportPrivateUsage]
+    plain, words = model._writer._model, model._template.tokenizer  # pyright: ignore[reportPrivateUsage]
     requests = [Request(prompt, MOVE, Sampling(0.0)) for prompt in game(2)]
     requests.append(Request(game(2)[1], None, Sampling(0.0, max_tokens=6)))
     completions = write(model, *requests)
     plain.set_attn_implementation("eager")
     for asked, written in zip(requests, completions, strict=True):
-        ids = template.tokens(words, asked.messages, generation=True)
+        ids = ChatTemplate(words).tokens(asked.messages, generation=True)
         said: list[int] = words(written.text, add_special_tokens=False)["input_ids"]
         raw = plain(torch.tensor([ids + said]), use_cache=False).logits[0, len(ids) - 1 : -1].float().log_softmax(-1)
         assert len(said) == written.completion_tokens
