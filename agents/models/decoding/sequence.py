@@ -13,7 +13,7 @@ from agents.models.decoding.kv_cache import Slot
 from agents.models.model import Completion, ModelError, Request
 from agents.models.tokens.matcher import Tokens, Walk
 from agents.models.tokens.template import TRANSCRIPT_STOP, ChatTemplate
-from agents.models.tokens.thought import without_thought
+from agents.models.tokens.thought import split_thought
 
 _PATIENCE = 256
 """Tokens that a grammar may take to its end beyond four times `max_tokens`."""
@@ -120,7 +120,7 @@ class Draft:
             text = text[: text.index(TRANSCRIPT_STOP)]
             while written and len(self._template.text(written[:-1])) >= len(text):
                 written.pop()
-        said = text if self._walk is not None else without_thought(text)
+        thought, said = ("", text) if self._walk is not None else split_thought(text)
         grammar = self.request.grammar
         if grammar is not None and not grammar.accepts(text):
             raise ModelError(f"{text!r} does not satisfy {grammar}, which says more than xgrammar can enforce")
@@ -133,6 +133,7 @@ class Draft:
             policy_logprob=math.fsum(self._policy[: len(written)]),
             dropped_turns=self._dropped,
             finish=self._finish or "stop",
+            thought=thought,
             tokens=tuple(written) if said == text else None,
         )
 

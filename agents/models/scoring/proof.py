@@ -26,7 +26,7 @@ from transformers import PreTrainedModel
 from agents.models.decoding.decoder import Decoder
 from agents.models.decoding.encoder_decoder import EncoderDecoderWriter
 from agents.models.decoding.sequence import Draft
-from agents.models.model import Completion, Message, ModelError, Request, Sampling, Utterance
+from agents.models.model import Completion, Message, ModelError, ModelMisconfigured, Request, Sampling, Utterance
 from agents.models.scoring.encoder_decoder import EncoderDecoderScorer
 from agents.models.scoring.precision import computing_in
 from agents.models.scoring.scorer import PrefixTreeScorer
@@ -67,7 +67,7 @@ class Proof:
     def show(self, writer: Decoder | EncoderDecoderWriter) -> None:
         """In float32, where there is memory for a second copy, and in the precision of the weights.
 
-        Raises ModelError, with the difference that was found.
+        Raises ModelMisconfigured, with the difference that was found.
         """
         precisions = dict.fromkeys([torch.float32, self._model.dtype])
         if self._model.dtype != torch.float32 and not _fits(self._model):
@@ -84,7 +84,7 @@ class Proof:
         with explaining(self._model), computing_in(self._model, precision), torch.inference_mode():
             found = gap()
         if not found <= TOLERANCE.get(precision, _ROUGH):
-            raise ModelError(
+            raise ModelMisconfigured(
                 f"{self._model.name_or_path} ({self._model.config.model_type}) cannot run in process: its {what} are "
                 f"{found:.2g} nats per token off those of a plain pass over one text; serve it instead"
             )
@@ -156,14 +156,14 @@ class Proof:
 
 @contextmanager
 def explaining(model: Any) -> Generator[None]:
-    """Whatever goes wrong inside becomes a ModelError: strangers' model code fails in any way."""
+    """Whatever goes wrong inside becomes a ModelMisconfigured: strangers' model code fails in any way."""
     try:
         yield
     except ModelError:
         raise
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise ModelError(
+        raise ModelMisconfigured(
             f"{model.name_or_path} ({model.config.model_type}) cannot run in process ({said}); serve it instead"
         ) from error
 

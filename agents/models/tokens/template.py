@@ -16,11 +16,10 @@ from datetime import date
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from jinja2 import TemplateError
 from pydantic import JsonValue
 from transformers import PreTrainedTokenizerBase
 
-from agents.models.model import Message, ModelError, Utterance
+from agents.models.model import Message, ModelError, ModelMisconfigured, Utterance
 from agents.models.tokens.sandbox import JinjaTemplate
 from agents.models.tokens.thought import closing
 
@@ -64,8 +63,8 @@ class ChatTemplate:
             if tokenizer.chat_template:
                 self._source = tokenizer.get_chat_template()
                 self._jinja = JinjaTemplate(self._source, today)
-        except (TemplateError, ValueError, RecursionError) as error:
-            raise ModelError(f"the chat template of {self._name} cannot be read: {_line(error)}") from error
+        except Exception as error:  # a template is a program, and may fail in any way
+            raise ModelMisconfigured(f"the chat template of {self._name} cannot be read: {_line(error)}") from error
 
     @property
     def is_transcript(self) -> bool:
@@ -184,11 +183,10 @@ class ChatTemplate:
         }
         try:
             return self._jinja.render(variables)
-        except Exception as error:  # a template is a program, and may fail in any way
-            dated = "" if self._today or "strftime_now" not in str(error) else "; give the model a date to print"
-            raise ModelError(
-                f"the chat template of {self._name} refuses the conversation: {_line(error)}{dated}"
-            ) from error
+        except Exception as error:
+            if self._today is None and "strftime_now" in str(error):
+                raise ModelMisconfigured(f"the chat template of {self._name} prints the date: give it one") from error
+            raise ModelError(f"the chat template of {self._name} refuses the conversation: {_line(error)}") from error
 
     def _defused(self, content: str) -> str:
         """Content that names a special token gets a space into that name: text is data, it cannot end a turn."""

@@ -6,7 +6,7 @@ import re
 
 _NAMES = "think|thinking|thought|reasoning|seed:think"
 _OPENED = re.compile(rf"<({_NAMES})>\s*\Z|(\[THINK\])\s*\Z")
-_LEADING = re.compile(rf"\A\s*(?:<({_NAMES})>.*?</\1>|\[THINK\].*?\[/THINK\])\s*", re.DOTALL)
+_LEADING = re.compile(rf"\A\s*(?:<({_NAMES})>(.*?)</\1>|\[THINK\](.*?)\[/THINK\])\s*", re.DOTALL)
 
 
 def closing(prompt: str) -> str:
@@ -17,6 +17,9 @@ def closing(prompt: str) -> str:
     return f"\n{'[/THINK]' if opened[2] else f'</{opened[1]}>'}\n\n"
 
 
-def without_thought(text: str) -> str:
-    """What was said once a leading thought is over; the text itself where there is none, or none that ends."""
-    return _LEADING.sub("", text, count=1)
+def split_thought(text: str) -> tuple[str, str]:
+    """A leading thought, and what was said once it was over; ("", text) where there is none, or none that ends."""
+    leading = _LEADING.match(text)
+    if leading is None:
+        return "", text
+    return (leading[2] or leading[3] or "").strip(), text[leading.end() :]
