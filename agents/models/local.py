@@ -63,19 +63,19 @@ class LocalModel(Model):
         rows: int = 16,
         context: int | None = None,
         today: date | None = None,
-        template_options: Mapping[str, JsonValue] = {},
+        chat_template_kwargs: Mapping[str, JsonValue] = {},
     ) -> LocalModel:
         """The weights in `folder` (a transformers checkpoint with safetensors).
 
         `precision` "auto" is bfloat16 where the processor computes in it, else float32; `device` "auto" is CUDA where
         there is one. `context` tokens, prompt and completion together, at most as many as the model was made for.
-        `today` and `template_options` are what its chat template is told: the run's date, `enable_thinking`, ….
+        `today` and `chat_template_kwargs` are what its chat template is told: the run's date, `enable_thinking`, ….
         Raises ModelError when the folder holds no such model or its device is missing.
         """
         where = _device(device)
         dtype = _dtype(precision, where)
         config, tokenizer, model = load_checkpoint(folder, name, dtype)
-        template = ChatTemplate(tokenizer, today=today, options=template_options)
+        template = ChatTemplate(tokenizer, today=today, options=chat_template_kwargs)
         longest = longest_context(config)
         card = ModelCard(
             name=name,

@@ -159,8 +159,10 @@ def explaining(model: Any) -> Generator[None]:
     """Whatever goes wrong inside becomes a ModelMisconfigured: strangers' model code fails in any way."""
     try:
         yield
-    except ModelError:
+    except ModelMisconfigured:
         raise
+    except ModelError as error:
+        raise ModelMisconfigured(str(error)) from error
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise ModelMisconfigured(

@@ -69,13 +69,13 @@ class ServedModel(Model):
         timeout: float = 120.0,
         tries: int = 5,
         today: date | None = None,
-        template_options: Mapping[str, JsonValue] = {},
+        chat_template_kwargs: Mapping[str, JsonValue] = {},
     ) -> ServedModel:
         """Find the model `name` on the servers at `urls`.
 
         `tokenizer` is a folder, catalog name or Hugging Face id, by default the model's own; `context` bounds what is
         sent, by default the server's own limit; `timeout` (seconds) and `tries` are those of one request. The key of
-        a server that wants one is read from OPENAI_API_KEY. `today` and `template_options` are what a chat template
+        a server that wants one is read from OPENAI_API_KEY. `today` and `chat_template_kwargs` are what a chat template
         that is rendered here is told: the run's date, `enable_thinking`, ….
 
         Raises ModelUnavailable when no server answers, ModelError when one that answers does not hold the model.
@@ -88,7 +88,7 @@ class ServedModel(Model):
             served, root = str(found[0]["id"]), str(found[0].get("root") or found[0]["id"])
             vllm = all(entry.get("owned_by") == "vllm" for entry in found)
             names = [tokenizer] if tokenizer else [root, name]
-            template = await _template(served, names, today, template_options) if vllm else None
+            template = await _template(served, names, today, chat_template_kwargs) if vllm else None
             dialect = await _dialect(endpoints, served, vllm, limit, template)
         except BaseException:
             await endpoints.close()

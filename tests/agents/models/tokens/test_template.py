@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 
 import pytest
@@ -9,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from agents.models.model import Message, ModelError, Utterance
+from agents.models.model import Message, ModelError, ModelMisconfigured, Utterance
+from agents.models.tokens import sandbox
 from agents.models.tokens.template import TRANSCRIPT_STOP, ChatTemplate
+from agents.models.tokens.thought import split_thought
 from environments.grammar import Regex
 from tests.support import tiny
 
@@ -127,3 +131,168 @@ def test_real_tokenizers_keep_the_prefix_and_begin_once(name, request):
     if name == "gemma3":
         assert joints[-1].ids.count(real.bos_token_id) == 1
         assert joints[-1].ids[0] == real.bos_token_id
+
+
+# -- what a template is told, and what it must not do ------------------------------------------------------------------
+
+LLAMA32 = (
+    "{{- bos_token }}{%- if not date_string is defined %}{%- if strftime_now is defined %}"
+    '{%- set date_string = strftime_now("%d %b %Y") %}{%- else %}{%- set date_string = "26 Jul 2024" %}'
+    "{%- endif %}{%- endif %}{%- if messages[0]['role'] == 'system' %}{%- set system = messages[0]['content']|trim %}"
+    "{%- set messages = messages[1:] %}{%- else %}{%- set system = '' %}{%- endif %}"
+    "{{- 'Today Date: ' + date_string + '\n\n' + system + '<|end|>' }}"
+    "{%- for message in messages %}{{- '<|start|>' + message['role'] + '\n' + message['content'] | trim + '<|end|>' }}"
+    "{%- endfor %}{%- if add_generation_prompt %}{{- '<|start|>assistant\n' }}{%- endif %}"
+)
+THINKING = tiny.CHATML.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}")
+HYBRID = tiny.CHATML.replace(
+    "assistant\n{% endif %}",
+    "assistant\n{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+    "{% endif %}",
+)
+
+
+def test_a_dated_template_prints_the_runs_date_and_no_other():
+    dated = tiny.tokenizer(LLAMA32)
+    one, other = (ChatTemplate(dated, today=date(2026, 11, day)) for day in (24, 25))
+    assert "Today Date: 24 Nov 2026\n" in one.render([SYSTEM, USER], generation=True)
+    assert "Today Date: 25 Nov 2026\n" in other.render([SYSTEM, USER], generation=True)
+    assert one.digest != other.digest
+    assert "Today Date: 26 Jul 2024" in ChatTemplate(dated).render([SYSTEM, USER], generation=True)
+    undated = ChatTemplate(tiny.tokenizer("{{ strftime_now('%Y') }}" + tiny.CHATML))
+    with pytest.raises(ModelMisconfigured, match="prints the date: give it one"):
+        undated.render([USER], generation=True)
+
+
+def test_the_digest_is_of_the_template_and_of_what_it_is_told():
+    plain, thinking = tiny.tokenizer(), tiny.tokenizer(HYBRID)
+    assert ChatTemplate(plain).digest == ChatTemplate(plain, today=date(2026, 1, 1)).digest
+    told = [ChatTemplate(thinking, options=options).digest for options in ({}, {"enable_thinking": False})]
+    assert len({ChatTemplate(plain).digest, *told}) == 3
+    assert ChatTemplate(tiny.tokenizer(template=None)).digest == ""
+
+
+def test_options_reach_the_template():
+    hybrid = tiny.tokenizer(HYBRID)
+    assert ChatTemplate(hybrid).render([USER], generation=True).endswith("assistant\n")
+    without = ChatTemplate(hybrid, options={"enable_thinking": False})
+    assert without.render([USER], generation=True).endswith("assistant\n<think>\n\n</think>\n\n")
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed"),
+    [
+        ("<think>\n", "<think>\n\n</think>\n\n"),
+        ("<think>", "<think>\n</think>\n\n"),
+        ("<seed:think>", "<seed:think>\n</seed:think>\n\n"),
+        ("[THINK]", "[THINK]\n[/THINK]\n\n"),
+        ("<think>\n\n</think>\n\n", "<think>\n\n</think>\n\n"),
+        ("<thing>", "<thing>"),
+    ],
+)
+def test_a_thought_that_a_template_opens_is_closed_before_a_move(opened: str, closed: str):
+    template = ChatTemplate(tiny.tokenizer(THINKING.replace("<think>\n", opened)))
+    assert template.render([USER], generation=True).endswith(f"assistant\n{closed}")
+    assert "think" not in template.render([USER], generation=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "thought", "said"),
+    [
+        ("<think>a\n[1]</think>\n\n[2]", "a\n[1]", "[2]"),
+        (" [THINK]b[/THINK] [2]", "b", "[2]"),
+        ("<think>without end", "", "<think>without end"),
+        ("[2] <think>late</think>", "", "[2] <think>late</think>"),
+        ("<think>a</thought>[2]", "", "<think>a</thought>[2]"),
+        ("", "", ""),
+    ],
+)
+def test_a_leading_thought_is_told_from_what_was_said(text: str, thought: str, said: str):
+    assert split_thought(text) == (thought, said)
+
+
+@settings(deadline=None)
+@given(turns)
+def test_templates_are_rendered_as_transformers_renders_them(pairs):
+    clean = [Message(m.role, m.content.replace("<|end|>", "")) for m in talk(pairs)]
+    for source in (tiny.CHATML, HYBRID, "{% generation %}{{ messages | tojson }}{% endgeneration %}\n  x"):
+        tokenizer = tiny.tokenizer(source)
+        for generation in (True, False):
+            expected = tokenizer.apply_chat_template(
+                [m._asdict() for m in clean], tokenize=False, add_generation_prompt=generation
+            )
+            assert ChatTemplate(tokenizer).render(clean, generation=generation) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}"
+        "{% endfor %}",
+        "{% macro twice(n) %}{% if n %}{{ twice(n - 1) }}{{ twice(n - 1) }}{% endif %}{% endmacro %}{{ twice(60) }}",
+    ],
+)
+def test_a_template_without_an_end_is_stopped(source: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sandbox, "PATIENCE", 0.2)
+    with pytest.raises(ModelError, match=r"refuses the conversation: no end was found within 0.2 seconds"):
+        ChatTemplate(tiny.tokenizer(source)).render([USER], generation=True)
+
+
+@pytest.mark.parametrize("source", ["{% if", "{% if x %}" * 2000, "{% if x %}" * 99 + "{% endif %}" * 99])
+def test_a_template_that_is_none_is_said_at_once(source: str):
+    with pytest.raises(ModelError, match=r"chat template .* cannot be read"):
+        ChatTemplate(tiny.tokenizer(source))
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ 1 + messages }}", "{{ messages.__class__.__mro__ }}", "{{ messages[9].content }}"]
+)
+def test_whatever_goes_wrong_in_a_template_is_a_sentence(source: str):
+    with pytest.raises(ModelError, match=r"chat template .* refuses the conversation"):
+        ChatTemplate(tiny.tokenizer(source)).render([USER], generation=True)
+
+
+# -- what was written, by its tokens -----------------------------------------------------------------------------------
+
+
+@st.composite
+def spelled_otherwise(draw) -> tuple[str, tuple[int, ...]]:
+    """A text and one of the many ways to write it."""
+    pieces = draw(
+        st.lists(st.sampled_from(["t", "h", "e", "the", " ", "1", " 1", "[", "[1", "\n", "\n\n"]), max_size=6)
+    )
+    ids = tuple(words.convert_tokens_to_ids(words.tokenize(piece))[0] for piece in pieces)
+    return words.decode(ids), ids
+
+
+@settings(deadline=None)
+@given(st.lists(spelled_otherwise(), min_size=1, max_size=4), st.booleans())
+def test_what_was_written_is_scored_token_by_token(written, under_grammar):
+    template = ChatTemplate(words)
+    grammar = Regex(r"(?s:.*)") if under_grammar else None
+    utterances = [Utterance((SYSTEM, USER), text, grammar, tokens=ids) for text, ids in written]
+    prompt = tuple(template.tokens((SYSTEM, USER), generation=True))
+    for joint, (_, ids) in zip(template.joints(utterances), written, strict=True):
+        assert joint == ((*prompt, *ids), len(prompt), len(prompt) + len(ids))
+
+
+def test_ids_of_another_vocabulary_are_passed_over():
+    said = Utterance((SYSTEM, USER), "the [1")
+    template = ChatTemplate(words)
+    for strange in ((3, 4), (10**6,), (-1,), ()):
+        assert template.joint(replace(said, tokens=strange)) == template.joint(said)
+
+
+def test_special_tokens_that_were_drawn_are_scored_though_the_text_lacks_them():
+    start = words.convert_tokens_to_ids("<|start|>")
+    ids = (*words("the", add_special_tokens=False)["input_ids"], start)
+    joint = ChatTemplate(words).joint(Utterance((SYSTEM, USER), "the", tokens=ids))
+    assert joint.ids[joint.start :] == ids
+
+
+def test_the_end_of_a_transcripts_turn_may_be_in_the_last_token():
+    base = ChatTemplate(tiny.tokenizer(template=None))
+    ids = tuple(base.tokenizer("the\n\n", add_special_tokens=False)["input_ids"])
+    assert base.writes(ids, "the")
+    assert not base.writes(ids, "th")
+    assert not ChatTemplate(words).writes(ids, "the")
