@@ -5,6 +5,7 @@ An action is scored in the tokens it was drawn in, where the step keeps them: it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -72,6 +73,11 @@ def replay(span: Segment, skill: Skill | None, voice: Voice, style: str) -> list
     """One utterance per step of the segment; `style` says whether and how the actor was asked to reason aloud."""
     steps = span.trajectory.steps[span.start : span.stop]
     return [voice.utterance(prompt, step, style) for prompt, step in zip(prompts(span, skill), steps, strict=True)]
+
+
+def text_only(spans: Iterable[Segment]) -> int:
+    """Steps of which the tokens that were drawn are not known."""
+    return sum(step.tokens is None for span in spans for step in span.trajectory.steps[span.start : span.stop])
 
 
 class Style(NamedTuple):
