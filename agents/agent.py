@@ -131,6 +131,7 @@ class SkillAgent(BaseChatAgent):
             grammar=observation.grammar,
             reasoning=thought.reasoning,
             completion=move.text,
+            tokens=move.tokens,
             logprob=move.logprob,
             policy_logprob=move.policy_logprob,
             prompt_digest=fingerprint(thought.prompt),

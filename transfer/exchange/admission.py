@@ -128,7 +128,8 @@ class Quarantine:
             clip=gate.clip,
             noise_nats=noise,
         )
-        return gate.verdict(brief.case.skill, found, noise, brief.rebuilt)
+        verdict = gate.verdict(brief.case.skill, found, noise, brief.rebuilt)
+        return verdict.model_copy(update={"text_only": sum(said.tokens is None for said in brief.before)})
 
     def _brief(self, case: Case, trajectories: Sequence[Trajectory]) -> Brief:
         gate = self.gates[case.receiver]

@@ -23,7 +23,7 @@ from transfer.gate.objective import (
     panel_mean,
     per_trajectory,
 )
-from transfer.gate.replay import ActingPolicy, Style, Voice, replay, style_of
+from transfer.gate.replay import ActingPolicy, Style, Voice, replay, style_of, text_only
 from transfer.memory.experience import Segment
 
 Outcome = Literal["accepted", "rejected", "undecided"]
@@ -60,6 +60,8 @@ class Verdict(BaseModel):
     usable: float | None = None
     rebuilt: float | None = None
     """Share of segments whose recorded prompt was rebuilt to the letter."""
+    text_only: int | None = None
+    """Steps of the batch of which only the text is known: their likelihood may be that of other tokens than drawn."""
 
     @property
     def payload(self) -> dict[str, JsonValue]:
@@ -123,7 +125,8 @@ class PPOGate:
                 for logs, noise in panel
             ]
             verdicts.append(self.verdict(skill, panel_mean(found), noise_nats, rebuilt))
-        return verdicts
+        unknown = text_only(evidence.spans)
+        return [each.model_copy(update={"text_only": unknown}) for each in verdicts]
 
     async def _ratios(
         self,
