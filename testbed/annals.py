@@ -17,11 +17,12 @@ from testbed.learn import Source
 from testbed.meetings import Place
 from testbed.store import Gathered, RunDirectory, Told
 from testbed.trial import Episode
+from transfer.gate import read_verdict
 from transfer.scan import scan, scan_traces
 from transfer.society import NOBODY
 
 Row = dict[str, Any]
-DEEDS = ("gift", "verdict", "admitted", "pruned", "planted", "skipped", "lost", "warning")
+DEEDS = ("gift", "verdict", "admitted", "pruned", "planted", "skipped", "missing", "lost", "warning")
 
 
 def load_annals(path: Path | str) -> Annals:
@@ -96,7 +97,7 @@ class _Chronicle:
                 self.holdings.append(row)
 
     def _event(self, order: int, line: Told) -> None:
-        payload = line.payload
+        payload = read_verdict(line.payload) if line.kind == "verdict" else line.payload
         if line.kind == "planted":
             self._poisons[line.population, line.skill] = str(payload["poison"])
         if line.trajectories and line.kind in ("candidate", "admitted"):
@@ -112,7 +113,7 @@ class _Chronicle:
                     "unit": line.skill or None,
                     "giver": payload.get("from"),
                     "outcome": payload.get("outcome"),
-                    "change": payload.get("change"),
+                    "change": payload.get("delta_J"),
                     "why": payload.get("why", payload.get("text")),
                 }
             )
@@ -210,7 +211,7 @@ def _policies(config: StudyConfig) -> Iterator[Row]:
             "arm": policy.name,
             "exchange": policy.exchange,
             "admission": policy.admission,
-            "maintenance": policy.maintenance,
+            "maintenance": config.maintenance_of(policy),
             "poison": policy.poison,
             "poison_round": policy.poison_round if policy.poison else None,
             "twin": twin if policy.poison else None,

@@ -14,6 +14,7 @@ from testbed.annals import pool_rows
 from testbed.learn import Source
 from testbed.store import Committed, Gathered, Line, Recorded, RunDirectory, StudyRecord, Told
 from testbed.trial import Episode
+from transfer.gate import read_verdict
 
 SAMPLED_TRANSCRIPTS = 12
 """Transcripts a report shows: the first evaluated episode of as many different cells."""
@@ -116,7 +117,7 @@ def _learning_row(episode: Episode) -> dict[str, Any]:
     )
     if episode.error is None:
         row |= {"return": episode.trajectory.total, "solved": episode.trajectory.solved}
-    return row
+    return row | {"error": episode.error}
 
 
 def _pool_rows(states: Iterable[Committed], run: RunDirectory) -> Iterator[dict[str, Any]]:
@@ -139,7 +140,7 @@ def _event_rows(events: Iterable[Line]) -> Iterator[dict[str, Any]]:
     for order, event in enumerate(events):
         if isinstance(event, Committed | Gathered | Told):
             continue
-        payload = event.payload
+        payload = read_verdict(event.payload) if event.kind == "verdict" else event.payload
         yield {
             "kind": event.kind,
             "order": order,

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import anyio
+from pydantic import JsonValue
 
 from agents.selection import Value
 from testbed.config import LearningConfig
 from testbed.lab import Lab, first_cause
 from testbed.seeds import environment_seed
-from testbed.trial import Trial
-from transfer.learner import Learner, LearnerState
+from testbed.trial import Episode, Trial
+from transfer.experience import Trajectory
+from transfer.learner import Event, Learner, LearnerState
 from transfer.pool import SkillPool
+
+_log = logging.getLogger(__name__)
 
 
 class Source(NamedTuple):
@@ -66,13 +73,35 @@ async def learn_all(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillP
 
 
 async def learn(lab: Lab, learner: Learner, source: Source, state: LearnerState) -> SkillPool:
-    """Play with the pool, learn from it, commit; from the iteration after `state` to the last."""
+    """Play with the pool, learn from it, commit; from the iteration after `state` to the last.
+
+    An iteration is committed when none of its episodes is owed; those that were lost stand in an event of it.
+    """
     for iteration in range(state.iteration, lab.cast.config.learning.iterations):
         episodes = await lab.play(learning_trials(lab, source, iteration, state.pool), state.pool, values_of(state))
-        fresh = [episode.trajectory for episode in episodes if episode.error is None]
-        state, events = await learner.iterate(state, fresh, lab.recall)
-        lab.run.commit(source.key, state, events, lab.cast.tokens(source.agent, state.pool))
+        state, events = await lab.patiently(
+            source.agent, partial(learner.iterate, state, finished(episodes), lab.recall)
+        )
+        lab.run.commit(
+            source.key, state, [*missing(episodes, iteration + 1), *events], lab.cast.tokens(source.agent, state.pool)
+        )
+        _log.info("%s: iteration %d of %d committed", source.key, iteration + 1, lab.cast.config.learning.iterations)
     return state.pool
+
+
+def finished(episodes: Sequence[Episode]) -> list[Trajectory]:
+    """The focal seats' trajectories; lost episodes are missing data."""
+    return [episode.trajectory for episode in episodes if episode.error is None]
+
+
+def missing(episodes: Sequence[Episode], iteration: int) -> list[Event]:
+    """The event that says what an iteration was committed without; none where all its episodes are there."""
+    reasons = Counter(episode.error for episode in episodes if episode.error is not None)
+    if not reasons:
+        return []
+    (why, _), *_ = reasons.most_common(1)
+    payload: dict[str, JsonValue] = {"episodes": reasons.total(), "of": len(episodes), "why": why}
+    return [Event(kind="missing", iteration=iteration, payload=payload)]
 
 
 def learning_trials(lab: Lab, source: Source, iteration: int, pool: SkillPool) -> list[Trial]:

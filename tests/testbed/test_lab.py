@@ -8,7 +8,8 @@ import anyio
 import pytest
 
 from testbed.build import build_cast, versions
-from testbed.lab import PATIENCE, Lab, StudyStopped
+from testbed.failures import PATIENCE, StudyStopped
+from testbed.lab import Lab
 from testbed.learn import Source, learning_trials
 from testbed.store import RunDirectory
 from transfer.seeds import seed_pool
