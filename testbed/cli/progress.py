@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from testbed.trial import Episode
+    from testbed.records.trial import Episode
 
 EXCHANGE = "exchange"
 """Who thinks when a population exchanges skills: no learner."""

@@ -17,8 +17,8 @@ from testbed.cli.progress import EpisodeProgress
 
 if TYPE_CHECKING:
     from analysis.results import Findings
-    from testbed.config import StudyConfig
-    from testbed.shortfall import Shortfall
+    from testbed.config.study import StudyConfig
+    from testbed.studies.shortfall import Shortfall
 
 INCOMPLETE = 3
 """Exit code of a run that has come to its end and lacks something."""
@@ -40,14 +40,14 @@ def run(
 
     Examples: `procmem run examples/quickstart.toml` · `procmem run study.toml --set learning.iterations=2 --dry-run`
     """
-    from testbed.config import load_study
+    from testbed.config.study import load_study
 
     config = load_study(study, set or [])
     if dry_run:
         _print_forecast(config, as_json)
         return
-    from agents.model import ModelUnavailable
-    from testbed.failures import ModelGone
+    from agents.models.model import ModelUnavailable
+    from testbed.play.failures import ModelGone
 
     with Interruption(STOPPED) as interruption:
         try:
@@ -64,8 +64,8 @@ def run(
 
 
 def _run(config: StudyConfig, out: Path, as_json: bool, interruption: Interruption) -> Shortfall:
-    from testbed.forecast import count_episodes
-    from testbed.study import run_study
+    from testbed.studies.cost import count_episodes
+    from testbed.studies.run import run_study
 
     learning, evaluation = count_episodes(config)
     steps = learning // config.learning.episodes
@@ -87,14 +87,14 @@ def _run(config: StudyConfig, out: Path, as_json: bool, interruption: Interrupti
 
 
 def _report(path: Path) -> Findings:
-    from testbed.reports import write_report
+    from testbed.reports.write import write_report
 
     with Console(stderr=True).status("analysing"):
         return write_report(path)
 
 
 def _print_forecast(config: StudyConfig, as_json: bool) -> None:
-    from testbed.forecast import forecast
+    from testbed.studies.cost import forecast
 
     cost = forecast(config)
     resolved = config.model_dump(mode="json")

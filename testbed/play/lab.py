@@ -1,0 +1,166 @@
+"""`Lab`: plays trials, many at a time, each once, and stores them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+import anyio
+
+from agents.models.model import ModelUnavailable
+from agents.selection import Value
+from testbed.play.failures import PATIENCE, Failures, ModelGone
+from testbed.play.players import Cast, Kit
+from testbed.play.rollout import play
+from testbed.records.append_only import StoreError
+from testbed.records.places import Places
+from testbed.records.run_directory import RunDirectory
+from testbed.records.trial import Episode, Trial, said
+from transfer.memory.experience import Trajectory
+from transfer.memory.pool import SkillPool
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class Progress(Protocol):
+    """Told of every episode that has come to an end, well or badly, and of what else takes time."""
+
+    def advance(self, episode: Episode) -> None: ...
+    def begins(self) -> None:
+        """What was told so far was there before."""
+        ...
+
+    def thinks(self, who: str) -> None: ...
+    def thought(self, who: str) -> None: ...
+
+
+class Lab:
+    """Trials in, episodes out. What is stored already is not played again; a failed episode is, before all others.
+
+    Finished episodes stay on disk, and so does the index of them.
+    """
+
+    def __init__(self, run: RunDirectory, cast: Cast, progress: Progress, failures: Failures | None = None) -> None:
+        """Without `failures` no number of lost episodes stops the study."""
+        self.run = run
+        self.cast = cast
+        self.progress = progress
+        self.failures = failures or Failures()
+        self._places = Places()
+        for place, episode in run.stored():
+            if episode.error is None:
+                self._finished(episode, place)
+            else:
+                self.failures.standing[episode.trial.id] = episode.error
+        self._limiter = anyio.CapacityLimiter(cast.config.concurrency)
+        progress.begins()
+
+    @property
+    def finished(self) -> int:
+        """Episodes that are there, from this process or an earlier one."""
+        return len(self._places)
+
+    def recall(self, trajectory: str) -> Trajectory:
+        """A stored trajectory by its id, `trial/seat`. Raises KeyError."""
+        trial, _, seat = trajectory.partition("/")
+        return self.run.episode(self._places[trial]).seats[seat]
+
+    async def play(
+        self,
+        trials: Sequence[Trial],
+        pool: SkillPool | None = None,
+        values: Mapping[str, Value] | None = None,
+        guests: Mapping[str, Kit] = {},
+    ) -> list[Episode]:
+        """Episodes in the order of `trials`, all of which play with `pool`: finished, or lost with their error.
+
+        None of them is owed (see `Failures`): that is played again until it is there. `guests` are the members that
+        the trials name in background seats. Raises ModelGone when a model has stopped answering, StudyStopped when too
+        much was lost, StoreError when nothing can be written.
+        """
+        out: dict[str, Episode] = {}
+
+        async def one(trial: Trial) -> None:
+            out[trial.id] = await self._settle(trial, Kit(pool, values or {}), guests)
+
+        try:
+            async with anyio.create_task_group() as group:
+                for trial in sorted(trials, key=lambda trial: trial.id not in self.failures.standing):
+                    place = self._places.get(trial.id)
+                    if place is None:
+                        group.start_soon(one, trial)
+                    else:
+                        out[trial.id] = self.run.episode(place)
+        except BaseExceptionGroup as errors:
+            raise first_cause(errors) from None
+        return [out[trial.id] for trial in trials]
+
+    async def patiently(self, who: str, think: Callable[[], Awaitable[T]], members: Collection[str] = ()) -> T:
+        """What `think` gives; begun anew while its model does not answer, PATIENCE times in all.
+
+        `who` is whose model that is, unless the error names one of `members` in its notes. Raises ModelGone.
+        """
+        self.progress.thinks(who)
+        try:
+            for _ in range(PATIENCE - 1):
+                try:
+                    return await think()
+                except ModelUnavailable as error:
+                    _log.info("%s: %s; asked again", who, said(error))
+            try:
+                return await think()
+            except ModelUnavailable as error:
+                gone = _blamed(error, who, {name: name for name in members})
+                raise ModelGone(gone, str(error).rstrip(".")) from error
+        finally:
+            self.progress.thought(who)
+
+    async def _settle(self, trial: Trial, kit: Kit, guests: Mapping[str, Kit]) -> Episode:
+        """The trial's episode, finished or lost. While it is owed it waits its turn again, behind the others."""
+        while True:
+            async with self._limiter:
+                episode, owed = await self._attempt(trial, kit, guests)
+            if not owed:
+                return episode
+
+    async def _attempt(self, trial: Trial, kit: Kit, guests: Mapping[str, Kit]) -> tuple[Episode, bool]:
+        """The episode, and whether it is owed still. Every exception of a player or a game is such an episode."""
+        spec = self.cast.tasks[trial.task]
+        players, names = self.cast.players(trial, kit.pool, kit.values, guests)
+        focal = f"player_{trial.seat}"
+        try:
+            seats = await play(spec, players, trial.env_seed, trial=trial.id, names=names)
+            episode = Episode(trial=trial, seats=seats, focal=focal)
+            place = self.run.append(episode)
+        except StoreError:
+            raise
+        except Exception as error:
+            failed = Episode(trial=trial, seats={}, focal=focal, error=said(error))
+            self.run.append(failed)
+            self.progress.advance(failed)
+            culprit = _blamed(error, trial.task, names)
+            _log.info("%s failed, by %s: %s", trial.id, culprit, failed.error)
+            return failed, self.failures.failed(trial, culprit, error)
+        self._finished(episode, place, trial.task, *names.values())
+        return episode, False
+
+    def _finished(self, episode: Episode, place: int, *answered: str) -> None:
+        self._places[episode.trial.id] = place
+        self.failures.mended(episode.trial.id, *answered)
+        self.progress.advance(episode)
+
+
+def _blamed(error: BaseException, otherwise: str, names: Mapping[str, str]) -> str:
+    """Who is called what one of the error's notes says, by `names`."""
+    return next((names[note] for note in getattr(error, "__notes__", ()) if note in names), otherwise)
+
+
+def first_cause(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first real error of a group of concurrent tasks; the others follow from it."""
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

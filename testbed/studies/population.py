@@ -1,0 +1,296 @@
+"""The study `population`: agents that live together, round after round: play, learn, exchange, commit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from math import fsum, nan
+from typing import Any
+
+import anyio
+
+from agents.models.model import ModelError
+from testbed.config.population import PolicyConfig
+from testbed.play.failures import ModelGone, StudyStopped
+from testbed.play.lab import Lab, first_cause
+from testbed.play.models import build_learners, policy_parts
+from testbed.play.players import Kit
+from testbed.play.seeds import stream
+from testbed.records.run_directory import Gathered, Told
+from testbed.records.trial import Episode
+from testbed.studies.learn import Source, finished, missing, values_of
+from testbed.studies.schedule import Place, Schedule, evaluation_trials, league_trials, round_trials
+from testbed.studies.shortfall import NOTHING_LEARNED
+from transfer.contamination.poison import planted
+from transfer.exchange.exchange import Exchange, Terms
+from transfer.exchange.population import Lesson, Played, Said, Society
+from transfer.gate.advantage import StepBaseline
+from transfer.gate.gate import PPOGate
+from transfer.learner import Learner
+from transfer.maintenance.intake import Upkeep
+from transfer.memory.pool import SkillPool
+from transfer.memory.state import Event, LearnerState
+from transfer.nppo.config import Choices, choose
+from transfer.registry import maintenance, ppo_gate
+
+_log = logging.getLogger(__name__)
+
+Episodes = dict[str, list[Episode]]
+"""Finished and failed episodes by focal member."""
+
+
+async def run_population(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillPool) -> None:
+    """Every population's rounds, then everybody's evaluation with the pools they end with.
+
+    The learning run is the replicate: populations of one run and task meet the same environment seeds under every
+    policy. Raises as `Lab.play` does, ModelGone only where the study does not say that members leave (`on_outage`).
+    """
+    config = lab.cast.config
+    gathered = lab.run.societies()
+
+    async def one(place: Place, policy: PolicyConfig) -> None:
+        own = _learners(lab, policy, learners)
+        stored = gathered.get(place.key)
+        society = stored.society if stored else Society.of({name: own[name].begin(seed_pool) for name in own})
+        society = await live(lab, own, place, policy, society)
+        await evaluate(lab, place, kits(society))
+
+    try:
+        async with anyio.create_task_group() as group:
+            for run in range(config.learning_runs):
+                for task in lab.cast.tasks:
+                    for policy in config.population.policies:
+                        group.start_soon(one, Place(policy.name, task, run), policy)
+                    if "none" in config.arms:
+                        unaided = partial(evaluation_trials, lab.cast, Place("none", task, run))
+                        group.start_soon(play, lab, dict.fromkeys(config.members, Kit()), unaided)
+    except BaseExceptionGroup as errors:
+        raise first_cause(errors) from None
+
+
+async def live(
+    lab: Lab, learners: Mapping[str, Learner], place: Place, policy: PolicyConfig, society: Society
+) -> Society:
+    """The rounds after `society.round`, each committed whole: play, learn, exchange. Learners by member.
+
+    Whole: no episode is owed, and every learner and gate has answered. What was lost stands in an event of the round.
+    """
+    config = lab.cast.config
+    parts = policy_parts(policy)
+    exchange = build_exchange(lab, policy)
+    for round in range(society.round + 1, config.learning.iterations + 1):
+        base, events = society, list[Said]()
+        episodes, left = await play(lab, kits(society), partial(round_trials, lab.cast, place, round))
+        society, said = bereft(society, left, round)
+        events += said
+        society, said = await learn(lab, learners, society, episodes)
+        events += said
+        if parts.poison is not None and round == policy.poison_round:
+            bearer = policy.bearer or next(iter(society.members))
+            society, said = planted(society, bearer, str(policy.poison), parts.poison, round)
+            events += said
+        society, said = await trade(lab, exchange, base, society, partial(seen, lab, place, episodes, round))
+        events += said
+        society = society.model_copy(update={"round": round})
+        commit(lab, place, base, society, events)
+        _log.info("%s: round %d of %d committed", place.key, round, config.learning.iterations)
+    return society
+
+
+async def evaluate(lab: Lab, place: Place, roster: Mapping[str, Kit]) -> None:
+    """Everybody with the pool it ends with, against the task's opponent; then, in a game for several, a league."""
+    await play(lab, roster, partial(evaluation_trials, lab.cast, place))
+    await play(lab, roster, partial(league_trials, lab.cast, place))
+
+
+async def play(
+    lab: Lab, roster: Mapping[str, Kit], arrange: Callable[[Mapping[str, Kit]], Schedule]
+) -> tuple[Episodes, dict[str, str]]:
+    """Everybody's episodes, and who had to leave because its model is gone, each with the reason.
+
+    The games of the others are arranged anew, and what is stored stands. Raises StudyStopped when nobody is left,
+    ModelGone when a model is gone that is no member's, or the study waits for its members (`on_outage`).
+    """
+    for kit in roster.values():
+        if kit.pool is not None:
+            lab.run.keep(kit.pool)
+    left: dict[str, str] = {}
+    gone: ModelGone | None = None
+    while remaining := {name: kit for name, kit in roster.items() if name not in left}:
+        try:
+            return await _at_once(lab, remaining, arrange(remaining)), left
+        except ModelGone as error:
+            left |= leaving(lab, error, remaining)
+            gone = error
+    raise gone or StudyStopped("a population without members cannot play")
+
+
+def leaving(lab: Lab, gone: ModelGone, members: Collection[str]) -> dict[str, str]:
+    """Who leaves because that model is gone, each with the reason: all who share it.
+
+    Raises `gone` where it is no member's, or the study says that members are waited for.
+    """
+    kinds = lab.cast.config.members
+    if lab.cast.config.population.on_outage != "leave" or gone.agent not in members:
+        raise gone
+    return {name: gone.reason for name in members if kinds[name] == kinds[gone.agent]}
+
+
+async def _at_once(lab: Lab, roster: Mapping[str, Kit], schedule: Schedule) -> Episodes:
+    episodes: Episodes = {}
+
+    async def one(name: str, kit: Kit) -> None:
+        episodes[name] = await lab.play(schedule[name], kit.pool, kit.values, roster)
+
+    try:
+        async with anyio.create_task_group() as group:
+            for name, kit in roster.items():
+                group.start_soon(one, name, kit)
+    except BaseExceptionGroup as errors:
+        raise first_cause(errors) from None
+    return {name: episodes[name] for name in roster}
+
+
+def bereft(society: Society, left: Mapping[str, str], round: int) -> tuple[Society, list[Said]]:
+    """The population without those who left."""
+    members = {
+        name: society.members[name].model_copy(update={"lost": f"round {round}: {why}"}) for name, why in left.items()
+    }
+    events = [Said(name, Event(kind="lost", iteration=round, payload={"why": why})) for name, why in left.items()]
+    return society.replace(members), events
+
+
+async def learn(
+    lab: Lab, learners: Mapping[str, Learner], society: Society, episodes: Episodes
+) -> tuple[Society, list[Said]]:
+    """Everybody learns from its own seat, all at once. Whose learner fails keeps what it had, and says so.
+
+    A learner whose model does not answer is waited for, unless its member would leave for that. Raises ModelGone.
+    """
+    now = society.round + 1
+    fresh = {name: finished(episodes[name]) for name in society.playing}
+    states: dict[str, LearnerState] = {}
+    events: dict[str, list[Event]] = {}
+
+    async def one(name: str, state: LearnerState) -> None:
+        try:
+            iterate = partial(learners[name].iterate, state, fresh[name], lab.recall)
+            states[name], events[name] = await lab.patiently(name, iterate)
+        except (ModelError, ModelGone) as error:
+            if isinstance(error, ModelGone):
+                leaving(lab, error, society.playing)
+            states[name] = state.model_copy(update={"iteration": now})
+            why = f"{NOTHING_LEARNED}: {error.reason if isinstance(error, ModelGone) else error}"
+            events[name] = [Event(kind="warning", iteration=now, payload={"why": why})]
+        events[name] = [*missing(episodes[name], now), *events[name]]
+
+    try:
+        async with anyio.create_task_group() as group:
+            for name, member in society.playing.items():
+                group.start_soon(one, name, member.state)
+    except BaseExceptionGroup as errors:
+        raise first_cause(errors) from None
+    said = [Said(name, event) for name in society.playing for event in events[name]]
+    lessons = {name: Lesson(states[name], tuple(each.id for each in fresh[name])) for name in society.playing}
+    return society.grown(lessons), said
+
+
+async def trade(
+    lab: Lab, exchange: Exchange, base: Society, society: Society, show: Callable[[Society], Played]
+) -> tuple[Society, list[Said]]:
+    """The population after the exchange, and what happened; `show` tells what the round showed of its members.
+
+    Whose gate cannot be asked is waited for, or leaves before the exchange. Raises ModelGone.
+    """
+    events = list[Said]()
+    while True:
+        try:
+            give = partial(exchange.exchange, base, society, show(society))
+            after, said = await lab.patiently("exchange", give, society.playing)
+        except ModelGone as gone:
+            society, said = bereft(society, leaving(lab, gone, society.playing), base.round + 1)
+            events += said
+        else:
+            return after, [*events, *said]
+
+
+def seen(lab: Lab, place: Place, episodes: Episodes, round: int, society: Society) -> Played:
+    """What the round showed. Its draws depend on the round alone, so that they are the same under every policy."""
+    own = {name: finished(episodes[name]) for name in society.playing}
+    merits = {name: fsum(each.total for each in part) / len(part) if part else nan for name, part in own.items()}
+    rng = stream(lab.cast.config.seed, "exchange", place.task, place.learning_run, round)
+    return Played(round, merits, rng)
+
+
+def commit(lab: Lab, place: Place, base: Society, society: Society, said: Sequence[Said]) -> None:
+    """Write the round: new pools, everybody's events, and the whole society."""
+    tokens: dict[str, int] = {}
+    for name, member in society.members.items():
+        pool = member.state.pool
+        if society.round == 1 or pool.digest != base.members[name].state.pool.digest:
+            lab.run.keep(pool)
+            tokens = lab.cast.tokens(name, pool) | tokens
+    told = [
+        Told(
+            population=place.key,
+            learner=Source(name, place.task, place.learning_run).key,
+            **dict(event),
+        )
+        for name, event in said
+    ]
+    gathered = Gathered(population=place.key, committed=society.round, society=society, tokens=tokens)
+    lab.run.gather(told, gathered)
+
+
+def kits(society: Society) -> dict[str, Kit]:
+    """What everybody that still plays brings to its seat."""
+    return {name: Kit(member.state.pool, values_of(member.state)) for name, member in society.playing.items()}
+
+
+def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
+    """Raises ConfigError for a name that stands for nothing, ChoiceError for a choice that does not exist."""
+    parts, choices = policy_parts(policy), _choices(lab, policy)
+    gates = {name: _gate(lab, kind, choices) for name, kind in lab.cast.config.members.items()}
+    terms = Terms(
+        rate=policy.rate,
+        every=policy.every,
+        direction=policy.direction,
+        capacity=policy.capacity,
+        patience=policy.patience,
+        hub=policy.hub,
+        size=policy.size,
+        graph=policy.graph,
+    )
+    upkeep = Upkeep(maintenance(choices), lab.cast.embedder)
+    admission = parts.admission(gates, lab.recall, StepBaseline(choices.gamma))
+    return parts.exchange(terms, admission, upkeep)
+
+
+def _choices(lab: Lab, policy: PolicyConfig) -> Choices:
+    """The policy's choices. A gift must improve on what its receiver does anyway (ΔJ > 0), unless they say not."""
+    learning = lab.cast.config.learning
+    return choose(learning.preset, {"acceptance": "improvement", **_changes(lab, policy)})
+
+
+def _changes(lab: Lab, policy: PolicyConfig) -> dict[str, Any]:
+    """The study's choices and the policy's: one maintenance rules pools in learning and around an exchange."""
+    ruled = {} if policy.maintenance is None else {"maintenance": policy.maintenance}
+    return {**lab.cast.config.learning.choices, **policy.choices, **ruled}
+
+
+def _gate(lab: Lab, kind: str, choices: Choices) -> PPOGate:
+    """The gate of one kind of agent: its own model, at its own temperature."""
+    temperature = next(agent.temperature for agent in lab.cast.config.agents if agent.name == kind)
+    return ppo_gate((lab.cast.models[kind],), temperature, choices)
+
+
+def _learners(lab: Lab, policy: PolicyConfig, learners: Mapping[str, Learner]) -> dict[str, Learner]:
+    """A learner per member: the study's, unless the policy asks for another."""
+    config = lab.cast.config
+    choices = _changes(lab, policy)
+    if policy.learner or choices != config.learning.choices:
+        changed = {"learner": policy.learner or config.learning.learner, "choices": choices}
+        learning = config.learning.model_copy(update=changed)
+        learners = build_learners(config.model_copy(update={"learning": learning}), lab.cast)
+    return {name: learners[kind] for name, kind in config.members.items()}
