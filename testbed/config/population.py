@@ -92,6 +92,15 @@ class PopulationConfig(BaseModel):
     """When a member's model does not answer, for as long as its patience lasts: the study stops and can be resumed, or
     the members that have this model leave for good and the others go on."""
 
+    @property
+    def unused(self) -> bool:
+        """Whether nothing was said about a population. (Runs of format 1 hold the defaults; "always" was one.)"""
+        policies = tuple(
+            policy.model_copy(update={"maintenance": None}) if policy.maintenance == "always" else policy
+            for policy in self.policies
+        )
+        return self.model_copy(update={"policies": policies}) == PopulationConfig()
+
     def members(self, agents: Sequence[str]) -> dict[str, str]:
         """Every member by name, and the agent it is a copy of. Copies of one agent do not stand next to each other."""
         if self.copies == 1:

@@ -133,7 +133,7 @@ class StudyConfig(Table):
             raise ValueError(f'learning.evolver: {evolver.name!r} plays; write evolver = "{evolver.name}"')
         if self.study == "population":
             self.population.check([agent.name for agent in self.agents])
-        elif self.population != PopulationConfig():
+        elif not self.population.unused:
             raise ValueError(f'population: a study "{self.study}" has no population; write study = "population"')
         return self
 

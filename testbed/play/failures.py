@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from agents.models.model import ModelUnavailable
+from agents.models.model import ModelMisconfigured, ModelUnavailable
 from testbed.records.trial import Trial, said
 
 PATIENCE = 8
@@ -74,6 +74,8 @@ class Failures:
                 f"{PATIENCE} episodes of {culprit} failed in a row, the last with {reason.rstrip('.')}. Finished "
                 "episodes are stored; when that is mended, the same command resumes and plays those first."
             )
+        if isinstance(error, ModelMisconfigured):
+            raise StudyStopped(f"{culprit}: {error}")
         if isinstance(error, ModelUnavailable) and self._may_be_tried_again(trial.id, culprit):
             return True
         self._lost.add(trial.id)
