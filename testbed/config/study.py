@@ -107,8 +107,8 @@ class StudyConfig(Table):
     concurrency: int = Field(default=16, ge=1)
     """Episodes in flight at once."""
     fail_at: float = Field(default=0.5, gt=0.0)
-    """Lost episodes at which the study stops: a number, or below 1 a share of all its episodes (inspect_ai's
-    fail_on_error). What was only not answered is not lost but owed, and never counts."""
+    """Lost episodes at which the study stops: a number, or below 1 a share of all its episodes and of those of one
+    iteration (inspect_ai's fail_on_error). What was only not answered is not lost but owed, and never counts."""
 
     @field_validator("fail_at")
     @classmethod

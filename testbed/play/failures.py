@@ -38,13 +38,13 @@ class Failures:
     """
 
     def __init__(self, fail_at: float = math.inf, planned: int = 0) -> None:
-        """`fail_at`: lost episodes at which the study stops, a number, or below 1 a share of the `planned` ones; one
-        lost episode alone is never too large a share. They are counted from the start of this process."""
-        self.standing: dict[str, str] = {}
-        """Reason of each failed episode that has not been made good, by trial."""
-        self.limit = fail_at if fail_at >= 1 else max(2, math.ceil(fail_at * planned))
+        """`fail_at`: lost episodes at which the study stops, a number, or below 1 a share, of the `planned` ones and of
+        those of one iteration. One lost episode alone is never too large a share. Counted anew by each process."""
         self._fail_at = fail_at
         self._planned = planned
+        self.standing: dict[str, str] = {}
+        """Reason of each failed episode that has not been made good, by trial."""
+        self.limit = fail_at if fail_at >= 1 else self._share(planned)
         self._lost: set[str] = set()
         self._row: Counter[str] = Counter()
         self._answered: Counter[str] = Counter()
@@ -87,6 +87,18 @@ class Failures:
                 "first, and --set fail_at=N allows more."
             )
         return False
+
+    def check_iteration(self, who: str, lost: int, episodes: int) -> None:
+        """Whether `who` may learn although `lost` of an iteration's episodes are. Raises StudyStopped."""
+        if self._fail_at < 1 and lost >= self._share(episodes):
+            raise StudyStopped(
+                f"{who}: {lost} of the {episodes} episodes of one iteration were lost (fail_at = {self._fail_at:g}), "
+                "and nothing was learned from the others. The same command plays the lost ones again first, and "
+                "--set fail_at=N allows more."
+            )
+
+    def _share(self, episodes: int) -> int:
+        return max(2, math.ceil(self._fail_at * episodes))
 
     def _may_be_tried_again(self, trial: str, culprit: str) -> bool:
         """Not if its model failed TRIES times on this trial alone: a prompt can break a server that is well."""

@@ -79,12 +79,11 @@ async def learn(lab: Lab, learner: Learner, source: Source, state: LearnerState)
     """
     for iteration in range(state.iteration, lab.cast.config.learning.iterations):
         episodes = await lab.play(learning_trials(lab, source, iteration, state.pool), state.pool, values_of(state))
+        lost = missing(lab, source.key, episodes, iteration + 1)
         state, events = await lab.patiently(
             source.agent, partial(learner.iterate, state, finished(episodes), lab.recall)
         )
-        lab.run.commit(
-            source.key, state, [*missing(episodes, iteration + 1), *events], lab.cast.tokens(source.agent, state.pool)
-        )
+        lab.run.commit(source.key, state, [*lost, *events], lab.cast.tokens(source.agent, state.pool))
         _log.info("%s: iteration %d of %d committed", source.key, iteration + 1, lab.cast.config.learning.iterations)
     return state.pool
 
@@ -94,11 +93,15 @@ def finished(episodes: Sequence[Episode]) -> list[Trajectory]:
     return [episode.trajectory for episode in episodes if episode.error is None]
 
 
-def missing(episodes: Sequence[Episode], iteration: int) -> list[Event]:
-    """The event that says what an iteration was committed without; none where all its episodes are there."""
+def missing(lab: Lab, who: str, episodes: Sequence[Episode], iteration: int) -> list[Event]:
+    """The event that says what an iteration is committed without; none where all its episodes are there.
+
+    Raises StudyStopped where that is too much.
+    """
     reasons = Counter(episode.error for episode in episodes if episode.error is not None)
     if not reasons:
         return []
+    lab.failures.check_iteration(who, reasons.total(), len(episodes))
     (why, _), *_ = reasons.most_common(1)
     payload: dict[str, JsonValue] = {"episodes": reasons.total(), "of": len(episodes), "why": why}
     return [Event(kind="missing", iteration=iteration, payload=payload)]

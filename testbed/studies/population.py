@@ -174,6 +174,7 @@ async def learn(
     events: dict[str, list[Event]] = {}
 
     async def one(name: str, state: LearnerState) -> None:
+        lost = missing(lab, name, episodes[name], now)
         try:
             iterate = partial(learners[name].iterate, state, fresh[name], lab.recall)
             states[name], events[name] = await lab.patiently(name, iterate)
@@ -183,7 +184,7 @@ async def learn(
             states[name] = state.model_copy(update={"iteration": now})
             why = f"{NOTHING_LEARNED}: {error.reason if isinstance(error, ModelGone) else error}"
             events[name] = [Event(kind="warning", iteration=now, payload={"why": why})]
-        events[name] = [*missing(episodes[name], now), *events[name]]
+        events[name] = [*lost, *events[name]]
 
     try:
         async with anyio.create_task_group() as group:

@@ -44,7 +44,7 @@ def write(tmp_path):
 def test_a_run_from_study_to_report(procmem, write, tmp_path):
     """One run through every command that reads it. The coin's games fail half of the time."""
     file = write(environment="tests.support.third_party:fragile")
-    said = procmem("run", file, "--out", tmp_path / "runs", "--set", "fail_at=0.9")
+    said = procmem("run", file, "--out", tmp_path / "runs", "--set", "fail_at=20")
     assert said.code == 3, said.err
     assert "of 16 episodes are missing" in said.err.replace("\n", " ")
     (path,) = (tmp_path / "runs").iterdir()
