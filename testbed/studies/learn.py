@@ -16,9 +16,11 @@ from testbed.config.study import LearningConfig
 from testbed.play.lab import Lab, first_cause
 from testbed.play.seeds import environment_seed
 from testbed.records.trial import Episode, Trial
-from transfer.learner import Event, Learner, LearnerState
+from transfer.learner import Learner
+from transfer.memory.events import Event
 from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
+from transfer.memory.state import LearnerState
 
 _log = logging.getLogger(__name__)
 
