@@ -7,8 +7,9 @@ from collections import Counter, deque
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from testbed.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from testbed.records.trial import Episode
@@ -23,7 +24,7 @@ class EpisodeProgress:
     The time left is that of the parts still to come, at the pace of those done since this process began.
     """
 
-    def __init__(self, console: Console, learning: int, evaluation: int, steps: int) -> None:
+    def __init__(self, console: Terminal, learning: int, evaluation: int, steps: int) -> None:
         """Episodes to learn from and to evaluate by, and `steps` (iterations of all learners), of the whole study."""
         episodes = learning + evaluation
         self.finished = 0

@@ -45,7 +45,7 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outco
     cast = await build_cast(config)
     try:
         learners = build_learners(config, cast)
-        study = resolve(STUDIES, config.study, "study")
+        study = resolve(STUDIES, config.study, group="study")
         with RunDirectory.create(out, config, versions(cast)) as run, run_log(run.path, redact=lambda text: text):
             try:
                 lab = Lab(run, cast, progress, Failures(config.fail_at, planned))
