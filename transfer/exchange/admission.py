@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -16,7 +16,7 @@ from transfer.gate.advantage import Advantage, StepBaseline
 from transfer.gate.gate import PPOGate, Verdict
 from transfer.gate.objective import Floats, log_ratios, objective
 from transfer.gate.replay import replay, style_of
-from transfer.memory.experience import Recall, Segment, Trajectory, recalled
+from transfer.memory.experience import Recall, Trajectory, recalled, stretches
 from transfer.memory.state import LearnerState
 
 
@@ -155,13 +155,3 @@ class Quarantine:
 
     def _model(self, case: Case) -> Model:
         return self.gates[case.receiver].scorers[0]
-
-
-def stretches(trajectory: Trajectory) -> Iterator[Segment]:
-    """The whole trajectory, cut where another skill, or none (""), takes over."""
-    start = 0
-    steps = trajectory.steps
-    for index in range(1, len(steps) + 1):
-        if index == len(steps) or steps[index].skill != steps[start].skill:
-            yield Segment(trajectory, steps[start].skill or "", start, index)
-            start = index

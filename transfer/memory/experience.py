@@ -115,3 +115,13 @@ def recalled(ids: Sequence[str], recall: Recall) -> list[Trajectory]:
 def controlled(trajectory: Trajectory, skill: str) -> list[Segment]:
     """The segments in which `skill` was active."""
     return [span for span in segments(trajectory) if span.skill == skill]
+
+
+def stretches(trajectory: Trajectory) -> Iterator[Segment]:
+    """The whole trajectory, cut where another skill, or none (""), takes over."""
+    start = 0
+    steps = trajectory.steps
+    for index in range(1, len(steps) + 1):
+        if index == len(steps) or steps[index].skill != steps[start].skill:
+            yield Segment(trajectory, steps[start].skill or "", start, index)
+            start = index

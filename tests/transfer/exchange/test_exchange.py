@@ -21,11 +21,13 @@ from transfer.contamination.poison import POISONS, planted
 from transfer.contamination.scan import scan, scan_traces
 from transfer.exchange.admission import Case, OnTrust, Quarantine
 from transfer.exchange.common_pool import COMMONS
-from transfer.exchange.exchange import ADMISSIONS, EXCHANGES, Terms
+from transfer.exchange.exchange import Terms
+from transfer.exchange.policies import ADMISSIONS, EXCHANGES
 from transfer.exchange.population import NOBODY, Gift, Lesson, Member, Played, Society
 from transfer.exchange.shared_pool import Change, Commons
 from transfer.exchange.topology import Graph, Route, TopologyError, directed
-from transfer.gate.gate import Improvement, PPOGate, Verdict
+from transfer.gate.acceptance import Improvement
+from transfer.gate.gate import PPOGate, Verdict
 from transfer.maintenance.intake import Upkeep
 from transfer.maintenance.rules import Always, FirstInFirstOut
 from transfer.memory.experience import Step, Trajectory
