@@ -9,6 +9,7 @@ from math import fsum, nan
 import anyio
 
 from agents.models.model import ModelError
+from testbed.config.plugins import resolve
 from testbed.config.population import PolicyConfig
 from testbed.play.lab import Lab, ModelGone, StudyStopped, first_cause
 from testbed.play.models import build_learners, policy_parts
@@ -228,7 +229,7 @@ def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
         size=policy.size,
         graph=policy.graph,
     )
-    upkeep = Upkeep(maintenance(choices), lab.cast.embedder)
+    upkeep = Upkeep(maintenance(choices, resolve), lab.cast.embedder)
     admission = parts.admission(gates, lab.recall, StepBaseline(choices.gamma))
     return parts.exchange(terms, admission, upkeep)
 
@@ -243,7 +244,7 @@ def _choices(lab: Lab, policy: PolicyConfig) -> Choices:
 def _gate(lab: Lab, kind: str, choices: Choices) -> PPOGate:
     """The gate of one kind of agent: its own model, at its own temperature."""
     temperature = next(agent.temperature for agent in lab.cast.config.agents if agent.name == kind)
-    return ppo_gate((lab.cast.models[kind],), temperature, choices)
+    return ppo_gate((lab.cast.models[kind],), temperature, choices, resolve)
 
 
 def _learners(lab: Lab, policy: PolicyConfig, learners: Mapping[str, Learner]) -> dict[str, Learner]:
