@@ -23,6 +23,7 @@ from agents.guide import NoGuide
 from agents.models.model import Message, ModelUnavailable, Request, Sampling, Utterance
 from agents.models.scoring.scorer import PrefixTreeScorer
 from agents.models.served.model import ServedModel
+from agents.models.tokens.template import ChatTemplate
 from agents.prompts import conversation
 from environments import grammar as grammars
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
