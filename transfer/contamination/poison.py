@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from agents.skill import Skill
 from transfer.exchange.population import Said, Society
-from transfer.memory.events import Event, skill_texts
+from transfer.memory.events import Planted, Pruned, SkillTexts
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import Score
 
@@ -82,17 +82,11 @@ def planted(society: Society, bearer: str, kind: str, make: Poison, round: int) 
     if len(state.pool) == state.pool.capacity:
         least = min(state.pool.ids, key=lambda other: (state.value_estimate(other), other))
         state = state.hold(state.pool.remove(least), round)
-        event = Event(kind="pruned", iteration=round, skill=least, payload={"why": "made room for a poison"})
+        event = Pruned(iteration=round, skill=least, why="made room for a poison")
         said.append(Said(bearer, event))
     state = state.hold(state.pool.add(skill), round)
     state = state.model_copy(update={"scores": {**state.scores, skill.id: Score(gain=1.0, n=1)}})
     society = society.replace({bearer: member.model_copy(update={"state": state})})
     society = society.model_copy(update={"authors": {**society.authors, skill.id: bearer}})
-    event = Event(
-        kind="planted",
-        iteration=round,
-        skill=skill.id,
-        parents=skill.parents,
-        payload={"poison": kind, "skill": skill_texts(skill)},
-    )
+    event = Planted(iteration=round, skill=skill.id, parents=skill.parents, poison=kind, texts=SkillTexts.of(skill))
     return society, [*said, Said(bearer, event)]

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pydantic import JsonValue
-
 from agents.skill import Skill
 from transfer.exchange.admission import Admission, case_of
 from transfer.exchange.population import Gift, Played, Said, Society, refusing
 from transfer.exchange.shared_pool import Change, Commons, Receipt
 from transfer.gate.gate import Outcome, Verdict
 from transfer.maintenance.intake import Upkeep
-from transfer.memory.events import Event, skill_texts
+from transfer.memory.events import Admitted, Event, Given, Judged, Pruned, SkillTexts, Skipped
 from transfer.memory.state import LearnerState, Score
 
 COMMONS = "commons"
@@ -123,29 +121,28 @@ def _offered(author: str, gift: Gift, votes: Sequence[Verdict], outcome: Outcome
     skill = gift.skill
     events: list[Said] = []
     if gift.since == round:
-        payload: dict[str, JsonValue] = {"from": author, "skill": skill_texts(skill)}
-        event = Event(kind="gift", iteration=round, skill=skill.id, parents=skill.parents, payload=payload)
+        event = Given(iteration=round, skill=skill.id, parents=skill.parents, giver=author, texts=SkillTexts.of(skill))
         events.append(Said(COMMONS, event))
-    told = [vote.payload for vote in votes if vote.change is not None]
-    if told:
-        payload = {"from": author, "outcome": outcome, "votes": list[JsonValue](told)}
-        events.append(Said(COMMONS, Event(kind="verdict", iteration=round, skill=skill.id, payload=payload)))
+    measured = tuple(vote.payload for vote in votes if vote.change is not None)
+    if measured:
+        event = Judged(iteration=round, skill=skill.id, giver=author, outcome=outcome, votes=measured)
+        events.append(Said(COMMONS, event))
     return events
 
 
 def _told(receipt: Receipt, round: int) -> list[Said]:
-    common: dict[str, JsonValue] = {"from": receipt.change.author, "version": receipt.version}
+    author, version = receipt.change.author, receipt.version
     parents = {skill.id: skill.parents for skill in receipt.change.added}
-    events = [
-        Event(kind="admitted", iteration=round, skill=skill, parents=parents[skill], payload=common)
+    events: list[Event] = [
+        Admitted(iteration=round, skill=skill, parents=parents[skill], giver=author, version=version)
         for skill in receipt.admitted
     ]
     events += [
-        Event(kind="pruned", iteration=round, skill=skill, payload=common | {"why": why})
+        Pruned(iteration=round, skill=skill, giver=author, version=version, why=why)
         for skill, why in receipt.pruned.items()
     ]
     events += [
-        Event(kind="skipped", iteration=round, skill=skill, payload=common | {"why": why})
+        Skipped(iteration=round, skill=skill, giver=author, version=version, why=why)
         for skill, why in receipt.declined.items()
     ]
     return [Said(COMMONS, event) for event in events]

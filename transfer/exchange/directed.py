@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import JsonValue
-
 from transfer.exchange.admission import Admission, case_of
 from transfer.exchange.exchange import Terms, weeded
 from transfer.exchange.population import Gift, Member, Played, Said, Society, refusing
 from transfer.exchange.topology import Direction, Route, Topology, check_route, directed
 from transfer.gate.gate import Verdict
 from transfer.maintenance.intake import Upkeep
-from transfer.memory.events import Event, skill_texts
+from transfer.memory.events import Admitted, Given, Judged, SkillTexts, Skipped
 
 
 @dataclass(frozen=True)
@@ -85,9 +83,8 @@ def admitted(name: str, member: Member, gifts: Sequence[Gift], upkeep: Upkeep, r
     events = [Said(name, event) for event in kept.pruned]
     for gift in gifts:
         skill = gift.skill
-        payload: dict[str, JsonValue] = {"from": gift.giver}
         if skill.id in kept.admitted:
-            event = Event(kind="admitted", iteration=round, skill=skill.id, parents=skill.parents, payload=payload)
+            event = Admitted(iteration=round, skill=skill.id, parents=skill.parents, giver=gift.giver)
             events.append(Said(name, event))
         else:
             events.append(_skipped(name, gift, kept.declined[skill.id], round))
@@ -107,18 +104,19 @@ def _lapsed(gift: Gift, society: Society, receiver: Member) -> str:
 def _given(name: str, gift: Gift, society: Society, round: int) -> Said:
     skill = gift.skill
     author = society.authors.get(skill.id, gift.giver)
-    payload: dict[str, JsonValue] = {"from": gift.giver, "author": author, "skill": skill_texts(skill)}
-    return Said(name, Event(kind="gift", iteration=round, skill=skill.id, parents=skill.parents, payload=payload))
+    texts = SkillTexts.of(skill)
+    return Said(
+        name,
+        Given(iteration=round, skill=skill.id, parents=skill.parents, giver=gift.giver, author=author, texts=texts),
+    )
 
 
 def _judged(name: str, gift: Gift, verdict: Verdict, round: int) -> list[Said]:
     """A verdict's event, where the gate had something to say."""
     if verdict.outcome == "accepted" and verdict.change is None:
         return []
-    payload: dict[str, JsonValue] = {"from": gift.giver, **verdict.payload}
-    return [Said(name, Event(kind="verdict", iteration=round, skill=gift.skill.id, payload=payload))]
+    return [Said(name, Judged(iteration=round, skill=gift.skill.id, giver=gift.giver, **verdict.fields))]
 
 
 def _skipped(name: str, gift: Gift, why: str, round: int) -> Said:
-    payload: dict[str, JsonValue] = {"from": gift.giver, "why": why}
-    return Said(name, Event(kind="skipped", iteration=round, skill=gift.skill.id, payload=payload))
+    return Said(name, Skipped(iteration=round, skill=gift.skill.id, giver=gift.giver, why=why))

@@ -86,6 +86,6 @@ class Commons:
                     state = state.hold(state.pool.remove(skill), self._round)
                     pruned[skill] = "its writer dropped it"
             kept = self._upkeep(state, change.added, self._round)
-            pruned |= {event.skill: str(event.payload["why"]) for event in kept.pruned}
+            pruned |= {event.skill: event.why for event in kept.pruned}
             self._snapshot = Snapshot(version, kept.state)
             return Receipt(version, change, kept.admitted, pruned, declined | kept.declined)

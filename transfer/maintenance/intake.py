@@ -9,7 +9,7 @@ from typing import NamedTuple
 from agents.embedding import Embedder
 from agents.skill import Skill
 from transfer.maintenance.rules import Maintenance, prune
-from transfer.memory.events import Event
+from transfer.memory.events import Pruned
 from transfer.memory.state import LearnerState
 
 
@@ -18,7 +18,7 @@ class Kept(NamedTuple):
 
     state: LearnerState
     admitted: tuple[str, ...]
-    pruned: tuple[Event, ...]
+    pruned: tuple[Pruned, ...]
     declined: dict[str, str]
     """Newcomers that did not come in, each with the reason."""
 
@@ -36,6 +36,6 @@ class Upkeep:
         fresh = {skill.id: skill for skill in newcomers if skill.id not in state.pool}
         open_to_all = state.model_copy(update={"born": {**state.born, **dict.fromkeys(fresh, round)}})
         after, events = prune(open_to_all, [*state.pool.each(), *fresh.values()], self.maintenance, self.embedder)
-        declined |= {event.skill: str(event.payload["why"]) for event in events if event.skill in fresh}
+        declined |= {event.skill: event.why for event in events if event.skill in fresh}
         pruned = tuple(event.model_copy(update={"iteration": round}) for event in events if event.skill not in fresh)
         return Kept(after, tuple(id for id in fresh if id in after.pool), pruned, declined)

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple, Protocol
 
-from pydantic import JsonValue
-
 from agents.embedding import Embedder
 from agents.skill import Skill
-from transfer.memory.events import Event
+from transfer.memory.events import Pruned
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 
@@ -145,14 +143,14 @@ def without(skills: Sequence[Skill], deaths: Sequence[Death]) -> list[Skill]:
 
 def prune(
     state: LearnerState, skills: Sequence[Skill], maintenance: Maintenance, embedder: Embedder
-) -> tuple[LearnerState, list[Event]]:
+) -> tuple[LearnerState, list[Pruned]]:
     """The state whose pool is what maintenance leaves of `skills`, and an event for each death."""
-    events: list[Event] = []
+    events: list[Pruned] = []
     deaths = dict(state.deaths)
     for death in maintenance.deaths(skills, state, embedder):
         score = state.score(death.skill)
-        payload: dict[str, JsonValue] = {"why": death.why, "score": score.value, "n": score.n}
-        events.append(Event(kind="pruned", iteration=state.iteration + 1, skill=death.skill, payload=payload))
+        now = state.iteration + 1
+        events.append(Pruned(iteration=now, skill=death.skill, why=death.why, score=score.value, n=score.n))
         if score.n:
             deaths[death.skill] = score.value
     gone = {event.skill for event in events}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
 from agents.models.model import Model, Sampling
 from agents.skill import Skill
@@ -66,8 +66,8 @@ class Gradient:
         return EVOLVING["lesson"].format(total=self.total, diagnosis=self.diagnosis) + changes
 
     @property
-    def payload(self) -> dict[str, JsonValue]:
-        """As an event tells it; its trajectory stands beside it."""
+    def fields(self) -> dict[str, Any]:
+        """As its event has them; the trajectory stands beside them."""
         return {
             "total": self.total,
             "diagnosis": self.diagnosis,
