@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -67,6 +67,12 @@ class Verdict(BaseModel):
     def payload(self) -> dict[str, JsonValue]:
         """As an event tells it, in the paper's letters (J, delta_J); the skill stands beside it."""
         return self.model_dump(mode="json", by_alias=True, exclude={"skill"})
+
+
+def read_verdict(payload: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """A verdict's event in the paper's letters. Runs of format 1 name ΔJ `change` where the skill was a gift."""
+    letters = {name: field.serialization_alias or name for name, field in Verdict.model_fields.items()}
+    return {letters.get(name, name): value for name, value in payload.items()}
 
 
 class Gate(Protocol):
