@@ -14,7 +14,7 @@ from autogen_core import CancellationToken
 
 from agents.decision import Decision, Observation
 from agents.guide import Guide, State
-from agents.model import Message, Model, Request, Sampling
+from agents.models.model import Message, Model, Request, Sampling
 from agents.prompts import Turn, after_reasoning, conversation, fingerprint, reasoning_request
 from environments import grammar as grammars
 

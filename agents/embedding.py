@@ -88,7 +88,7 @@ class SentenceEmbedder:
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging as transformers_logging
 
-        from agents.model import ModelError
+        from agents.models.model import ModelError
 
         transformers_logging.disable_progress_bar()
         where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from agents.guide import Guidance, State
-from agents.model import Model, Request, Sampling
+from agents.models.model import Model, Request, Sampling
 from agents.prompts import skill_text, termination_question
 from agents.selection import Selection, Selector
 from agents.skill import Skill

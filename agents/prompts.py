@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
-from agents.model import Message
+from agents.models.model import Message
 from agents.skill import Skill
 
 Turn = tuple[str, str]

@@ -11,7 +11,7 @@ import numpy as np
 
 from agents.embedding import Embedder
 from agents.guide import State
-from agents.model import Model, Request, Sampling, Utterance
+from agents.models.model import Model, Request, Sampling, Utterance
 from agents.prompts import selection_question
 from agents.skill import Skill
 from environments.grammar import Choices

@@ -9,10 +9,10 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from .annals import Annals
-from .bootstrap import Resampler
-from .results import analyse
-from .tables import Tables
+from analysis.results import analyse
+from analysis.statistics.bootstrap import Resampler
+from analysis.tables.population import Annals
+from analysis.tables.run import Tables
 
 CHECKED = (
     "estimate",

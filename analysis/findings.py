@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from .estimates import Interval
-from .significance import SIGN_FLIP_FROM, Test
+from analysis.statistics.estimates import Interval
+from analysis.statistics.significance import SIGN_FLIP_FROM, Test
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 ALPHA = 0.05

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from .annals import Annals
-from .arms import arm_table, improvements, profiles, ranks
-from .bootstrap import Resampler
-from .caveats import caveats
-from .cells import cell_table, reuse_table
-from .chance import chance_findings
-from .checks import check_table
-from .contrasts import cellwise, declare, overall
-from .effects import asymmetry, relation_gains, token_efficiency, transfer_table
-from .findings import Finding
-from .gate import GateCalibration, gate_calibration
-from .learning import learning_curves, lineage
-from .population import PopulationFindings, analyse_population, contrasts
-from .reuse import invocation_shares
-from .runs import seed_means
-from .tables import Tables
+from analysis.findings import Finding
+from analysis.matrix.arms import arm_table, improvements, profiles, ranks
+from analysis.matrix.cells import cell_table, reuse_table
+from analysis.matrix.chance import chance_findings
+from analysis.matrix.contrasts import cellwise, declare, overall
+from analysis.matrix.data_quality import caveats
+from analysis.matrix.gate import GateCalibration, gate_calibration
+from analysis.matrix.learning import learning_curves, lineage
+from analysis.matrix.reuse import invocation_shares
+from analysis.matrix.robustness import check_table
+from analysis.matrix.transfer import asymmetry, relation_gains, token_efficiency, transfer_table
+from analysis.population.results import PopulationFindings, analyse_population, contrasts
+from analysis.statistics.bootstrap import Resampler
+from analysis.tables.population import Annals
+from analysis.tables.run import Tables
+from analysis.tables.units import seed_means
 
 
 @dataclass(frozen=True)

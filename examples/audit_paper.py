@@ -17,8 +17,8 @@ from math import isclose, sqrt
 import numpy as np
 from scipy import stats
 
-from analysis.multiplicity import holm
-from analysis.significance import barnard
+from analysis.statistics.multiplicity import holm
+from analysis.statistics.significance import barnard
 
 EPISODES = 50
 Cell = tuple[float, float]

@@ -12,12 +12,12 @@ import sys
 
 import numpy as np
 
-from agents.model import Model
-from testbed.closed_forms import CLOSED_FORMS, ClosedForm, DialPlayer
-from testbed.gate_calibration import calibrate, curve, rank_correlation
-from transfer.advantage import Advantage, PerStepShare, ReturnToGo, StepBaseline
-from transfer.gate import Improvement, PPOGate
-from transfer.replay import ActingPolicy
+from agents.models.model import Model
+from testbed.experiments.closed_forms import CLOSED_FORMS, ClosedForm, DialPlayer
+from testbed.experiments.gate_calibration import calibrate, curve, rank_correlation
+from transfer.gate.advantage import Advantage, PerStepShare, ReturnToGo, StepBaseline
+from transfer.gate.gate import Improvement, PPOGate
+from transfer.gate.replay import ActingPolicy
 
 ADVANTAGES: dict[str, Advantage] = {
     "return-to-go (paper)": ReturnToGo(),

@@ -13,15 +13,15 @@ import sys
 
 import numpy as np
 
-from agents.local import LocalModel
-from agents.model import Sampling
+from agents.models.local import LocalModel
+from agents.models.model import Sampling
+from agents.models.weights.folders import path
 from agents.skill import Skill
-from agents.weights import path
-from testbed.gate_calibration import calibrate_by_play, rank_correlation
-from transfer.advantage import StepBaseline
-from transfer.gate import Improvement, PPOGate
-from transfer.replay import ActingPolicy
-from transfer.seeds import SEEDS
+from testbed.experiments.gate_calibration import calibrate_by_play, rank_correlation
+from transfer.gate.advantage import StepBaseline
+from transfer.gate.gate import Improvement, PPOGate
+from transfer.gate.replay import ActingPolicy
+from transfer.memory.seed_pool import SEEDS
 
 STUBBORN = Skill(
     name="Stay with the first guess",

@@ -12,12 +12,12 @@ import sys
 
 import numpy as np
 
-from testbed.build import build_model
-from testbed.config import AgentConfig
-from testbed.gradient_isolation import isolate, shares
-from transfer.aggregation import Consolidate
-from transfer.gradient import Hindsight
-from transfer.seeds import SEEDS
+from testbed.config.study import AgentConfig
+from testbed.experiments.gradient_isolation import isolate, shares
+from testbed.play.models import build_model
+from transfer.memory.seed_pool import SEEDS
+from transfer.nppo.aggregation import Consolidate
+from transfer.nppo.gradient import Hindsight
 
 
 async def main(name: str, replicates: int) -> None:

@@ -1,5 +1,5 @@
 """`python -m testbed` is `procmem`."""
 
-from testbed.cli import main
+from testbed.cli.main import main
 
 main()

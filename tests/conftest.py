@@ -13,7 +13,7 @@ def _weights(name: str) -> Path:
     elsewhere = os.environ.get("PROCMEM_TEST_MODELS")
     if elsewhere is not None:
         return Path(elsewhere) / name
-    from agents.weights import pull
+    from agents.models.weights.folders import pull
 
     return pull(name)
 
@@ -32,7 +32,7 @@ def gemma3() -> Path:
 def qwen() -> Path:
     """1.1 GB to fetch: only where it has been pulled already."""
     if os.environ.get("PROCMEM_TEST_MODELS") is None:
-        from agents.weights import home
+        from agents.models.weights.folders import home
 
         if not (home() / "models" / "qwen2.5-coder-1.5b-instruct").exists():
             pytest.skip("procmem models pull qwen2.5-coder-1.5b-instruct first")

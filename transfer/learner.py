@@ -9,10 +9,10 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from agents.skill import Skill
-from transfer.credit import BaselineRule, Credit, RunningMean, StepMean, observe
-from transfer.experience import Trajectory
-from transfer.pool import SkillPool
-from transfer.state import Baseline, Event, LearnerState, Score
+from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
+from transfer.memory.experience import Trajectory
+from transfer.memory.pool import SkillPool
+from transfer.memory.state import Baseline, Event, LearnerState, Score
 
 __all__ = ["Baseline", "Event", "Fixed", "KeepBest", "Learner", "LearnerState", "Recall", "Score", "begin", "seeded"]
 

@@ -17,15 +17,15 @@ from typing import TypeVar
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from agents import template
-from agents.model import Likelihood, Utterance
-from agents.noise import NoiseFloor
-from agents.prefix_tree import PrefixTree
-from agents.scoring import PrefixTreeScorer
-from agents.server import ServedModel
+from agents.models.model import Likelihood, Utterance
+from agents.models.scoring.noise import NoiseFloor
+from agents.models.scoring.prefix_tree import PrefixTree
+from agents.models.scoring.scorer import PrefixTreeScorer
+from agents.models.served.model import ServedModel
+from agents.models.tokens import template
 from testbed.bench import gate_workload
 from testbed.bench.gate_engines import FullLogits, fitting_batch, random_weights
-from testbed.bench.yardstick import floating_point_operations, matmul_peak, peak_memory, timed
+from testbed.bench.machine import floating_point_operations, matmul_peak, peak_memory, timed
 
 OURS, PADDED, SINGLE, SERVED = "prefix_tree", "padded", "one_at_a_time", "vllm"
 _BATCH = 16

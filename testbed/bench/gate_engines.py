@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from agents import template
-from agents.model import Likelihood, Utterance
-from testbed.bench.yardstick import free_memory
+from agents.models.model import Likelihood, Utterance
+from agents.models.tokens import template
+from testbed.bench.machine import free_memory
 
 SHAPES: dict[str, dict[str, Any]] = {
     "gemma-2-9b": {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.model import Utterance
+from agents.models.model import Utterance
 from agents.prompts import Turn, conversation, skill_text
 from agents.skill import Skill
-from environments.catalog import find
 from environments.grammar import Grammar
+from environments.registry import find
 from environments.sampling import sample
 
 _OLD = Skill(

@@ -13,13 +13,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from agents.agent import SkillAgent
 from agents.guide import NoGuide
-from agents.local import LocalModel
-from agents.model import Completion, Likelihood, Message, Model, ModelCard, Request, Sampling, Utterance
-from agents.scripted import scripted
-from environments.catalog import ENVIRONMENTS
+from agents.models.local import LocalModel
+from agents.models.model import Completion, Likelihood, Message, Model, ModelCard, Request, Sampling, Utterance
+from agents.models.scripted import scripted
 from environments.grammar import Regex
-from testbed.bench.serial import SerialModel
-from testbed.rollout import play
+from environments.registry import ENVIRONMENTS
+from testbed.bench.rollout_baseline import SerialModel
+from testbed.play.rollout import play
 
 _SPEC = ENVIRONMENTS["Mastermind-v0"]
 _PLAYING = Sampling(1.0)

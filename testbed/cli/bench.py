@@ -22,7 +22,7 @@ def rollout(
     as_json: AsJson = False,
 ) -> None:
     """Decision steps per second, against one episode at a time with one call at a time and no cache."""
-    from agents.weights import path
+    from agents.models.weights.folders import path
     from testbed.bench.rollout import bench_rollout
 
     _print(bench_rollout(path(model), episodes=episodes), as_json)
@@ -42,7 +42,7 @@ def gate(
 
     Example: `procmem bench gate --precision bfloat16`
     """
-    from agents.weights import path
+    from agents.models.weights.folders import path
     from testbed.bench.gate import bench_gate
 
     figures = bench_gate(

@@ -26,8 +26,8 @@ def calibrate(
     """
     import numpy as np
 
-    from analysis.calibration import calibrate as simulate
-    from analysis.calibration import markdown
+    from analysis.simulation.calibration import calibrate as simulate
+    from analysis.simulation.calibration import markdown
 
     with Console(stderr=True).status("simulating"):
         rows = simulate(np.random.default_rng(seed), simulations=QUICK if quick else FULL)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from environments.contract import Report
+    from environments.conformance.check_env import Report
     from environments.spec import EnvSpec
 
 app = typer.Typer(help="Check environments against their contract.", no_args_is_help=True)
@@ -38,7 +38,7 @@ def env(
     """
     if bool(names) == everything:
         raise typer.BadParameter("give environment ids, or --all")
-    from environments.catalog import ENVIRONMENTS, find
+    from environments.registry import ENVIRONMENTS, find
 
     reports = _run(list(ENVIRONMENTS.values()) if everything else [find(name) for name in names or []])
     if as_json:
@@ -51,7 +51,7 @@ def env(
 
 
 def _run(specs: list[EnvSpec]) -> list[Report]:
-    from environments.contract import check_env  # here, because PettingZoo's tests import pytest
+    from environments.conformance.check_env import check_env
 
     columns = (
         TextColumn("{task.description}", markup=False),

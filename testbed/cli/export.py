@@ -16,8 +16,8 @@ def export(
 
     Example: `procmem export runs/matrix-1a2b3c4d --out tensorboard`
     """
-    from testbed.frames import load_run
-    from testbed.sink import TensorBoard, send
+    from testbed.reports.tables import load_run
+    from testbed.reports.tensorboard import TensorBoard, send
 
     tables = load_run(run)
     folder = out / run.resolve().name

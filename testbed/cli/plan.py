@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from analysis.power import Variance
+    from analysis.simulation.power import Variance
 
 
 def plan(
@@ -32,11 +32,11 @@ def plan(
     """
     import numpy as np
 
-    from analysis.bootstrap import Resampler
-    from analysis.power import Variance, caution
-    from analysis.power import plan as find_plan
-    from testbed.config import load_study
-    from testbed.forecast import forecast
+    from analysis.simulation.power import Variance, caution
+    from analysis.simulation.power import plan as find_plan
+    from analysis.statistics.bootstrap import Resampler
+    from testbed.config.study import load_study
+    from testbed.studies.cost import forecast
 
     config = load_study(study)
     variance = Variance.stated(sd, icc) if pilot is None else _measured(pilot, contrast)
@@ -68,9 +68,9 @@ def plan(
 
 
 def _measured(pilot: Path, contrast: str) -> Variance:
-    from analysis.power import PlanError, pilot_variance
-    from analysis.runs import seed_means
-    from testbed.frames import load_run
+    from analysis.simulation.power import PlanError, pilot_variance
+    from analysis.tables.units import seed_means
+    from testbed.reports.tables import load_run
 
     treatment, _, reference = contrast.partition("-")
     if not reference:

@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from analysis.compare import Comparison
+    from analysis.matrix.comparison import Comparison
     from analysis.results import Findings
-    from testbed.store import RunDirectory
-    from testbed.trial import Episode
+    from testbed.records.run_directory import RunDirectory
+    from testbed.records.trial import Episode
 
 STYLES = {"observation": "cyan", "action": "bold green", "reward": "yellow", "error": "bold red", "end": "bold"}
 
@@ -34,7 +34,7 @@ def report(
 
     Examples: `procmem report runs/matrix-1a2b3c4d` · `procmem report runs/monday runs/tuesday --out monday-tuesday`
     """
-    from testbed.reports import write_comparison, write_report
+    from testbed.reports.write import write_comparison, write_report
 
     waiting = Console(stderr=True).status("analysing")
     if len(runs) > 1:
@@ -71,7 +71,7 @@ def audit(
 
     Example: `procmem audit runs/matrix-1a2b3c4d`
     """
-    from testbed.reports import audit_run
+    from testbed.reports.write import audit_run
 
     with Console(stderr=True).status("recomputing"):
         differences = audit_run(run)
@@ -87,7 +87,7 @@ def audit(
 
 def print_findings(findings: Findings, run: Path) -> None:
     """The matrix of returns and of reuse, the summary, the warnings, and where the report lies."""
-    from analysis.matrix import text_matrix
+    from analysis.report.text_matrix import text_matrix
 
     console = Console()
     for title, cells, measure in (
@@ -120,8 +120,8 @@ def show(
 
     Examples: `procmem show runs/matrix-1a2b3c4d` · `procmem show runs/matrix-1a2b3c4d 3f9a`
     """
-    from testbed.journal import StoreError
-    from testbed.store import RunDirectory
+    from testbed.records.append_only import StoreError
+    from testbed.records.run_directory import RunDirectory
 
     directory = RunDirectory.open(run)
     if episode is None:
@@ -158,7 +158,7 @@ def _print_list(directory: RunDirectory, as_json: bool) -> None:
 
 
 def _print_transcript(episode: Episode, directory: RunDirectory) -> None:
-    from testbed.frames import transcript
+    from testbed.reports.tables import transcript
 
     console = Console()
     shown = transcript(episode)

@@ -16,8 +16,8 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from analysis.results import Findings
-    from testbed.config import StudyConfig
-    from testbed.trial import Episode
+    from testbed.config.study import StudyConfig
+    from testbed.records.trial import Episode
 
 
 def run(
@@ -31,7 +31,7 @@ def run(
 
     Examples: `procmem run examples/quickstart.toml` · `procmem run study.toml --set learning.iterations=2 --dry-run`
     """
-    from testbed.config import load_study
+    from testbed.config.study import load_study
 
     config = load_study(study, set or [])
     if dry_run:
@@ -45,8 +45,8 @@ def run(
 
 
 def _run(config: StudyConfig, out: Path, as_json: bool) -> None:
-    from testbed.forecast import count_episodes
-    from testbed.study import run_study
+    from testbed.studies.cost import count_episodes
+    from testbed.studies.run import run_study
 
     learning, evaluation = count_episodes(config)
     with EpisodeProgress(Console(stderr=True), learning + evaluation) as progress:
@@ -63,7 +63,7 @@ def _run(config: StudyConfig, out: Path, as_json: bool) -> None:
 
 
 def _report(path: Path) -> Findings:
-    from testbed.reports import write_report
+    from testbed.reports.write import write_report
 
     with Console(stderr=True).status("analysing"):
         return write_report(path)
@@ -107,7 +107,7 @@ class EpisodeProgress:
 
 
 def _print_forecast(config: StudyConfig, as_json: bool) -> None:
-    from testbed.forecast import forecast
+    from testbed.studies.cost import forecast
 
     cost = forecast(config)
     resolved = config.model_dump(mode="json")

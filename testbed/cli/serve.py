@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from testbed.serve import VllmServer, serving
+from testbed.serving.vllm import VllmServer, serving
 
 
 def serve(

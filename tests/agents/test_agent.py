@@ -19,13 +19,13 @@ from pydantic import BaseModel
 from agents.agent import REASONING, DecisionMessage, ObservationMessage, SkillAgent
 from agents.decision import Decision, Observation
 from agents.guide import Guidance, NoGuide
-from agents.model import Completion, Message, ModelError, Request, Sampling
+from agents.models.model import Completion, Message, ModelError, Request, Sampling
+from agents.models.scripted import ScriptedModel, scripted, uniform
 from agents.options import ByAge, SkillOptions
 from agents.prompts import fingerprint, skill_text
-from agents.scripted import ScriptedModel, scripted, uniform
 from agents.selection import AtRandom
 from environments.grammar import Choices, Regex, dump
-from transfer.seeds import SEEDS
+from transfer.memory.seed_pool import SEEDS
 
 GRAMMAR = Choices(("[heads]", "[tails]"))
 

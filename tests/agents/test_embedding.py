@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.embedding import LexicalEmbedder, SentenceEmbedder
-from agents.model import ModelError
+from agents.models.model import ModelError
 
 TEXTS = [
     "Guess the hidden code of four digits and use the feedback.",

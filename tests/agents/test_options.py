@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.guide import NoGuide, State
-from agents.model import Completion
+from agents.models.model import Completion
+from agents.models.scripted import scripted
 from agents.options import TERMINATIONS, ByAge, ByJudgement, EpsilonGreedy, Greedy, SkillOptions
-from agents.scripted import scripted
 from agents.selection import Selection
 from environments.grammar import Choices
-from transfer.seeds import SEEDS
+from transfer.memory.seed_pool import SEEDS
 
 STATE = State("rules", (), "here")
 

@@ -7,7 +7,7 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.model import Message
+from agents.models.model import Message
 from agents.prompts import (
     ACTING,
     after_reasoning,
@@ -19,7 +19,7 @@ from agents.prompts import (
     skill_text,
     termination_question,
 )
-from transfer.seeds import SEEDS
+from transfer.memory.seed_pool import SEEDS
 
 TEXT = st.text(max_size=20)
 TURNS = st.lists(st.tuples(TEXT, TEXT), max_size=6)

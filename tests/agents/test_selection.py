@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from agents.embedding import LexicalEmbedder
 from agents.guide import State
-from agents.model import Completion, Likelihood
-from agents.scripted import scripted
+from agents.models.model import Completion, Likelihood
+from agents.models.scripted import scripted
 from agents.selection import (
     NONE,
     SELECTORS,
@@ -27,7 +27,7 @@ from agents.selection import (
 )
 from agents.skill import Skill
 from environments.grammar import Choices
-from transfer.seeds import SEEDS
+from transfer.memory.seed_pool import SEEDS
 
 STATE = State("rules", (), "A move was refused, lost something, or gave no progress.")
 

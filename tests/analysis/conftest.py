@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from simulated_study import simulate
 
-from analysis.bootstrap import Resampler
-from analysis.report import report
+from analysis.report.write import report
 from analysis.results import Findings
-from analysis.tables import Tables
+from analysis.statistics.bootstrap import Resampler
+from analysis.tables.run import Tables
+from tests.support.simulated_study import simulate
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from simulated_study import simulate
 
 from analysis.audit import AuditError, audit
-from analysis.bootstrap import Resampler
-from analysis.compare import CompareError, compare
-from analysis.tables import Tables
+from analysis.matrix.comparison import CompareError, compare
+from analysis.statistics.bootstrap import Resampler
+from analysis.tables.run import Tables
+from tests.support.simulated_study import simulate
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "audit_paper.py"
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.catalog import ENVIRONMENTS
 from environments.grammar import Choices, JsonSchema, Regex
+from environments.registry import ENVIRONMENTS
 from environments.sampling import sample
 
 literals = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=4).map(

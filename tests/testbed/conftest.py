@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import anyio
 import pytest
 
-from testbed.config import StudyConfig, parse_study
-from testbed.store import RunDirectory
-from testbed.study import run_study
-from testbed.trial import Episode
+from testbed.config.study import StudyConfig, parse_study
+from testbed.records.run_directory import RunDirectory
+from testbed.records.trial import Episode
+from testbed.studies.run import run_study
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -81,7 +81,7 @@ def watcher() -> Watcher:
 @pytest.fixture
 def procmem(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """The real command line, in this process."""
-    from testbed.cli import main
+    from testbed.cli.main import main
 
     def procmem_(*arguments: object) -> Said:
         monkeypatch.setattr(sys, "argv", ["procmem", *map(str, arguments)])
@@ -99,8 +99,8 @@ def procmem(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """For processes of our own: this repository and `third_party.py` can be imported."""
-    paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    """For processes of our own: this repository can be imported."""
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     return os.environ | {"PYTHONPATH": paths, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
 
 

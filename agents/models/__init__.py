@@ -1,0 +1,1 @@
+"""Language models: asked for text, and for the likelihood of a text."""

@@ -1,0 +1,1 @@
+"""Writing text with weights in this process."""

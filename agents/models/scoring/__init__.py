@@ -1,0 +1,1 @@
+"""Likelihoods of texts with weights in this process."""

@@ -1,0 +1,1 @@
+"""From messages to tokens, and which tokens a grammar allows."""

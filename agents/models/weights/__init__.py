@@ -1,0 +1,1 @@
+"""Where real weights come from."""

@@ -1,0 +1,1 @@
+"""What a transfer study showed."""

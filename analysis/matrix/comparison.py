@@ -1,0 +1,100 @@
+"""Runs against each other (other models, other days), on common tasks and environment seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from analysis.findings import Finding, finding, judge
+from analysis.matrix.contrasts import ARMS
+from analysis.statistics.bootstrap import Resampler
+from analysis.statistics.estimates import stratified_intervals
+from analysis.statistics.multiplicity import holm
+from analysis.statistics.significance import mean_test
+from analysis.tables.run import CELL, Tables
+from analysis.tables.units import aggregate, seed_means
+
+
+class CompareError(ValueError):
+    """Runs that have nothing in common to compare; the message gives the reasons."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Findings (second run less first, arm by arm) and what could not be compared, with the reason."""
+
+    findings: tuple[Finding, ...]
+    refusals: tuple[str, ...]
+
+
+def compare(runs: Mapping[str, Tables], by: Resampler, outcome: str = "return") -> Comparison:
+    """Every pair of named runs: mean paired difference on common environment seeds, by arm; Holm over all.
+
+    Agents of the same name are paired with each other; where two runs share no agent, each must have exactly one.
+    Raises CompareError when no pair has anything in common.
+    """
+    if len(runs) < 2:
+        raise CompareError(f"A comparison needs two runs, not {len(runs)}; name another run directory.")
+    seeds = {name: seed_means(tables.episodes) for name, tables in runs.items()}
+    found: list[Finding] = []
+    refusals: list[str] = []
+    for first, second in combinations(seeds, 2):
+        keys, reason = _keys(seeds[first], seeds[second])
+        if reason:
+            refusals.append(f"{first} and {second}: {reason}.")
+            continue
+        refusals += [f"{first} and {second}: {each}." for each in _unmatched(seeds[first], seeds[second])]
+        both = seeds[first].merge(seeds[second][[*keys, outcome, "n"]], on=keys, suffixes=("", "_second"))
+        for arm, part in both.groupby(both["arm"].astype("str"), sort=True):
+            found.append(_finding(part, str(arm), (first, second), outcome, by))
+    if not found:
+        raise CompareError("The runs cannot be compared. " + " ".join(refusals))
+    p = holm(np.array([each.p for each in found], float)).tolist()
+    family = f"{len(found)} comparisons of runs"
+    return Comparison(tuple(judge(each, q, family, "Holm") for each, q in zip(found, p, strict=True)), tuple(refusals))
+
+
+def _finding(both: pd.DataFrame, arm: str, names: tuple[str, str], outcome: str, by: Resampler) -> Finding:
+    both = both.assign(difference=both[f"{outcome}_second"] - both[outcome], n=both["n"] + both["n_second"])
+    grouped = both.groupby([*CELL, "learning_run"], observed=True, sort=False)
+    runs = grouped.agg(difference=("difference", "mean"), n=("n", "sum")).reset_index()
+    sample = aggregate(runs, "difference")
+    interval = stratified_intervals(sample.values, sample.layout, by)[0]
+    subject = f"{names[1]} − {names[0]}, {ARMS.get(arm, arm)}"
+    test = mean_test(sample.values[0], sample.layout, by)
+    return finding(
+        "run", outcome, subject, interval, test, key=f"{names[1]}-{names[0]}:{arm}", episodes=sample.episodes
+    )
+
+
+def _keys(first: pd.DataFrame, second: pd.DataFrame) -> tuple[list[str], str]:
+    """Columns on which episodes of two runs are paired, or the reason why they cannot be."""
+    if not _values(first, "task") & _values(second, "task"):
+        tasks = f"{', '.join(sorted(_values(first, 'task')))} against {', '.join(sorted(_values(second, 'task')))}"
+        return [], f"they share no task ({tasks})"
+    if not _values(first, "arm") & _values(second, "arm"):
+        return [], "they share no arm"
+    place = ["task", "learning_run", "env_seed"]
+    if first[place].merge(second[place], on=place).empty:
+        return [], "their environment seeds differ, so episodes cannot be paired; run both studies with the same seed"
+    if _values(first, "agent") & _values(second, "agent"):
+        return [*CELL, "learning_run", "env_seed"], ""
+    if len(_values(first, "agent")) == len(_values(second, "agent")) == 1:
+        return ["arm", "source_task", *place], ""
+    return [], "they share no agent and have several each, so it is not known which to compare with which"
+
+
+def _unmatched(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
+    told: list[str] = []
+    for column in ("task", "arm"):
+        alone = sorted(_values(first, column) ^ _values(second, column))
+        told += [f"the {column} “{name}” is in only one of them and is left out" for name in alone]
+    return told
+
+
+def _values(frame: pd.DataFrame, column: str) -> set[str]:
+    return set(frame[column].astype("str"))

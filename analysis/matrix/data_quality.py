@@ -1,0 +1,94 @@
+"""What a reader must know before believing a number: missing data, too few runs, absent arms."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.statistics.significance import SIGN_FLIP_FROM, smallest_sign_flip_p
+from analysis.tables.run import CELL, Tables
+
+_LOST = {
+    "none": "no gain over no memory can be computed",
+    "random": "reuse and return cannot be told from those of a random selector",
+    "shuffled": "the effect of a skill's content cannot be told from that of having one",
+}
+
+
+def caveats(tables: Tables) -> list[str]:
+    """One sentence each, gravest first."""
+    episodes = tables.episodes
+    return [
+        *_missing(episodes),
+        *_dead(episodes),
+        *_runs(episodes),
+        *_absent(set(episodes["arm"].astype("str"))),
+        *_seeds(episodes),
+        *_equal(episodes),
+        *_dropped(episodes),
+    ]
+
+
+def _absent(arms: set[str]) -> list[str]:
+    """Controls that the arms at hand call for; a population's arms are policies, which have none but `none`."""
+    wanted = [arm for arm in _LOST if arm == "none" or arms & {"self", "transfer"}]
+    return [f"The arm “{arm}” is absent: {_LOST[arm]}." for arm in wanted if arm not in arms]
+
+
+def _missing(episodes: pd.DataFrame) -> list[str]:
+    missing = episodes[episodes["error"].notna()]
+    if missing.empty:
+        return []
+    counts = missing.groupby(CELL, observed=True).size().sort_values(ascending=False)
+    place = " / ".join(str(part) for part in counts.index.tolist()[0] if part)
+    return [
+        f"{len(missing)} of {len(episodes)} episodes failed for technical reasons and are missing data, not zeros "
+        f"(most in {place}: {int(counts.iloc[0])}); each cell shows how many it lost."
+    ]
+
+
+def _dead(episodes: pd.DataFrame) -> list[str]:
+    answered = episodes["error"].isna().groupby(episodes["arm"], observed=True).any()
+    return [
+        f"No episode of the arm “{arm}” was answered; nothing is said about it." for arm in answered[~answered].index
+    ]
+
+
+def _runs(episodes: pd.DataFrame) -> list[str]:
+    runs = episodes[episodes["error"].isna()].groupby(CELL, observed=True)["learning_run"].nunique()
+    if runs.empty:
+        return []
+    least, most = int(runs.min()), int(runs.max())
+    warnings: list[str] = []
+    if most < SIGN_FLIP_FROM:
+        few = f"Each cell rests on {most} learning run" + "s" * (most != 1)
+        floor = f"{smallest_sign_flip_p(most):.4f}".rstrip("0").rstrip(".")
+        warnings.append(
+            f"{few}. Fewer than {SIGN_FLIP_FROM} cannot reach p < .05 by sign flips (at best {floor}), so every "
+            "verdict on a single cell is “undecided”."
+        )
+    if least != most:
+        warnings.append(f"Cells have {least} to {most} learning runs; each run weighs the same within its cell.")
+    return warnings
+
+
+def _seeds(episodes: pd.DataFrame) -> list[str]:
+    answered = episodes[episodes["error"].isna()]
+    sizes = answered.groupby([*CELL, "learning_run"], observed=True)["env_seed"].nunique()
+    if sizes.empty or int(sizes.min()) == int(sizes.max()):
+        return []
+    return [
+        f"Learning runs have {int(sizes.min())} to {int(sizes.max())} environment seeds; arms are compared on the "
+        "seeds that both answered."
+    ]
+
+
+def _equal(episodes: pd.DataFrame) -> list[str]:
+    returns = episodes["return"].dropna()
+    if len(returns) and returns.nunique() == 1:
+        return [f"Every episode returned {returns.iloc[0]:g}: nothing can be compared, and no interval is given."]
+    return []
+
+
+def _dropped(episodes: pd.DataFrame) -> list[str]:
+    dropped = int((episodes["dropped_turns"] > 0).sum())
+    return [f"In {dropped} episodes the context was full and the oldest turns left the prompt."] if dropped else []

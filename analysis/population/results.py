@@ -1,0 +1,170 @@
+"""What a population study shows: all its tables, the contrasts it declares, and sentences that claim no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.findings import number
+from analysis.matrix.contrasts import Contrast
+from analysis.population.adoption import curves, spread
+from analysis.population.contagion import contagion, contagion_table, infections, scan_table
+from analysis.population.contributions import role_effects, roles
+from analysis.population.ratings import ratings
+from analysis.population.rounds import advantage, courses, round_table
+from analysis.statistics.bootstrap import Resampler
+from analysis.statistics.estimates import POSITIVE, mean_intervals
+from analysis.tables.population import Annals
+
+REFERENCE = "isolated"
+"""The exchange policy that others are compared with."""
+
+
+@dataclass(frozen=True)
+class PopulationFindings:
+    """Every table of a population's report; each is documented at the function that makes it."""
+
+    rounds: pd.DataFrame
+    advantage: pd.DataFrame
+    courses: pd.DataFrame
+    skills: pd.DataFrame
+    adoption: pd.DataFrame
+    spread: pd.DataFrame
+    roles: pd.DataFrame
+    role_effects: pd.DataFrame
+    ratings: pd.DataFrame
+    poisons: pd.DataFrame
+    infections: pd.DataFrame
+    contagion: pd.DataFrame
+    scan: pd.DataFrame
+    summary: tuple[str, ...]
+    """What the tables show, in plain sentences."""
+    warnings: tuple[str, ...]
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """The tables that are not empty, by the names they are written under."""
+        named = {f"population_{each.name}": getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in named.items() if isinstance(value, pd.DataFrame) and len(value)}
+
+
+def analyse_population(annals: Annals, by: Resampler) -> PopulationFindings:
+    """Compute everything."""
+    skills = spread(annals)
+    lone = reference(annals)
+    spread_of_arms, infected = spread_table(annals, skills, by), contagion_table(annals, by)
+    return PopulationFindings(
+        rounds=round_table(annals, by),
+        advantage=advantage(annals, by, lone),
+        courses=courses(annals),
+        skills=skills,
+        adoption=curves(annals),
+        spread=spread_of_arms,
+        roles=roles(annals, lone),
+        role_effects=role_effects(annals, by, lone),
+        ratings=ratings(annals, by),
+        poisons=contagion(annals),
+        infections=infections(annals),
+        contagion=infected,
+        scan=scan_table(annals),
+        summary=summary(annals, spread_of_arms, infected),
+        warnings=warnings(annals),
+    )
+
+
+def reference(annals: Annals) -> str:
+    """The first arm in which nobody exchanges anything and nothing is planted; "" where the study has none."""
+    policies = annals.policies
+    lone = policies[(policies["exchange"] == REFERENCE) & policies["poison"].isna()]
+    return str(lone["arm"].iloc[0]) if len(lone) else ""
+
+
+def contrasts(annals: Annals) -> tuple[Contrast, ...]:
+    """What a population study declares beforehand, to be tested on the evaluation: one family, adjusted together."""
+    lone = reference(annals)
+    declared: list[Contrast] = []
+    for policy in _rows(annals.policies):
+        arm = policy["arm"]
+        if isinstance(policy["twin"], str):
+            declared.append(Contrast(arm, policy["twin"], "What does the planted skill cost?"))
+        elif lone and arm != lone and not isinstance(policy["poison"], str):
+            declared.append(Contrast(arm, lone, "Is sharing better than learning alone?"))
+    return tuple(declared)
+
+
+def spread_table(annals: Annals, skills: pd.DataFrame, by: Resampler) -> pd.DataFrame:
+    """One row per policy: how the skills that members made came round, the mean over populations.
+
+    Columns: arm, populations, skills (made, per population), half_share (share of them that half of the members came
+    to hold), half (rounds until then, of those that did), adopters and reproduction (per skill, the latter with
+    _low and _high).
+    """
+    honest = skills[skills["poison"].isna()]
+    lives = honest.assign(reached=honest["half"].notna()).groupby(["arm", "task", "learning_run"], observed=True)
+    means = lives.agg(
+        skills=("unit", "size"),
+        half_share=("reached", "mean"),
+        half=("half", "mean"),
+        adopters=("adopters", "mean"),
+        reproduction=("reproduction", "mean"),
+    )
+    by_arm = means.groupby("arm", observed=True)
+    table = by_arm.mean().assign(populations=by_arm.size()).reset_index()
+    values = means["reproduction"].unstack(["task", "learning_run"]).reindex(table["arm"])
+    intervals = mean_intervals(values.to_numpy(float), by, POSITIVE)
+    table["reproduction_low"] = [each.low for each in intervals]
+    table["reproduction_high"] = [each.high for each in intervals]
+    order = {arm: place for place, arm in enumerate(annals.arms)}
+    table = table.sort_values("arm", key=lambda arms: arms.map(order), ignore_index=True)
+    columns = ["arm", "populations", "skills", "half_share", "half", "adopters"]
+    return table[[*columns, "reproduction", "reproduction_low", "reproduction_high"]]
+
+
+def summary(annals: Annals, spread_of_arms: pd.DataFrame, infected: pd.DataFrame) -> tuple[str, ...]:
+    """What the tables show, in plain sentences. Differences in returns are left to the tested findings."""
+    size = len(annals.members)
+    said = [
+        f"{size} members lived {annals.rounds} rounds under {len(annals.arms)} policies, "
+        f"in {_populations(annals)} populations."
+    ]
+    for row in _rows(spread_of_arms[spread_of_arms["adopters"] > 0]):
+        half, reproduction = row["half"], row["reproduction"]
+        later = f", on average {number(half, 1)} rounds after they were made" if np.isfinite(half) else ""
+        passed = f"; reproduction number {number(reproduction, 2)}" if np.isfinite(reproduction) else ""
+        share = f"{row['half_share']:.0%} of the skills that members made came to be held by half of them"
+        said.append(f"{row['arm']}: {share}{later}{passed}.")
+    for row in _rows(infected):
+        gone = f", after {number(row['removal'], 1)} rounds" if np.isfinite(row["removal"]) else ""
+        said.append(
+            f"{row['arm']}: the planted skill was held by at most {row['peak']:.0%} of the members, let in "
+            f"{number(row['adopters'], 1)} times, turned away {number(row['stopped'], 1)} times and used "
+            f"{number(row['calls'], 1)} times (means of {row['populations']} populations); it was gone in "
+            f"{row['cleared']} of {row['populations']}{gone}."
+        )
+    return tuple(said)
+
+
+def warnings(annals: Annals) -> tuple[str, ...]:
+    """What a reader must know before trusting a number: who was lost, what failed, which signatures were shown."""
+    deeds = annals.deeds
+    said = [
+        f"{row['agent']} left {row['arm']} / {row['task']} / run {row['learning_run']} in round {row['round']}, and "
+        f"the others went on: {row['why']}"
+        for row in _rows(deeds[deeds["kind"] == "lost"])
+    ]
+    told = deeds[deeds["kind"] == "warning"].groupby(["arm", "why"], observed=True, sort=False).size()
+    said += [f"{row['arm']}: {row['why']} ({row['times']} times)" for row in _rows(told.rename("times").reset_index())]
+    failed = int(annals.plays["error"].notna().sum())
+    if failed:
+        said.append(f"{failed} of {len(annals.plays)} learning episodes failed and count as missing data.")
+    return tuple(said)
+
+
+def _populations(annals: Annals) -> int:
+    return len(annals.holdings[["arm", "task", "learning_run"]].drop_duplicates())
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]

@@ -1,0 +1,72 @@
+"""What a page is made of: sections of text, charts and tables, as plain data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.findings import number
+from analysis.report.figures import matrix
+from analysis.tables.run import Transcript
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its file name and what it shows, in words."""
+
+    id: str
+    title: str
+    caption: str
+    chart: matrix.Chart
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """A table of text on the page."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page. Everything in it is text; the template escapes it."""
+
+    id: str
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    points: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    charts: tuple[Figure, ...] = ()
+    tables: tuple[PageTable, ...] = ()
+    transcripts: tuple[Transcript, ...] = ()
+
+
+def frame_table(
+    frame: pd.DataFrame, title: str, note: str, measures: Sequence[str], labels: Sequence[str]
+) -> PageTable:
+    """Label columns as they are, then each measure with its interval where it has one."""
+    rows = tuple(
+        (*(str(row[label]) for label in labels), *(_with_interval(row, measure) for measure in measures))
+        for row in frame.to_dict("records")
+    )
+    names = (*labels, *(measure.replace("_", " ") for measure in measures))
+    return PageTable(title, names, rows, note)
+
+
+def _with_interval(row: dict[Hashable, Any], measure: str) -> str:
+    value = row[measure]
+    if not isinstance(value, (int, float)) or math.isnan(value):
+        why = str(row.get(f"{measure}_method", ""))
+        return f"— ({why})" if why.startswith(("suppressed", "no ")) else "—"
+    low, high = row.get(f"{measure}_low"), row.get(f"{measure}_high")
+    if isinstance(low, float) and isinstance(high, float) and not math.isnan(low + high):
+        return f"{number(value)} [{number(low)}, {number(high)}]"
+    return number(float(value))

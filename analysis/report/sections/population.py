@@ -1,0 +1,123 @@
+"""The parts of a report that tell of a population."""
+
+from __future__ import annotations
+
+from analysis.population.adoption import adoptions
+from analysis.population.results import PopulationFindings
+from analysis.report.figures import population as figures
+from analysis.report.page import Figure, PageTable, Section, frame_table
+from analysis.tables.population import Annals
+
+
+def population_sections(annals: Annals, found: PopulationFindings) -> list[Section]:
+    """The sections of a population's report, in order; one without data is left out."""
+    sections = [
+        Section("population", "The population", points=found.summary, warnings=found.warnings),
+        _rounds(found),
+        _exchange(annals, found),
+        _roles(found),
+    ]
+    if len(found.ratings):
+        sections.append(_league(annals, found))
+    if len(found.contagion):
+        sections.append(_contagion(found))
+    return sections
+
+
+def _rounds(found: PopulationFindings) -> Section:
+    charts = [
+        Figure("rounds", "Return by round", "Learning episodes; bands are 95 % CI of the mean over populations.",
+               figures.returns(found.rounds)),
+        Figure("diversity", "Diversity", "Means over populations: entropy of how often each skill is held, overlap of "
+               "two members' pools (intersection over union), cosine distance of wording between members' skills.",
+               figures.diversity(found.rounds)),
+    ]  # fmt: skip
+    if len(found.advantage):
+        words = "Return less that of the same replicate learning alone; bands are 95 % CI over populations."
+        charts.insert(1, Figure("advantage", "What sharing was worth", words, figures.benefit(found.advantage)))
+    measures = ["return", "solved", "per_step", "given_share", "playing", "failed", "gifts", "let_in", "turned_away"]
+    measures += ["pruned", "skills", "entropy", "overlap", "distance"]
+    note = (
+        "Means over populations (95 % CI for the return). per step: decisions under a skill; given share: skill calls "
+        "that went to skills had from others; overlap 1 is a homogenised population."
+    )
+    table = frame_table(found.rounds, "Round by round", note, measures, ["arm", "round"])
+    return Section("rounds", "Round by round", charts=tuple(charts), tables=(table,))
+
+
+def _exchange(annals: Annals, found: PopulationFindings) -> Section:
+    charts: list[Figure] = []
+    given = adoptions(annals)
+    if len(given):
+        words = "Members on a circle; a line is as wide as the gifts let in, its dot at the receiver."
+        charts.append(Figure("network", "Who had skills from whom", words, figures.network(annals, given)))
+    if len(found.skills):
+        words = "A line per skill (those with the most adopters) and their mean; age 0 is the round it was first held."
+        charts.append(Figure("adoption", "Adoption", words, figures.adoption(annals, found.adoption, found.skills)))
+        words = "First population of each policy: skills by the round they were first held, joined to their parents."
+        charts.append(Figure("origins", "Lineage by origin", words, figures.lineage(annals, found.skills)))
+    if len(annals.deeds):
+        words = "First population of each policy: what happened to whom."
+        charts.append(Figure("timeline", "Timeline", words, figures.timeline(annals)))
+    note = (
+        "Skills that members made, means over populations. half share: share of them that half of the members came to "
+        "hold; half: rounds until then; reproduction: adopters to whom one of the first two generations of holders "
+        "passed it, with 95 % CI; undefined for a shared pool."
+    )
+    measures = ["skills", "half_share", "half", "adopters", "reproduction"]
+    table = frame_table(found.spread, "How skills came round", note, measures, ["arm", "populations"])
+    return Section("exchange", "Exchange", charts=tuple(charts), tables=(table,))
+
+
+def _roles(found: PopulationFindings) -> Section:
+    note = "Means over populations with 95 % CI; a correlation needs three members whose values differ."
+    effects = found.role_effects.rename(columns={"low": "estimate_low", "high": "estimate_high"})
+    table = frame_table(effects, "Free riders and hubs", note, ["estimate"], ["arm", "meaning", "populations"])
+    columns = [
+        "authored",
+        "adopted",
+        "passed",
+        "received",
+        "degree",
+        "own_calls",
+        "given_calls",
+        "seed_calls",
+        "return",
+        "gain",
+    ]
+    means = found.roles.groupby(["arm", "agent"], observed=True, sort=False)[columns].mean().reset_index()
+    note = (
+        "Means over populations. adopted: times others let in what it made; gain: return less the same member's alone."
+    )
+    each = frame_table(means, "What each member gave and took", note, columns, ["arm", "agent"])
+    return Section("roles", "Roles", tables=(table, each))
+
+
+def _league(annals: Annals, found: PopulationFindings) -> Section:
+    words = "Bradley–Terry strengths on Elo's scale (mean 1500), fitted in each replicate; 95 % CI over replicates."
+    chart = Figure("ratings", "Ratings", words, figures.strengths(annals, found.ratings))
+    measures = ["games", "wins", "draws", "losses", "win_rate", "focal_return", "background_return", "elo"]
+    table = frame_table(found.ratings, "Ratings", words, measures, ["arm", "task", "agent", "kind"])
+    return Section("league", "Games between members", charts=(chart,), tables=(table,))
+
+
+def _contagion(found: PopulationFindings) -> Section:
+    words = "Members that hold the planted skill; thin lines are populations, thick ones their means."
+    chart = Figure("contagion", "Spread of the planted skill", words, figures.contagion(found.infections))
+    note = (
+        "Means over populations with 95 % CI. peak: largest share of members that held it; adopters: members that let "
+        "it in; stopped: gifts of it turned away; removal: rounds until nobody held it, in cleared populations alone; "
+        "heirs: members that held a skill made from it; damage: return less that of the same replicate without poison."
+    )
+    measures = ["peak", "adopters", "stopped", "member_rounds", "calls", "removal", "heirs", "damage"]
+    tables: list[PageTable] = [
+        frame_table(found.contagion, "Contagion", note, measures, ["arm", "populations", "cleared"]),
+        frame_table(
+            found.scan,
+            "What a scan would have seen",
+            "Signs of harm in words, and in the trajectories a skill came from; alarms on the others are false.",
+            ["poisons", "found", "others", "alarms", "sensitivity", "false_alarms"],
+            ["what"],
+        ),
+    ]
+    return Section("contagion", "Contagion", charts=(chart,), tables=tuple(tables))

@@ -1,0 +1,1 @@
+"""Before the data: simulated studies, calibration of the error bars, power."""

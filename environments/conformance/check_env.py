@@ -1,0 +1,52 @@
+"""`check_env`: does an environment keep its promises? Works for ours and for third parties' alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from environments.conformance.checks import PROMISES, Subject
+from environments.games.game import MissingData
+from environments.registry import EnvSpec, find
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    check: str
+    passed: bool
+    detail: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    id: str
+    rows: tuple[Check, ...]
+    missing: str = ""
+    """Why nothing could be checked here (data that this machine lacks); then there are no rows."""
+
+    @property
+    def passed(self) -> bool:
+        return not self.missing and all(row.passed for row in self.rows)
+
+
+def check_env(environment: str | EnvSpec, progress: Callable[[str], None] = lambda check: None) -> Report:
+    """Check an environment, given by name or spec; `progress` is told each check's name as it begins.
+
+    Raises UnknownEnvironment for a name that `find` does not know. Whatever else goes wrong is a row.
+    """
+    spec = find(environment) if isinstance(environment, str) else environment
+    subject = Subject(spec)
+    rows: list[Check] = []
+    for name, check in PROMISES.items():
+        progress(name)
+        started = time.perf_counter()
+        try:
+            passed, detail = True, check(subject)
+        except MissingData as error:
+            return Report(spec.id, (), str(error))
+        except Exception as error:
+            passed, detail = False, str(error) if isinstance(error, AssertionError) else repr(error)
+        rows.append(Check(name, passed, detail, time.perf_counter() - started))
+    return Report(spec.id, tuple(rows))

@@ -1,0 +1,1 @@
+"""The study file: its shape, and the names in it."""

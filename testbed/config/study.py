@@ -1,0 +1,325 @@
+"""`StudyConfig`: a study file, checked. Its digest names the run directory."""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import hashlib
+import json
+import math
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+
+from testbed.config.population import PolicyConfig, PopulationConfig
+
+Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled", "rag"]
+ALWAYS: tuple[Arm, ...] = ("none", "seed", "self", "transfer", "random", "shuffled")
+
+
+class ConfigError(ValueError):
+    """A study that cannot be run; one sentence a line, each naming the place and the remedy."""
+
+
+OUTCOME_NEUTRAL: dict[str, Any] = {"digest": "never"}
+"""`json_schema_extra` of a field that can change no result: it is no part of a study's digest."""
+SINCE_FORMAT_1: dict[str, Any] = {"digest": "unless default"}
+"""`json_schema_extra` of a field that came later: where it has its default, the digest is what it was without it."""
+
+LARGEST_FILE = 1 << 20
+"""Bytes of a study file."""
+DEEPEST = 32
+"""Tables within tables."""
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class AgentConfig(Table):
+    """One kind of agent: a model and how it plays."""
+
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=40)
+    model: str = Field(min_length=1)
+    """Catalog name, Hugging Face id, local folder, or "scripted:NAME"."""
+    base_url: tuple[str, ...] = ()
+    """OpenAI-compatible servers that hold the model; in process where there are none."""
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    device: str = "auto"
+    context: int | None = Field(default=None, ge=64)
+    reasoning: Literal["direct", "cot", "react"] = "direct"
+    temperature: float = Field(default=0.6, ge=0.0, le=2.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    max_tokens: int = Field(default=64, ge=1, le=4096)
+
+
+class TaskConfig(Table):
+    """One game, and who sits in the seats that are not studied."""
+
+    environment: str = Field(min_length=1)
+    opponent: str = "scripted:random"
+    """The model in the background seats of a game for several."""
+
+
+class SkillsConfig(Table):
+    """μ and β while acting (paper section 3)."""
+
+    selector: str = "similarity"
+    termination: str = "judgement"
+    max_age: int = Field(default=8, ge=1)
+    embedder: str = "all-minilm-l6-v2"
+    """Catalog name or folder of a sentence embedder, or "lexical"."""
+
+
+Evolver = Annotated[
+    Annotated[str, Tag("name")] | Annotated[AgentConfig, Tag("agent")],
+    Discriminator(lambda given: "name" if isinstance(given, str) else "agent"),
+]
+"""The name of an agent that plays, or an agent of its own that does not."""
+
+
+class LearningConfig(Table):
+    """How pools are learned. Defaults follow the paper where it states one."""
+
+    learner: str = "keep-best"
+    preset: Literal["paper", "as-released"] = "paper"
+    choices: Mapping[str, Any] = Field(default_factory=dict)
+    """Named choices that differ from the preset: advantage, likelihood, acceptance, maintenance, scorer, …"""
+    evolver: Evolver | None = None
+    """Whose model proposes skills: an agent of that name, or one that does not play; none: the acting model itself."""
+    iterations: int = Field(default=4, ge=0)
+    episodes: int = Field(default=8, ge=1)
+    pool_size: int = Field(default=8, ge=1)
+    epsilon_start: float = Field(default=0.3, ge=0.0, le=1.0)
+    epsilon_end: float = Field(default=0.05, ge=0.0, le=1.0)
+
+
+class StudyConfig(Table):
+    """A whole study file."""
+
+    study: Literal["learn", "matrix", "population"]
+    seed: int = Field(default=0, ge=0)
+    learning_runs: int = Field(default=3, ge=1)
+    """Independent pools per (agent, task): the clusters of every claim about learning."""
+    evaluation_episodes: int = Field(default=12, ge=1)
+    """Per cell and learning run, on environment seeds common to all arms."""
+    margin: float | None = Field(default=None, gt=0.0, json_schema_extra=SINCE_FORMAT_1)
+    """Differences in return within ± this are equivalent; to be declared before the data are seen."""
+    arms: tuple[Arm, ...] = Field(default=ALWAYS, min_length=1)
+    agents: tuple[AgentConfig, ...] = Field(min_length=1)
+    tasks: tuple[TaskConfig, ...] = Field(min_length=1)
+    skills: SkillsConfig = SkillsConfig()
+    learning: LearningConfig = LearningConfig()
+    population: PopulationConfig = PopulationConfig()
+    """For the study "population" only."""
+    concurrency: int = Field(default=16, ge=1, json_schema_extra=OUTCOME_NEUTRAL)
+    """Episodes in flight at once."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> StudyConfig:
+        for what, names in (
+            ("agents", [agent.name for agent in self.agents]),
+            ("tasks", [task.environment for task in self.tasks]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{what}: {twice[0]!r} stands there twice; give each a name of its own")
+        evolver, playing = self.learning.evolver, {agent.name for agent in self.agents}
+        if isinstance(evolver, str) and evolver not in playing:
+            raise ValueError(f"learning.evolver: no agent is named {evolver!r}")
+        if isinstance(evolver, AgentConfig) and evolver.name in playing:
+            raise ValueError(f'learning.evolver: {evolver.name!r} plays; write evolver = "{evolver.name}"')
+        if self.study == "population":
+            self.population.check([agent.name for agent in self.agents])
+        elif self.population != PopulationConfig():
+            raise ValueError(f'population: a study "{self.study}" has no population; write study = "population"')
+        return self
+
+    @property
+    def members(self) -> dict[str, str]:
+        """Who plays, by name, and which of the agents it is: itself, or in a population the one it is a copy of."""
+        names = [agent.name for agent in self.agents]
+        return self.population.members(names) if self.study == "population" else {name: name for name in names}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (8 digits) of everything that can change a result: not concurrency, nor at which address a model is
+        served (a server that died may come back elsewhere; what it serves is in `study.json`)."""
+        content = _digested(self)
+        if self.study != "population":
+            del content["population"]
+        for agent in content["agents"]:
+            agent["base_url"] = bool(agent["base_url"])
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _digested(table: BaseModel) -> dict[str, Any]:
+    """What the digest of a study is made of, as plain data."""
+    content: dict[str, Any] = table.model_dump(mode="json")
+    for name, field in type(table).model_fields.items():
+        value = getattr(table, name)
+        extra = field.json_schema_extra
+        rule = extra.get("digest") if isinstance(extra, dict) else None
+        if rule == "never" or (rule == "unless default" and value == field.get_default(call_default_factory=True)):
+            del content[name]
+        elif isinstance(value, BaseModel):
+            content[name] = _digested(value)
+        elif isinstance(value, tuple):
+            content[name] = [
+                _digested(each) if isinstance(each, BaseModel) else plain
+                for each, plain in zip(value, content[name], strict=True)
+            ]
+    return content
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
+    """Read a study file and apply `key=value` overrides (dotted keys, TOML values).
+
+    Raises ConfigError naming the file, the key and, for an unknown key, the nearest valid one.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(LARGEST_FILE + 1)
+        data = _parse_toml(_decode(content))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file; see examples/ for studies to start from") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not readable as TOML: {error}{_windows_path(error)}") from None
+    for override in overrides:
+        _apply(data, override)
+    return parse_study(data, str(path))
+
+
+def _decode(content: bytes) -> str:
+    """Text as editors write it, also those of Windows: with or without a byte order mark. Raises ValueError."""
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"it is larger than {LARGEST_FILE} bytes")
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _parse_toml(text: str) -> dict[str, Any]:
+    """Raises ValueError, also where Python gives up on the depth or the digits of what is written."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:
+        raise ValueError("a number in it has too many digits") from None
+    except RecursionError:
+        raise ValueError(f"it is nested too deeply; {DEEPEST} tables within each other are enough") from None
+
+
+def _windows_path(error: Exception) -> str:
+    """A remedy for the commonest mistake in files written on Windows."""
+    if not any(word in str(error) for word in ("'\\' in a string", "hex value", "character sequence after", "escape")):
+        return ""
+    return r". In double quotes \ begins an escape: write a path as 'C:\models' in single quotes, or with /"
+
+
+def _check_bounds(data: object, place: str) -> None:
+    """Nothing in a study needs such depth or such numbers, and what checks it further on cannot bear them."""
+    stack = [(data, 0)]
+    while stack:
+        value, depth = stack.pop()
+        if depth > DEEPEST:
+            raise ConfigError(f"{place}: it is nested too deeply; {DEEPEST} tables within each other are enough")
+        if isinstance(value, Mapping):
+            stack += [(each, depth + 1) for each in value.values()]
+        elif isinstance(value, (list, tuple)):
+            stack += [(each, depth + 1) for each in value]
+        elif isinstance(value, int) and abs(value) >= 1 << 63:
+            raise ConfigError(f"{place}: a number of more than 63 bits stands in it; write a smaller one")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{place}: {value} stands in it; write a finite number")
+
+
+def parse_study(data: Mapping[str, Any], place: str) -> StudyConfig:
+    """Check a study given as plain data. Raises ConfigError as `load_study` does."""
+    _check_bounds(data, place)
+    try:
+        return StudyConfig.model_validate(_listed(data))
+    except ValidationError as error:
+        # A list whose items are all wrong is also called too short: that says nothing new.
+        details = [each for each in error.errors() if each["type"] != "too_short" or not each["input"]]
+        raise ConfigError("\n".join(f"{place}: {_sentence(detail)}" for detail in details)) from None
+
+
+def _listed(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A single base_url may be written without its list."""
+    agents = data.get("agents")
+    if not isinstance(agents, list):
+        return dict(data)
+    listed = [
+        {**agent, "base_url": [agent["base_url"]]}
+        if isinstance(agent, dict) and isinstance(agent.get("base_url"), str)
+        else agent
+        for agent in agents
+    ]
+    return {**data, "agents": listed}
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override}: write it as key=value, for example --set learning.iterations=2")
+    try:
+        value = _parse_toml(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    except ValueError as error:
+        raise ConfigError(f"--set {_short(override)}: not readable as TOML: {error}") from None
+    *tables, last = key.strip().split(".")
+    place: Any = data
+    try:
+        for name in tables:
+            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
+        place[int(last) if isinstance(place, list) else last] = value
+    except (AttributeError, TypeError, ValueError, IndexError):
+        raise ConfigError(
+            f"--set {override}: there is no such place in the study; agents and tasks are numbered from 0, "
+            "as in agents.0.model"
+        ) from None
+
+
+TABLES: dict[str, type[BaseModel]] = {
+    "agents": AgentConfig,
+    "agent": AgentConfig,  # an evolver of its own
+    "tasks": TaskConfig,
+    "skills": SkillsConfig,
+    "learning": LearningConfig,
+    "population": PopulationConfig,
+    "policies": PolicyConfig,
+}
+
+
+def _sentence(detail: Any) -> str:
+    place = ".".join(str(part) for part in detail["loc"])
+    kind = detail["type"]
+    said = detail["msg"].removeprefix("Value error, ").replace("Tuple", "List").replace("tuple", "list")
+    if kind in ("missing", "value_error"):
+        return f"{place}: {said}" if place else said
+    if kind != "extra_forbidden":
+        return f"{place or 'study'}: {said} (got {_short(detail['input'])}{_meant(detail)})"
+    *_, key = detail["loc"]
+    tables = [TABLES[str(part)] for part in detail["loc"][:-1] if str(part) in TABLES]
+    table = tables[-1] if tables else StudyConfig
+    nearest = difflib.get_close_matches(str(key), list(table.model_fields), n=1, cutoff=0.5)
+    remedy = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(table.model_fields)}"
+    return f"{place}: unknown key; {remedy}"
+
+
+def _meant(detail: Any) -> str:
+    """For a mistyped choice: the nearest valid one."""
+    options = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
+    nearest = difflib.get_close_matches(str(detail["input"]), options, n=1, cutoff=0.5)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,175 @@
+"""From a study's names to the objects they mean."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from agents import prompts
+from agents.embedding import Embedder, LexicalEmbedder, SentenceEmbedder
+from agents.models.model import Model
+from agents.models.scripted import scripted
+from agents.models.served.model import ServedModel
+from agents.models.weights.folders import path as weights_path
+from agents.options import TERMINATIONS
+from agents.selection import SELECTORS
+from environments.registry import find
+from environments.spec import EnvSpec
+from testbed.config.plugins import resolve
+from testbed.config.population import PolicyConfig
+from testbed.config.study import AgentConfig, ConfigError, StudyConfig
+from testbed.play.players import Cast, Part
+from testbed.records.run_directory import Versions
+from testbed.records.trial import said
+from transfer.contamination.poison import POISONS, Poison
+from transfer.exchange.exchange import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
+from transfer.learner import Learner
+from transfer.nppo.config import choose
+from transfer.registry import LEARNERS, Minds
+
+RECORDED = ("torch", "transformers", "xgrammar", "textarena", "pettingzoo", "autogen-agentchat", "numpy", "scipy")
+"""Packages whose versions can change a result."""
+
+
+async def build_cast(config: StudyConfig) -> Cast:
+    """Load every model and embedder that the study names; equal ones once.
+
+    Raises UnknownEnvironment, ModelError or ConfigError in one sentence.
+    """
+    tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
+    loaded: dict[Any, Model] = {}
+
+    async def part(name: str, agent: AgentConfig) -> Part:
+        # Agents that differ only in name and manner share a model.
+        identity = (agent.model, agent.base_url, agent.precision, agent.device, agent.context)
+        if identity not in loaded:
+            loaded[identity] = await build_model(agent, config.concurrency)
+        return Part.of(name, agent, loaded[identity])
+
+    named = {agent.name: agent for agent in config.agents}
+    evolver = config.learning.evolver
+    parts = (*config.agents, evolver) if isinstance(evolver, AgentConfig) else config.agents
+    agents = {agent.name: await part(agent.name, agent) for agent in parts}
+    opponents: dict[str, Part] = {}
+    for id, task in zip(tasks, config.tasks, strict=True):
+        # One of the study's agents by name, or a model with the default manner: it plays alike whoever sits opposite.
+        agent = named.get(task.opponent) or AgentConfig(name="opponent", model=task.opponent)
+        opponents[id] = await part(f"opponent:{task.opponent}", agent)
+    return Cast(config, tasks, agents, opponents, build_embedder(config.skills.embedder))
+
+
+def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
+    """The study's games by id, in its order. All other names but those of models and embedders are tried, too.
+
+    Raises UnknownEnvironment, ConfigError or ChoiceError.
+    """
+    resolve(LEARNERS, config.learning.learner, "learning.learner")
+    choose(config.learning.preset, config.learning.choices)
+    resolve(SELECTORS, config.skills.selector, "skills.selector")
+    resolve(TERMINATIONS, config.skills.termination, "skills.termination")
+    for policy in config.population.policies if config.study == "population" else ():
+        policy_parts(policy)
+        resolve(LEARNERS, policy.learner or config.learning.learner, f"policy {policy.name}: learner")
+    tasks: dict[str, EnvSpec] = {}
+    for index, task in enumerate(config.tasks):
+        spec = find(task.environment)
+        if spec.id in tasks:
+            raise ConfigError(f"tasks.{index}: {task.environment!r} is the game {spec.id!r}, which stands there twice")
+        _try_out(spec, f"tasks.{index}")
+        tasks[spec.id] = spec
+    return tasks
+
+
+def _try_out(spec: EnvSpec, place: str) -> None:
+    """Whether the game can be set up at all. Raises ConfigError."""
+    try:
+        env = spec.make()
+        seats = list(env.possible_agents)
+        env.close()
+    except Exception as error:
+        raise ConfigError(f"{place}: {spec.id} cannot be set up: {said(error)}") from error
+    if seats != [f"player_{index}" for index in range(spec.seats)]:
+        raise ConfigError(f"{place}: {spec.id} must call its {spec.seats} seats player_0, player_1, …, not {seats}")
+
+
+async def build_model(agent: AgentConfig, concurrency: int) -> Model:
+    """The model behind one agent: scripted, served, anybody's ("package.module:factory"), or in process."""
+    if agent.model.startswith("scripted:"):
+        return scripted(agent.model)
+    if agent.base_url:
+        return await ServedModel.connect(agent.model, agent.base_url, context=agent.context)
+    if ":" in agent.model:
+        return _plugged(agent.model)
+    folder = weights_path(agent.model)
+    from agents.models.local import LocalModel
+
+    return LocalModel.load(
+        folder,
+        name=agent.model,
+        precision=agent.precision,
+        device=agent.device,
+        rows=concurrency,
+        context=agent.context,
+    )
+
+
+def _plugged(name: str) -> Model:
+    found = resolve(dict[str, Any](), name, "agents.model")
+    model = found() if callable(found) else found
+    if not isinstance(model, Model):
+        raise ConfigError(f"agents.model: {name!r} gives a {type(model).__name__}, not a Model")
+    return model
+
+
+def build_embedder(name: str) -> Embedder:
+    """The embedder of that name: "lexical", or a sentence embedder from the catalog or a folder."""
+    return LexicalEmbedder() if name == "lexical" else SentenceEmbedder.load(weights_path(name))
+
+
+def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
+    """A learner per agent. The evolver is the acting model unless the study names another.
+
+    Raises ConfigError for an unknown learner, ChoiceError for an unknown choice.
+    """
+    learning = config.learning
+    make = resolve(LEARNERS, learning.learner, "learning.learner")
+    choices = choose(learning.preset, learning.choices)
+    seeds = np.random.SeedSequence(config.seed)
+
+    def learner(agent: AgentConfig) -> Learner:
+        others = tuple(cast.models[other.name] for other in config.agents if other.name != agent.name)
+        named = learning.evolver.name if isinstance(learning.evolver, AgentConfig) else learning.evolver
+        evolver = cast.models[named or agent.name]
+        return make(Minds(cast.models[agent.name], evolver, cast.embedder, others, agent.temperature), seeds, choices)
+
+    return {agent.name: learner(agent) for agent in config.agents}
+
+
+class PolicyParts(NamedTuple):
+    """What a policy's names mean."""
+
+    exchange: ExchangeFactory
+    admission: AdmissionFactory
+    poison: Poison | None
+
+
+def policy_parts(policy: PolicyConfig) -> PolicyParts:
+    """Raises ConfigError for a name that stands for nothing."""
+    place = f"policy {policy.name}"
+    return PolicyParts(
+        resolve(EXCHANGES, policy.exchange, f"{place}: exchange"),
+        resolve(ADMISSIONS, policy.admission, f"{place}: admission"),
+        None if policy.poison is None else resolve(POISONS, policy.poison, f"{place}: poison"),
+    )
+
+
+def versions(cast: Cast) -> Versions:
+    """What `study.json` keeps so that a run can be told from another."""
+    return Versions(
+        packages={name: importlib.metadata.version(name) for name in RECORDED},
+        models={name: asdict(card) for name, card in cast.cards().items()},
+        prompts=prompts.digest(),
+    )

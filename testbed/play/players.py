@@ -1,0 +1,123 @@
+"""`Cast`: names in a study made into models, embedders and players. Each model is loaded once and shared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from agents.agent import REASONING, Reasoning, SkillAgent
+from agents.embedding import Embedder
+from agents.guide import Guide, NoGuide
+from agents.models.model import Model, ModelCard, Sampling
+from agents.options import TERMINATIONS, EpsilonGreedy, SkillOptions
+from agents.selection import SELECTORS, Value
+from environments.registry import EnvSpec
+from testbed.config.plugins import resolve
+from testbed.config.study import AgentConfig, StudyConfig
+from testbed.play.seeds import stream
+from testbed.records.trial import Trial
+from transfer.memory.pool import SkillPool
+
+
+class Part(NamedTuple):
+    """A model and how it plays; `name` is what records call it."""
+
+    name: str
+    model: Model
+    reasoning: Reasoning
+    sampling: Sampling
+
+    @classmethod
+    def of(cls, name: str, agent: AgentConfig, model: Model) -> Part:
+        sampling = Sampling(agent.temperature, agent.top_p, agent.max_tokens)
+        return cls(name, model, REASONING[agent.reasoning], sampling)
+
+
+class Kit(NamedTuple):
+    """What an agent brings to its seat: its skills, and how it has fared with them."""
+
+    pool: SkillPool | None = None
+    values: Mapping[str, Value] = {}
+
+    @property
+    def digest(self) -> str | None:
+        return None if self.pool is None else self.pool.digest
+
+
+class Cast:
+    """The models behind a study's agents, and the players they become for one episode."""
+
+    def __init__(
+        self,
+        config: StudyConfig,
+        tasks: Mapping[str, EnvSpec],
+        agents: Mapping[str, Part],
+        opponents: Mapping[str, Part],
+        embedder: Embedder,
+    ) -> None:
+        """`agents` by name (an evolver that does not play among them), `opponents` by task."""
+        self.config = config
+        self.tasks = tasks
+        self.models = {name: part.model for name, part in agents.items()}
+        self.embedder = embedder
+        self._agents = agents
+        self._kinds = config.members
+        self._opponents = opponents
+
+    def cards(self) -> dict[str, ModelCard]:
+        return {name: model.card for name, model in self.models.items()}
+
+    def tokens(self, agent: str, pool: SkillPool) -> dict[str, int]:
+        """Length of each of the pool's skills, by that agent's tokenizer."""
+        model = self.models[self._kinds[agent]]
+        return {skill.id: model.count(skill.text) for skill in pool.each()}
+
+    def players(
+        self, trial: Trial, pool: SkillPool | None, values: Mapping[str, Value], guests: Mapping[str, Kit] = {}
+    ) -> tuple[dict[str, SkillAgent], dict[str, str]]:
+        """Who sits where: a player per seat, and what each is called in the records.
+
+        `guests` by name for the members that `trial.background` names; they are as frozen as an evaluated agent.
+        """
+        players: dict[str, SkillAgent] = {}
+        names: dict[str, str] = {}
+        background = iter(trial.background)
+        for index in range(self.tasks[trial.task].seats):
+            seat = f"player_{index}"
+            rng = stream(self.config.seed, "play", trial.id, seat)
+            focal = index == trial.seat
+            guest = None if focal else next(background, None)
+            name = trial.agent if focal else guest.agent if guest else ""
+            part = self._agents[self._kinds[name]] if name else self._opponents[trial.task]
+            kit = Kit(pool, values) if focal else guests.get(name, Kit())
+            names[seat] = name or part.name
+            players[seat] = SkillAgent(
+                seat,
+                part.model,
+                self._guide(trial, kit, part.model, rng, trial.epsilon if focal else 0.0),
+                rng,
+                reasoning=part.reasoning,
+                sampling=part.sampling,
+                session=f"{trial.id}/{seat}",
+            )
+        return players, names
+
+    def _guide(self, trial: Trial, kit: Kit, model: Model, rng: np.random.Generator, epsilon: float) -> Guide:
+        if kit.pool is None:
+            return NoGuide()
+        skills = self.config.skills
+        return SkillOptions(
+            kit.pool.skills,
+            resolve(SELECTORS, trial.selector, "skills.selector")(model, self.embedder, kit.values),
+            resolve(TERMINATIONS, skills.termination, "skills.termination")(model),
+            rng,
+            exploration=EpsilonGreedy(epsilon) if epsilon > 0 else None,
+            max_age=skills.max_age,
+        )
+
+    async def close(self) -> None:
+        parts = (*self._agents.values(), *self._opponents.values())
+        for model in {id(part.model): part.model for part in parts}.values():
+            await model.close()

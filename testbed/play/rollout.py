@@ -1,0 +1,113 @@
+"""`play`: the episode loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from autogen_core import CancellationToken
+
+from agents.agent import ObservationMessage, SkillAgent
+from agents.decision import Decision, Observation
+from agents.models.model import ModelError
+from environments import grammar as grammars
+from environments.games.game import GameError
+from environments.spec import EnvSpec
+from transfer.memory.experience import Step, Trajectory
+
+
+async def play(
+    spec: EnvSpec, players: Mapping[str, SkillAgent], env_seed: int, *, trial: str, names: Mapping[str, str]
+) -> dict[str, Trajectory]:
+    """Play one episode to its end; a trajectory per seat.
+
+    `players` maps each of the game's seats to its agent, `names` each seat to what the agent is called in records.
+    Raises ModelError as the models do (its notes name the seat), GameError where the game breaks its contract;
+    whatever else the environment raises goes through.
+    """
+    env = spec.make()
+    notes = {seat: _Notes() for seat in players}
+    token = CancellationToken()
+    try:
+        env.reset(seed=env_seed)
+        for seat in env.agent_iter():
+            observation, reward, terminated, truncated, info = env.last()
+            note = notes[seat]
+            if not math.isfinite(reward):
+                raise GameError(f"{spec.id} paid {seat} {reward}, which is no finite number")
+            note.pay(float(reward))
+            if terminated or truncated:
+                note.close(info)
+                env.step(None)
+                continue
+            if len(note.moves) >= spec.horizon:
+                raise GameError(f"{spec.id} did not stop {seat} at its horizon of {spec.horizon} moves")
+            seen = Observation(
+                text=observation["text"] if observation is not None else "",
+                rules=info["rules"],
+                grammar=grammars.dump(info.get("grammar", spec.grammar)),
+            )
+            message = ObservationMessage(content=seen, source="environment")
+            try:
+                response = await players[seat].on_messages([message], token)
+            except ModelError as error:
+                error.add_note(seat)  # so that the failure is laid at the right door
+                raise
+            decision: Decision = response.chat_message.content  # pyright: ignore[reportAttributeAccessIssue]
+            note.add(seen, decision)
+            env.step(decision.action)
+    finally:
+        env.close()
+        for player in players.values():
+            await player.close()
+    return {seat: note.trajectory(f"{trial}/{seat}", names[seat], spec.id, env_seed) for seat, note in notes.items()}
+
+
+@dataclass
+class _Notes:
+    """One seat's steps while they are being played; a reward belongs to the decision before it.
+
+    What is paid before the seat's first decision (or to a seat that never has one) counts in the total alone.
+    """
+
+    rules: str = ""
+    moves: list[tuple[Observation, Decision]] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+    total: float = 0.0
+    solved: bool = False
+    invalid: int = 0
+    reason: str = ""
+
+    def pay(self, reward: float) -> None:
+        self.total += reward
+        if self.rewards:
+            self.rewards[-1] += reward
+
+    def add(self, seen: Observation, decision: Decision) -> None:
+        self.rules = seen.rules
+        self.moves.append((seen, decision))
+        self.rewards.append(0.0)
+
+    def close(self, info: Mapping[str, object]) -> None:
+        self.solved = bool(info.get("solved", False))
+        self.invalid = int(info.get("invalid", 0))  # pyright: ignore[reportArgumentType]
+        self.reason = str(info.get("reason", ""))
+
+    def trajectory(self, id: str, agent: str, task: str, env_seed: int) -> Trajectory:
+        steps = tuple(
+            Step(observation=seen.text, reward=reward, **vars(decision))
+            for (seen, decision), reward in zip(self.moves, self.rewards, strict=True)
+        )
+        return Trajectory(
+            id=id,
+            agent=agent,
+            task=task,
+            env_seed=env_seed,
+            rules=self.rules,
+            steps=steps,
+            total=self.total,
+            solved=self.solved,
+            invalid=self.invalid,
+            reason=self.reason,
+        )

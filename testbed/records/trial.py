@@ -1,0 +1,93 @@
+"""What is to be played (`Trial`) and what became of it (`Episode`): one line of `episodes.jsonl`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+
+from transfer.memory.experience import Trajectory
+
+Phase = Literal["learn", "evaluate", "league"]
+"""A league is played by a population's members among themselves: its returns compare them, not arms."""
+
+
+class Guest(BaseModel):
+    """A member of the population in a background seat."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    agent: str
+    pool: str | None
+    """Digest of the skills it brings; None for none."""
+
+
+class Trial(BaseModel):
+    """One episode to play, named by its content: the same trial has the same id in every process and on every day."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    phase: Phase
+    arm: str
+    agent: str
+    """Who plays the focal seat."""
+    task: str
+    learning_run: int
+    iteration: int = 0
+    episode: int
+    env_seed: int
+    seat: int = 0
+    """Index of the focal seat; background players sit in the others."""
+    pool: str | None = None
+    """Digest of the skills at hand; None plays from the state alone."""
+    selector: str = "none"
+    epsilon: float = 0.0
+    source_agent: str | None = None
+    source_task: str | None = None
+    background: tuple[Guest, ...] = ()
+    """Who sits in the other seats, in their order; the task's opponent where nobody is named."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Trials without guests are written, and so named, as they were before there were populations.
+        content: dict[str, Any] = handler(self)
+        if not self.background:
+            content.pop("background", None)
+        return content
+
+    @cached_property
+    def id(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of its fields."""
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+class Episode(BaseModel):
+    """A finished trial: who did what in which seat, or the error that ended it.
+
+    A failed episode (`error`) is missing data: it is counted and played again when the run is resumed,
+    never taken for a return of zero.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trial: Trial
+    seats: Mapping[str, Trajectory]
+    focal: str
+    """Name of the seat that `trial.agent` played."""
+    error: str | None = None
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """The focal seat's part. Raises KeyError for a failed episode."""
+        return self.seats[self.focal]
+
+
+def said(error: Exception) -> str:
+    """What went wrong, in one line that any file can hold."""
+    text = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
+    return " ".join(text.split())

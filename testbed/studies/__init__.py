@@ -1,0 +1,1 @@
+"""What a study plays, in which order."""

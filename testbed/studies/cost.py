@@ -1,0 +1,115 @@
+"""What a study will cost, before it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import anyio
+import numpy as np
+
+from agents.agent import SkillAgent
+from agents.guide import NoGuide
+from agents.models.scripted import scripted
+from agents.prompts import skill_text
+from environments.registry import find
+from environments.spec import EnvSpec
+from testbed.config.study import ConfigError, StudyConfig
+from testbed.play.models import build_tasks
+from testbed.play.rollout import play
+from testbed.records.trial import said
+from transfer.memory.experience import Trajectory
+from transfer.memory.seed_pool import seed_pool
+
+SAMPLED = 4
+"""Scripted games played per task to see how long they are."""
+CHARACTERS_PER_TOKEN = 4.0
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Episodes are exact. Steps, calls and tokens are estimates from games that a scripted random player plays.
+
+    The learner's own calls (gradients, candidates, the gate's scores) are not among them.
+    """
+
+    learning_episodes: int
+    evaluation_episodes: int
+    steps: int
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def episodes(self) -> int:
+        return self.learning_episodes + self.evaluation_episodes
+
+
+def count_episodes(config: StudyConfig) -> tuple[int, int]:
+    """Learning and evaluation episodes of a whole study."""
+    if config.study == "population":
+        return _count_population(config)
+    pools = len(config.agents) * len(config.tasks)
+    learning = pools * config.learning_runs * config.learning.iterations * config.learning.episodes
+    if config.study == "learn":
+        return learning, 0
+    sources = sum(pools - 1 if arm == "transfer" else 1 for arm in set(config.arms))
+    return learning, pools * sources * config.learning_runs * config.evaluation_episodes
+
+
+def _count_population(config: StudyConfig) -> tuple[int, int]:
+    """A league is evaluation, too: it is played where games have several seats."""
+    lives = len(config.members) * config.learning_runs
+    policies = len(config.population.policies)
+    learning = lives * len(config.tasks) * policies * config.learning.iterations * config.learning.episodes
+    leagues = sum(find(task.environment).seats > 1 for task in config.tasks) if len(config.members) > 1 else 0
+    arms = len(config.tasks) * (policies + ("none" in config.arms)) + policies * leagues
+    return learning, lives * arms * config.evaluation_episodes
+
+
+def forecast(config: StudyConfig) -> Forecast:
+    """Raises UnknownEnvironment or ConfigError for a name that is not there or a game that cannot be played."""
+    learning, evaluation = count_episodes(config)
+    per_agent_and_task = (learning + evaluation) / (len(config.agents) * len(config.tasks))
+    seeds = seed_pool(config.learning.pool_size).each()
+    skill = float(np.mean([len(skill_text(skill)) for skill in seeds])) / CHARACTERS_PER_TOKEN
+    judged = config.skills.termination == "judgement"
+    asked = config.skills.selector in ("model", "likelihood")
+    steps = calls = prompt = completion = 0.0
+    for spec in build_tasks(config).values():
+        games = list(_sample(spec))
+        length = float(np.mean([len(game.steps) for game in games]))
+        seen = float(np.mean([tokens for game in games for tokens in _prompts(game)])) + skill
+        said = float(np.mean([len(step.action) for game in games for step in game.steps])) / CHARACTERS_PER_TOKEN
+        for agent in config.agents:
+            thoughts = agent.reasoning != "direct"
+            played = per_agent_and_task * length
+            steps += played
+            calls += played * (1 + thoughts + judged + asked / config.skills.max_age)
+            prompt += played * (seen * (1 + thoughts) + judged * 2 * skill)
+            completion += played * (said + thoughts * 60 + judged)
+    return Forecast(learning, evaluation, round(steps), round(calls), round(prompt), round(completion))
+
+
+def _sample(spec: EnvSpec) -> Iterator[Trajectory]:
+    model = scripted("random")
+    for seed in range(SAMPLED):
+        seats = [f"player_{index}" for index in range(spec.seats)]
+        players = {seat: SkillAgent(seat, model, NoGuide(), np.random.default_rng(seed)) for seat in seats}
+
+        async def game(players: dict[str, SkillAgent] = players, seed: int = seed) -> dict[str, Trajectory]:
+            return await play(spec, players, seed, trial="forecast", names={seat: seat for seat in players})
+
+        try:
+            yield anyio.run(game)["player_0"]
+        except Exception as error:
+            raise ConfigError(f"{spec.id} failed in a trial game: {said(error)}; try `procmem check env`") from error
+
+
+def _prompts(game: Trajectory) -> Iterator[float]:
+    """Tokens of the state-only prompt at each step."""
+    length = len(game.rules)
+    for step in game.steps:
+        length += len(step.observation)
+        yield length / CHARACTERS_PER_TOKEN
+        length += len(step.action)

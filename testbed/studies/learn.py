@@ -1,0 +1,109 @@
+"""The study `learn`: Algorithm 1 of the paper, once for every (agent, task, learning run)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import anyio
+
+from agents.selection import Value
+from testbed.config.study import LearningConfig
+from testbed.play.lab import Lab, first_cause
+from testbed.play.seeds import environment_seed
+from testbed.records.trial import Trial
+from transfer.learner import Learner, LearnerState
+from transfer.memory.pool import SkillPool
+
+
+class Source(NamedTuple):
+    """Who learned what where: the row of a transfer matrix, and the cluster."""
+
+    agent: str
+    task: str
+    learning_run: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.agent}/{self.task}/{self.learning_run}"
+
+    @classmethod
+    def of(cls, key: str) -> Source:
+        agent, rest = key.split("/", 1)
+        task, run = rest.rsplit("/", 1)
+        return cls(agent, task, int(run))
+
+
+def sources(lab: Lab) -> list[Source]:
+    """All independent learning runs of a study."""
+    config = lab.cast.config
+    return [
+        Source(agent.name, task, run)
+        for run in range(config.learning_runs)
+        for agent in config.agents
+        for task in lab.cast.tasks
+    ]
+
+
+async def learn_all(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillPool) -> dict[Source, SkillPool]:
+    """Learn every source's pool, concurrently; `learners` by agent. Raises as `Lab.play` does."""
+    committed = lab.run.learner_states()
+    pools: dict[Source, SkillPool] = {}
+
+    async def one(source: Source) -> None:
+        stored = committed.get(source.key)
+        learner = learners[source.agent]
+        state = learner.begin(seed_pool) if stored is None else stored.state
+        pools[source] = await learn(lab, learner, source, state)
+
+    try:
+        async with anyio.create_task_group() as group:
+            for source in sources(lab):
+                group.start_soon(one, source)
+    except BaseExceptionGroup as errors:
+        raise first_cause(errors) from None
+    return {source: pools[source] for source in sources(lab)}
+
+
+async def learn(lab: Lab, learner: Learner, source: Source, state: LearnerState) -> SkillPool:
+    """Play with the pool, learn from it, commit; from the iteration after `state` to the last."""
+    for iteration in range(state.iteration, lab.cast.config.learning.iterations):
+        episodes = await lab.play(learning_trials(lab, source, iteration, state.pool), state.pool, values_of(state))
+        fresh = [episode.trajectory for episode in episodes if episode.error is None]
+        state, events = await learner.iterate(state, fresh, lab.recall)
+        lab.run.commit(source.key, state, events, lab.cast.tokens(source.agent, state.pool))
+    return state.pool
+
+
+def learning_trials(lab: Lab, source: Source, iteration: int, pool: SkillPool) -> list[Trial]:
+    """The episodes of one iteration, on environment seeds never used to evaluate."""
+    config = lab.cast.config
+    lab.run.keep(pool)
+    return [
+        Trial(
+            phase="learn",
+            arm="learn",
+            agent=source.agent,
+            task=source.task,
+            learning_run=source.learning_run,
+            iteration=iteration,
+            episode=episode,
+            env_seed=environment_seed(config.seed, "learn", source.task, source.learning_run, iteration, episode),
+            seat=episode % lab.cast.tasks[source.task].seats,
+            pool=pool.digest,
+            selector=config.skills.selector,
+            epsilon=epsilon(iteration, config.learning),
+        )
+        for episode in range(config.learning.episodes)
+    ]
+
+
+def epsilon(iteration: int, learning: LearningConfig) -> float:
+    """ε falls linearly from its start in the first iteration to its end in the last (official code: .3 to .05)."""
+    share = iteration / max(1, learning.iterations - 1)
+    return round(learning.epsilon_start + (learning.epsilon_end - learning.epsilon_start) * share, 6)
+
+
+def values_of(state: LearnerState) -> dict[str, Value]:
+    """Online scores as the selectors read them."""
+    return {skill: Value(score.value, score.n) for skill, score in state.scores.items()}

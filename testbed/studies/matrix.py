@@ -1,0 +1,114 @@
+"""The study `matrix`: pools of every source, in the hands of every agent, on every task, beside the arms they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import anyio
+
+from testbed.config.study import Arm
+from testbed.play.lab import Lab, first_cause
+from testbed.play.seeds import environment_seed
+from testbed.records.trial import Trial
+from testbed.studies.learn import Source, learn_all
+from transfer.learner import Learner
+from transfer.memory.experience import Trajectory
+from transfer.memory.pool import SkillPool
+from transfer.memory.retrieval import remembered
+from transfer.memory.shuffle import shuffled
+
+
+class Cell(NamedTuple):
+    """One cell of the matrix in one learning run: whose skills, in whose hands, where, chosen how."""
+
+    arm: Arm
+    agent: str
+    task: str
+    learning_run: int
+    pool: SkillPool | None
+    selector: str
+    source: Source | None = None
+
+
+async def run_matrix(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillPool) -> None:
+    """Learn, then evaluate every cell on environment seeds common to all arms."""
+    pools = await learn_all(lab, learners, seed_pool)
+    open_cells = anyio.Semaphore(lab.cast.config.concurrency)
+
+    async def evaluate(cell: Cell) -> None:
+        await lab.play(evaluation_trials(lab, cell), cell.pool)
+        open_cells.release()
+
+    try:
+        async with anyio.create_task_group() as group:
+            for cell in cells(lab, pools, seed_pool):
+                await open_cells.acquire()
+                group.start_soon(evaluate, cell)
+    except BaseExceptionGroup as errors:
+        raise first_cause(errors) from None
+
+
+def cells(lab: Lab, pools: Mapping[Source, SkillPool], seed_pool: SkillPool) -> Iterator[Cell]:
+    """Every cell of every arm the study asks for, in `statistics.md`'s sense."""
+    config = lab.cast.config
+    arms, chosen = set(config.arms), config.skills.selector
+    episodes = experience(lab) if "rag" in arms else {}
+    for run in range(config.learning_runs):
+        for agent in (agent.name for agent in config.agents):
+            for task in lab.cast.tasks:
+                own = Source(agent, task, run)
+                if "none" in arms:
+                    yield Cell("none", agent, task, run, None, "none")
+                if "seed" in arms:
+                    yield Cell("seed", agent, task, run, seed_pool, chosen)
+                if "self" in arms:
+                    yield Cell("self", agent, task, run, pools[own], chosen, own)
+                if "random" in arms:
+                    yield Cell("random", agent, task, run, pools[own], "random", own)
+                if own in episodes:
+                    yield Cell("rag", agent, task, run, remembered(episodes[own]), "similarity", own)
+                if "shuffled" in arms:
+                    others = [pools[source] for source in pools if source.learning_run == run and source.task != task]
+                    yield Cell("shuffled", agent, task, run, shuffled(pools[own], others), chosen, own)
+                if "transfer" in arms:
+                    for source in pools:
+                        if source.learning_run == run and source != own:
+                            yield Cell("transfer", agent, task, run, pools[source], chosen, source)
+
+
+def experience(lab: Lab) -> dict[Source, list[Trajectory]]:
+    """What every source learned from, in the order it was planned."""
+    found: dict[Source, list[tuple[int, int, Trajectory]]] = {}
+    for episode in lab.run.episodes():
+        trial = episode.trial
+        if trial.phase == "learn" and episode.error is None:
+            source = Source(trial.agent, trial.task, trial.learning_run)
+            found.setdefault(source, []).append((trial.iteration, trial.episode, episode.trajectory))
+    return {
+        source: [each for *_, each in sorted(known, key=lambda place: place[:2])] for source, known in found.items()
+    }
+
+
+def evaluation_trials(lab: Lab, cell: Cell) -> list[Trial]:
+    """A cell's episodes. Their environment seeds depend on the task and the learning run alone, so arms pair up."""
+    config = lab.cast.config
+    if cell.pool is not None:
+        lab.run.keep(cell.pool)
+    return [
+        Trial(
+            phase="evaluate",
+            arm=cell.arm,
+            agent=cell.agent,
+            task=cell.task,
+            learning_run=cell.learning_run,
+            episode=episode,
+            env_seed=environment_seed(config.seed, "evaluate", cell.task, cell.learning_run, episode),
+            seat=episode % lab.cast.tasks[cell.task].seats,
+            pool=None if cell.pool is None else cell.pool.digest,
+            selector=cell.selector,
+            source_agent=cell.source.agent if cell.source else None,
+            source_task=cell.source.task if cell.source else None,
+        )
+        for episode in range(config.evaluation_episodes)
+    ]

@@ -1,0 +1,115 @@
+"""Meetings: which episodes a population plays in a round, and by which it is judged in the end.
+
+In a game for several seats, consecutive episodes of a member are one encounter: the same environment seed and the
+same company, the member in each seat once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from testbed.play.players import Cast, Kit
+from testbed.play.seeds import environment_seed
+from testbed.records.trial import Guest, Trial
+from testbed.studies.learn import epsilon
+
+Schedule = dict[str, list[Trial]]
+"""Episodes by focal member."""
+
+
+class Place(NamedTuple):
+    """Where a population lives: under which policy (its arm), on which task, in which learning run."""
+
+    arm: str
+    task: str
+    learning_run: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.arm}/{self.task}/{self.learning_run}"
+
+    @classmethod
+    def of(cls, key: str) -> Place:
+        arm, rest = key.split("/", 1)
+        task, run = rest.rsplit("/", 1)
+        return cls(arm, task, int(run))
+
+
+def round_trials(cast: Cast, place: Place, round: int, roster: Mapping[str, Kit]) -> Schedule:
+    """Everybody's learning episodes of round `round` (from 1), each member on seeds of its own, the same in all arms.
+
+    In a game for several, the other seats belong to other members in turn, or always to the task's opponent.
+    """
+    config, seats = cast.config, cast.tasks[place.task].seats
+    count = config.learning.episodes
+    met = -(-count // seats) * (round - 1)
+    meets = config.population.against == "members"
+    return {
+        name: [
+            Trial(
+                phase="learn",
+                arm=place.arm,
+                agent=name,
+                task=place.task,
+                learning_run=place.learning_run,
+                iteration=round,
+                episode=episode,
+                env_seed=environment_seed(
+                    config.seed, "learn", place.task, place.learning_run, name, round, episode // seats
+                ),
+                seat=episode % seats,
+                pool=kit.digest,
+                selector=config.skills.selector,
+                epsilon=epsilon(round - 1, config.learning),
+                background=_guests(roster, name, seats, met + episode // seats) if meets else (),
+            )
+            for episode in range(count)
+        ]
+        for name, kit in roster.items()
+    }
+
+
+def evaluation_trials(cast: Cast, place: Place, roster: Mapping[str, Kit]) -> Schedule:
+    """Everybody with the pool it ends with, on seeds common to all members and arms, against the task's opponent."""
+    return {name: _frozen(cast, place, "evaluate", name, roster, meets=False) for name in roster}
+
+
+def league_trials(cast: Cast, place: Place, roster: Mapping[str, Kit]) -> Schedule:
+    """Everybody against the others in turn, with frozen pools; nothing where the game has one seat."""
+    if cast.tasks[place.task].seats == 1 or len(roster) == 1:
+        return {name: [] for name in roster}
+    return {name: _frozen(cast, place, "league", name, roster, meets=True) for name in roster}
+
+
+def _frozen(
+    cast: Cast, place: Place, phase: Literal["evaluate", "league"], name: str, roster: Mapping[str, Kit], *, meets: bool
+) -> list[Trial]:
+    config, seats, kit = cast.config, cast.tasks[place.task].seats, roster[name]
+    return [
+        Trial(
+            phase=phase,
+            arm=place.arm,
+            agent=name,
+            task=place.task,
+            learning_run=place.learning_run,
+            episode=episode,
+            env_seed=environment_seed(config.seed, "evaluate", place.task, place.learning_run, episode // seats),
+            seat=episode % seats,
+            pool=kit.digest,
+            selector=config.skills.selector if kit.pool else "none",
+            background=_guests(roster, name, seats, episode // seats) if meets else (),
+        )
+        for episode in range(config.evaluation_episodes)
+    ]
+
+
+def _guests(roster: Mapping[str, Kit], name: str, seats: int, encounter: int) -> tuple[Guest, ...]:
+    """The next members after `name` in the roster, moving on by one company with every encounter."""
+    names = list(roster)
+    place = names.index(name)
+    others = [*names[place + 1 :], *names[:place]]
+    if not others:
+        return ()
+    chosen = (others[((seats - 1) * encounter + index) % len(others)] for index in range(seats - 1))
+    return tuple(Guest(agent=guest, pool=roster[guest].digest) for guest in chosen)

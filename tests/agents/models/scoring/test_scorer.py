@@ -1,0 +1,322 @@
+"""Likelihoods are those of a plain forward pass over one sequence in float32, however they were computed."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+import xgrammar
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM, AutoTokenizer, T5Config, T5ForConditionalGeneration
+
+from agents.models.model import Likelihood, Message, ModelError, Utterance
+from agents.models.scoring.encoder_decoder import EncoderDecoderScorer
+from agents.models.scoring.noise import NoiseFloor, noise_floor
+from agents.models.scoring.scorer import PrefixTreeScorer
+from agents.models.tokens import template
+from agents.models.tokens.masks import Policies
+from environments.grammar import Choices, JsonSchema, Regex
+from tests.support import tiny
+
+TOLERANCE = 1e-4
+"""Nats per token, in float32."""
+
+WORDS = tiny.tokenizer()
+MODELS = {family: tiny.model(family, WORDS) for family in tiny.CONFIGS}
+MOVE = Regex(r"\[[12] [12]\]")
+RULES, ASK = Message("system", "the rules"), Message("user", "move")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@torch.inference_mode()
+def plain(model, tokenizer, utterance: Utterance) -> list[float]:
+    """One sequence, full logits, float32: what every other way of computing is held against."""
+    joint = template.joint(tokenizer, utterance)
+    logits = model(input_ids=torch.tensor([joint.ids], device=model.device), use_cache=False).logits[0].float()
+    logprobs = logits.log_softmax(-1)
+    return [float(logprobs[i - 1, joint.ids[i]]) for i in range(joint.start, joint.stop)]
+
+
+def furthest(found: list[Likelihood], expected: list[list[float]]) -> float:
+    pairs = [p for f, e in zip(found, expected, strict=True) for p in zip(f.logprobs, e, strict=True)]
+    return max((abs(one - other) for one, other in pairs), default=0.0)
+
+
+texts = st.text(st.sampled_from("[12] the\n"), max_size=12)
+
+
+@st.composite
+def calls(draw) -> list[Utterance]:
+    """Utterances along a few conversations that share rules, openings or nothing; duplicates and empty texts too."""
+    systems = draw(st.lists(texts, min_size=1, max_size=2))
+    out: list[Utterance] = []
+    for _ in range(draw(st.integers(0, 4))):
+        messages = [Message("system", "the rules " + draw(st.sampled_from(systems)))]
+        for _ in range(draw(st.integers(1, 3))):
+            messages.append(Message("user", draw(texts)))
+            said = draw(st.lists(texts, min_size=1, max_size=3))
+            out += [Utterance(tuple(messages), text) for text in said]
+            messages.append(Message("assistant", said[0]))
+    return out + out[: draw(st.integers(0, 2))]
+
+
+@pytest.mark.parametrize("family", MODELS)
+@settings(max_examples=15, deadline=None)
+@given(call=calls(), chunk=st.sampled_from([5, 40, 4096]))
+def test_random_trees_score_as_if_each_were_alone(family, call, chunk):
+    model = MODELS[family]
+    found = PrefixTreeScorer(model, WORDS, chunk_tokens=chunk).score(call)
+    assert furthest(found, [plain(model, WORDS, utterance) for utterance in call]) <= TOLERANCE
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gemma3"])
+def test_conversations_longer_than_the_sliding_window(family):
+    long = Message("system", "the rules [1 2] " * 8)
+    call = [Utterance((long, ASK), text) for text in ("[1 2]", "[2 1] the", "er" * 40)]
+    found = PrefixTreeScorer(MODELS[family], WORDS).score(call)
+    assert len(template.joint(WORDS, call[0]).ids) > 3 * 24
+    assert furthest(found, [plain(MODELS[family], WORDS, utterance) for utterance in call]) <= TOLERANCE
+
+
+def test_an_empty_call_and_an_empty_text():
+    scorer = PrefixTreeScorer(MODELS["llama"], WORDS)
+    assert scorer.score([]) == []
+    assert scorer.score([Utterance((RULES, ASK), "")]) == [Likelihood(())]
+    assert scorer.score([Utterance((RULES, ASK), "", MOVE)])[0].total == 0
+
+
+def test_every_distinct_token_is_computed_once():
+    model = MODELS["llama"]
+    messages = [RULES, ASK, Message("assistant", "[1 2]"), ASK]
+    call = [
+        Utterance(tuple(messages[:2]), "[1 2]"),
+        Utterance(tuple(messages), "[2 1]"),
+        Utterance(tuple(messages), "er"),
+    ]
+    seen: list[int] = []
+    hook = model.get_input_embeddings().register_forward_pre_hook(lambda _, args: seen.append(args[0].numel()))
+    try:
+        PrefixTreeScorer(model, WORDS).score([*call, *call])
+    finally:
+        hook.remove()
+    joints = [template.joint(WORDS, utterance) for utterance in call]
+    assert sum(seen) == len({joint.ids[: i + 1] for joint in joints for i in range(joint.stop - 1)})
+
+
+def test_the_model_is_given_back_as_it_was():
+    model = MODELS["qwen2"]
+    PrefixTreeScorer(model, WORDS).score([Utterance((RULES, ASK), "[1 2]")])
+    assert model.config._attn_implementation == "eager"
+
+
+# -- the acting policy's likelihood ------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def acting(model, utterance: Utterance) -> list[float]:
+    """Every allowed token enumerated by xgrammar, renormalised at the temperature."""
+    joint = template.joint(WORDS, utterance)
+    logits = model(input_ids=torch.tensor([joint.ids])).logits[0].float() / utterance.temperature
+    matcher = None
+    if utterance.grammar is not None:
+        matcher = xgrammar.GrammarMatcher(Policies(WORDS, logits.shape[1]).compiled(utterance.grammar))
+    out = []
+    for i in range(joint.start, joint.stop):
+        row = logits[i - 1]
+        if matcher is not None:
+            bits = xgrammar.allocate_token_bitmask(1, len(row))
+            matcher.fill_next_token_bitmask(bits)
+            row = row.clone()[None]
+            xgrammar.apply_token_bitmask_inplace(row, bits)
+            row = row[0]
+            matcher.accept_token(joint.ids[i])
+        out.append(float(row.log_softmax(-1)[joint.ids[i]]))
+    return out
+
+
+@pytest.mark.parametrize("temperature", [0.6, 1.0, 2.0])
+@pytest.mark.parametrize("grammar", [None, MOVE, Choices(("[1 2]", "[2 1]", "the end"))])
+def test_the_policys_likelihood_is_masked_and_tempered(grammar, temperature):
+    call = [Utterance((RULES, ASK), text, grammar, temperature) for text in ("[1 2]", "[2 1]")]
+    call.append(Utterance((RULES, ASK), "[1 2]"))
+    found = PrefixTreeScorer(MODELS["gemma2"], WORDS).score(call)
+    assert furthest(found, [acting(MODELS["gemma2"], utterance) for utterance in call]) <= TOLERANCE
+
+
+def test_the_policys_likelihoods_of_all_its_texts_sum_to_one():
+    """Every path through the grammar, one token at a time, so that there is only one way to write each."""
+    one_byte = Regex(r"[abc]")
+    call = [Utterance((RULES, ASK), text, one_byte, 0.7) for text in "abc"]
+    found = PrefixTreeScorer(MODELS["llama"], WORDS).score(call)
+    assert sum(math.exp(likelihood.total) for likelihood in found) == pytest.approx(1, abs=1e-5)
+
+
+def test_what_the_grammar_forbids_is_minus_infinity():
+    call = [Utterance((RULES, ASK), text, MOVE) for text in ("[1 2]", "[3 1]", "[1 2] the", "er")]
+    legal, *illegal = PrefixTreeScorer(MODELS["llama"], WORDS).score(call)
+    assert math.isfinite(legal.total)
+    assert [likelihood.total for likelihood in illegal] == [-math.inf] * 3
+
+
+def test_a_grammar_that_cannot_be_compiled_and_a_greedy_policy_are_refused():
+    scorer = PrefixTreeScorer(MODELS["llama"], WORDS)
+    with pytest.raises(ModelError, match="cannot compile"):
+        scorer.score([Utterance((RULES, ASK), "a", Regex("[a"))])
+    with pytest.raises(ModelError, match="greedy"):
+        scorer.score([Utterance((RULES, ASK), "a", temperature=0.0)])
+
+
+def test_a_json_schema_is_a_grammar_too():
+    schema = JsonSchema.of({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]})
+    fits, fails = (Utterance((RULES, ASK), text, schema) for text in ('{"a": 1}', '{"a": "b"}'))
+    found = PrefixTreeScorer(MODELS["llama"], WORDS).score([fits, fails])
+    assert math.isfinite(found[0].total)
+    assert found[1].total == -math.inf
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+def test_nan_is_an_error_that_names_the_model():
+    broken = copy.deepcopy(MODELS["llama"])
+    broken.get_output_embeddings().weight.data[3] = math.nan
+    with pytest.raises(ModelError, match="tiny-llama gives NaN"):
+        PrefixTreeScorer(broken, WORDS).score([Utterance((RULES, ASK), "[1 2]")])
+
+
+def test_a_conversation_beyond_the_context_is_refused():
+    with pytest.raises(ModelError, match="does not fit the context of tiny-llama, 512 tokens"):
+        PrefixTreeScorer(MODELS["llama"], WORDS).score([Utterance((RULES, Message("user", "xyz" * 300)), "a")])
+
+
+def test_a_model_that_scales_its_logits_is_refused():
+    scaled = copy.deepcopy(MODELS["llama"])
+    scaled.config.logits_scaling = 4.0
+    with pytest.raises(ModelError, match="logits_scaling"):
+        PrefixTreeScorer(scaled, WORDS)
+
+
+def test_a_model_whose_layers_do_not_all_attend_is_refused():
+    skipping = copy.deepcopy(MODELS["llama"])
+    skipping.config.num_hidden_layers += 1
+    with pytest.raises(ModelError, match="layers without attention"):
+        PrefixTreeScorer(skipping, WORDS).score([Utterance((RULES, ASK), "a")])
+    assert skipping.config._attn_implementation == "eager"
+
+
+# -- encoder-decoder ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def t5():
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=len(WORDS) + 3,
+        d_model=32,
+        d_kv=8,
+        d_ff=48,
+        num_layers=2,
+        num_heads=4,
+        decoder_start_token_id=WORDS.eos_token_id,
+        pad_token_id=WORDS.eos_token_id,
+    )
+    model = T5ForConditionalGeneration(config).eval()
+    model.name_or_path = "tiny-t5"
+    return model
+
+
+@torch.inference_mode()
+def plain_t5(model, utterance: Utterance) -> list[float]:
+    prompt = WORDS(template.render(WORDS, utterance.messages, generation=True)).input_ids
+    text = WORDS(utterance.text, add_special_tokens=False).input_ids
+    if not text:
+        return []
+    start = [model.config.decoder_start_token_id, *text[:-1]]
+    logits = model(input_ids=torch.tensor([prompt]), decoder_input_ids=torch.tensor([start])).logits[0]
+    return [float(logits.float().log_softmax(-1)[i, token]) for i, token in enumerate(text)]
+
+
+@settings(max_examples=15, deadline=None)
+@given(call=calls(), chunk=st.sampled_from([60, 4096]))
+def test_an_encoder_decoder_scores_as_if_each_were_alone(t5, call, chunk):
+    found = EncoderDecoderScorer(t5, WORDS, chunk_tokens=chunk).score(call)
+    assert furthest(found, [plain_t5(t5, utterance) for utterance in call]) <= TOLERANCE
+
+
+def test_an_encoder_decoder_keeps_to_a_grammar_and_encodes_a_prompt_once(t5):
+    seen: list[int] = []
+    hook = t5.get_encoder().register_forward_pre_hook(
+        lambda _, args, kwargs: seen.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    call = [Utterance((RULES, ASK), text, MOVE, 0.6) for text in ("[1 2]", "[2 2]", "er")]
+    found = EncoderDecoderScorer(t5, WORDS).score(call)
+    hook.remove()
+    assert seen == [1]
+    assert [math.isfinite(likelihood.total) for likelihood in found] == [True, True, False]
+
+
+def test_each_kind_of_model_has_its_scorer(t5):
+    with pytest.raises(ModelError, match="EncoderDecoderScorer"):
+        PrefixTreeScorer(t5, WORDS)
+    with pytest.raises(ModelError, match="PrefixTreeScorer"):
+        EncoderDecoderScorer(MODELS["llama"], WORDS)
+
+
+# -- noise -------------------------------------------------------------------------------------------------------------
+
+
+class Scored:
+    """Stands for a `Model`, of which only `score` is asked for."""
+
+    def __init__(self, model) -> None:
+        self._scorer = PrefixTreeScorer(model, WORDS)
+
+    async def score(self, utterances):
+        return self._scorer.score(utterances)
+
+
+def test_the_noise_floor_tells_bfloat16_from_float32():
+    exact = Scored(MODELS["llama"])
+    rough = Scored(copy.deepcopy(MODELS["llama"]).bfloat16())
+    call = [Utterance((RULES, Message("user", f"move [{i}]")), "[1 2]") for i in range(20)]
+    fine = asyncio.run(noise_floor(exact, call, np.random.default_rng(0)))
+    coarse = asyncio.run(noise_floor(rough, call, np.random.default_rng(0), reference=exact))
+    assert fine.n == coarse.n == 8
+    assert fine.worst < 1e-4
+    assert coarse.worst >= coarse.sd > 10 * fine.sd
+
+
+def test_the_noise_floor_of_nothing_and_of_the_impossible():
+    assert asyncio.run(noise_floor(Scored(MODELS["llama"]), [], np.random.default_rng(0))) == NoiseFloor(0, 0, 0)
+    never, once = Likelihood((-math.inf,)), Likelihood((-1.0,))
+    assert NoiseFloor.between([never, once], [never, Likelihood((-1.5,))]) == NoiseFloor(0.5, 0.5, 1)
+    assert NoiseFloor.between([never], [once]).worst == math.inf
+
+
+# -- real weights ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["smollm2", "gemma3", "qwen"])  # qwen only where it lies: 1.5 billion weights
+def test_real_weights_score_as_a_plain_forward(name, request):
+    folder = request.getfixturevalue(name)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    messages = [Message("system", "Guess a code of four digits from 1 to 6."), Message("user", "Your move.")]
+    call = [Utterance(tuple(messages), "[1 2 3 4]"), Utterance(tuple(messages), "[6 5 4 3]")]
+    messages += [Message("assistant", "[1 2 3 4]"), Message("user", "1 black peg, 2 white pegs.")]
+    call.append(Utterance(tuple(messages), "I would rather not."))
+    found = PrefixTreeScorer(model, tokenizer, chunk_tokens=50).score(call)
+    assert furthest(found, [plain(model, tokenizer, utterance) for utterance in call]) <= TOLERANCE

@@ -1,0 +1,223 @@
+"""Transfer metrics, arms, gate, learning and power against hand counts and known truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.matrix.arms import improvements, profiles, ranks
+from analysis.matrix.contrasts import DECLARED, Contrast, overall
+from analysis.matrix.gate import gate_calibration
+from analysis.matrix.learning import learning_curves, lineage
+from analysis.matrix.robustness import mixed_model
+from analysis.matrix.transfer import transfer_table
+from analysis.results import Findings
+from analysis.simulation.power import PlanError, Variance, caution, flip_p, pilot_variance, plan, power
+from analysis.statistics.bootstrap import Resampler
+from analysis.tables.run import CELL, EVENTS, Tables
+from analysis.tables.units import seed_means
+from tests.support.simulated_study import frame, simulate
+
+
+def mean_return(tables: Tables, arm: str, agent: str, task: str, source: str = "", home: str = "") -> float:
+    rows = tables.episodes
+    for column, value in zip(CELL, (arm, source, home, agent, task), strict=True):
+        rows = rows[rows[column] == value]
+    return float(rows["return"].mean())
+
+
+def test_gain_regret_and_ratio_by_hand(study: Tables, found: Findings):
+    own, base = mean_return(study, "self", "bob", "Quiz", "bob", "Quiz"), mean_return(study, "none", "bob", "Quiz")
+    there = mean_return(study, "transfer", "bob", "Quiz", "ada", "Maze")
+    cell = {"source_agent": "ada", "source_task": "Maze", "agent": "bob", "task": "Quiz"}
+    kinds = {each.kind: each for each in found.findings if each.cell == {"arm": "transfer", **cell}}
+    assert kinds["gain"].estimate == pytest.approx(there - base)
+    assert kinds["regret"].estimate == pytest.approx(own - there)
+    assert kinds["regret"].verdict in ("worse", "undecided")
+    row = found.transfer
+    for column, value in cell.items():
+        row = row[row[column] == value]
+    assert row["ratio"].item() == pytest.approx((there - base) / (own - base))
+    home = mean_return(study, "self", "ada", "Maze", "ada", "Maze") - mean_return(study, "none", "ada", "Maze")
+    assert row["retention"].item() == pytest.approx((there - base) / home)
+    assert row["ratio_low"].item() < row["ratio"].item() < row["ratio_high"].item()
+
+
+def test_a_ratio_without_a_gain_below_is_suppressed():
+    tables = simulate(np.random.default_rng(3), effects={"self": 0.0})
+    table = transfer_table(seed_means(tables.episodes))
+    hidden = table["ratio"].isna()
+    assert hidden.any()
+    assert table.loc[hidden, "ratio_method"].str.contains("covers 0").all()
+
+
+def test_asymmetry_finds_who_teaches_better(found: Findings):
+    pairs = [each for each in found.findings if each.kind == "asymmetry"]
+    assert {each.cell["task"] for each in pairs} == {"Maze", "Quiz"}
+    assert all(each.cell["source_agent"] < each.cell["agent"] for each in pairs)
+    assert all(each.verdict == "undecided" for each in pairs)
+
+
+def test_probability_of_improvement_counts_ties_half(study: Tables, by: Resampler):
+    table = improvements(seed_means(study.episodes), DECLARED, by).set_index("contrast")
+    row = table.loc["own pool − no memory"]
+    rows = study.episodes
+    own = rows[rows["arm"] == "self"].set_index(["agent", "task", "learning_run", "env_seed"])["return"]
+    base = rows[rows["arm"] == "none"].set_index(["agent", "task", "learning_run", "env_seed"])["return"]
+    difference = (own - base.reindex(own.index)).to_numpy()
+    assert row["probability"] == pytest.approx(np.mean((difference > 0) + 0.5 * (difference == 0)))
+
+
+def test_profile_is_the_share_above(study: Tables, by: Resampler):
+    seeds = seed_means(study.episodes)
+    table = profiles(seeds, by)
+    part = table[table["arm"] == "none"].iloc[20]
+    assert part["share"] == pytest.approx((seeds[seeds["arm"] == "none"]["return"] > part["tau"]).mean())
+    assert part["share_low"] <= part["share"] <= part["share_high"]
+
+
+def test_interquartile_mean_lies_within_the_scores(found: Findings):
+    arms = found.arms.set_index("arm")
+    assert arms.loc["self", "iqm"] > arms.loc["transfer", "iqm"] > arms.loc["none", "iqm"]
+
+
+def test_ranks_need_three_targets():
+    cells = pd.DataFrame({"agent": ["a"] * 3, "task": ["t"] * 3, "arm": ["x", "y", "z"], "return": [1.0, 2, 3]})
+    told, pairs = ranks(cells)
+    assert "no test" in told
+    assert pairs.empty
+
+
+def test_declared_contrasts_recover_the_truth_and_control_their_family(found: Findings):
+    truth = {"self-none": 0.3, "transfer-none": 0.15, "transfer-self": -0.15, "self-seed": 0.25, "self-random": 0.25}
+    for each in found.findings:
+        key = each.id.rsplit(":", 1)[-1]
+        if each.kind == "contrast" and each.outcome == "return" and key in truth:
+            assert each.low - 0.02 < truth[key] < each.high + 0.02
+            assert each.p_adjusted >= each.p
+            assert each.verdict == ("better" if truth[key] > 0 else "worse")
+
+
+def test_equivalence_needs_its_margin(by: Resampler):
+    tables = simulate(np.random.default_rng(0), effects={"transfer": 0.3}, episodes=20)
+    contrast = (Contrast("transfer", "self", "as good?"),)
+    seeds = seed_means(tables.episodes)
+    (without,) = overall(seeds, contrast, by)
+    (within,) = overall(seeds, contrast, by, margin=0.1)
+    assert without.verdict == "undecided"
+    assert within.verdict == "equivalent"
+    assert "declared ±0.1" in within.sentence
+
+
+def test_few_runs_are_undecided_and_say_why(by: Resampler):
+    tables = simulate(np.random.default_rng(0), runs=5, tasks=("Maze",))
+    first = overall(seed_means(tables.episodes), DECLARED, by)[0]
+    assert first.p < 0.001
+    assert first.verdict == "undecided"
+    assert first.sentence.endswith("a verdict needs 6 learning runs.")
+
+
+def test_mixed_model_agrees_with_the_mean():
+    rng = np.random.default_rng(0)
+    rows = [("self", "a", "m", agent, "m", run, 0.3 + 0.1 * luck + rng.normal(0, 0.05), 1)
+            for run, luck in enumerate(rng.normal(size=12)) for agent in "abc"]  # fmt: skip
+    runs = pd.DataFrame(rows, columns=[*CELL, "learning_run", "difference", "n"])
+    fit = mixed_model(runs)
+    assert fit["mixed_estimate"] == pytest.approx(runs["difference"].mean())
+    per_run = runs.groupby("learning_run")["difference"].mean()
+    assert fit["mixed_se"] == pytest.approx(per_run.std() / np.sqrt(12), rel=0.05)
+    assert "too few" in str(mixed_model(runs[runs["learning_run"] == 0])["mixed_note"])
+
+
+def test_gate_calibration_finds_the_planted_relation(study: Tables, by: Resampler):
+    found = gate_calibration(study, by)
+    verdicts = study.events[study.events["kind"] == "verdict"]
+    assert len(found.points) == len(verdicts)
+    assert found.rank_correlation.low > 0
+    assert found.pass_rate.low < (verdicts["verdict"] == "accepted").mean() < found.pass_rate.high
+
+
+def test_no_gate_no_claims(study: Tables, by: Resampler):
+    silent = gate_calibration(Tables.of(study.episodes), by)
+    assert silent.sentences == ()
+    assert np.isnan(silent.pass_rate.estimate)
+
+
+def test_a_gate_that_passes_everything_is_said(study: Tables, by: Resampler):
+    events = study.events.assign(verdict=study.events["verdict"].where(study.events["verdict"].isna(), "accepted"))
+    told = gate_calibration(Tables.of(study.episodes, events=events), by).sentences
+    assert any("passes everything decides nothing" in sentence for sentence in told)
+
+
+def test_learning_curve_is_the_mean_of_runs(study: Tables, by: Resampler):
+    curve = learning_curves(study, by)
+    row = curve[(curve["agent"] == "ada") & (curve["task"] == "Maze") & (curve["iteration"] == 2)]
+    part = study.learning[(study.learning["agent"] == "ada") & (study.learning["task"] == "Maze")]
+    assert row["return"].item() == pytest.approx(part[part["iteration"] == 2]["return"].mean())
+    assert row["runs"].item() == 8
+
+
+def test_lineage_from_events_alone(study: Tables):
+    events = [
+        ("admitted", 0, "a", "t", 0, 0, "u1", None, None, None, None, None, 0.2, None),
+        ("admitted", 1, "a", "t", 0, 2, "u2", "u1", None, None, None, None, 0.3, None),
+        ("pruned", 2, "a", "t", 0, 3, "u1", None, None, None, None, None, -0.1, None),
+        ("gift", 3, "a", "t", 0, 4, "u3", None, None, None, None, None, None, None),
+    ]
+    lives = lineage(Tables.of(study.episodes, events=frame(events, EVENTS))).set_index("unit")
+    assert list(lives["origin"]) == ["discovered", "refined", "given"]
+    assert list(lives["born"]) == [0, 2, 4]
+    assert lives.loc["u1", "died"] == 3
+    assert lives.loc["u2", "end"] == 5
+    assert lives.loc["u1", "score"] == pytest.approx(-0.1)
+
+
+def test_design_effect_and_variance():
+    variance = Variance.stated(0.3, 0.2)
+    assert variance.icc == pytest.approx(0.2)
+    assert variance.design_effect(11) == pytest.approx(3.0)
+    assert variance.of_run(1) == pytest.approx(0.3)
+    with pytest.raises(PlanError, match="SD above 0"):
+        Variance.stated(0, 0.2)
+
+
+def test_pilot_variance_recovers_the_truth():
+    tables = simulate(np.random.default_rng(0), runs=40, episodes=20, agents=("ada",), tasks=("Maze",))
+    found = pilot_variance(seed_means(tables.episodes), "self", "none")
+    assert found.between == pytest.approx(0.05, abs=0.02)
+    assert found.within == pytest.approx(np.sqrt(2) * 0.1, abs=0.02)
+    with pytest.raises(PlanError, match="no cell with two learning runs"):
+        pilot_variance(seed_means(tables.episodes[tables.episodes["learning_run"] == 0]), "self", "none")
+
+
+def test_power_equals_the_noncentral_t(by: Resampler):
+    from statsmodels.stats.power import TTestPower
+
+    variance = Variance(0.1, 0.3)
+    found = power(0.1, variance, (15, 20), by)
+    expected = TTestPower().power(0.1 / variance.of_run(20), 15, 0.05)
+    assert found.power == pytest.approx(expected, abs=0.04)
+
+
+def test_flips_of_many_rows_equal_the_exact_test(by: Resampler):
+    from analysis.statistics.bootstrap import Layout
+    from analysis.statistics.significance import sign_flip
+
+    values = np.random.default_rng(1).normal(0.3, 1, (5, 9))
+    exact = [sign_flip(row, Layout.single(9), by).p for row in values]
+    np.testing.assert_allclose(flip_p(values, by), exact)
+
+
+def test_a_plan_reaches_its_power_and_cautions(by: Resampler):
+    variance = Variance.stated(0.3, 0.1)
+    answer = plan(0.15, variance, by, episodes=(10, 40))
+    assert [option.power >= 0.8 for option in answer.options] == [True, True]
+    assert answer.options[0].runs >= answer.options[1].runs >= 6
+    assert "learning runs ×" in answer.sentence
+    assert "do not detect" in plan(0.001, variance, by, episodes=(10,)).sentence
+    assert "cannot answer its own question" in str(caution(0.3, variance, 3, 10, by))
+    assert "may not answer" in str(caution(0.01, variance, 8, 10, by))
+    assert caution(0.5, variance, 8, 40, by) is None
+    with pytest.raises(PlanError, match="difference of 0"):
+        plan(0, variance, by)

@@ -1,0 +1,54 @@
+"""The short form of the proof: intervals cover, tests err, as often as they promise (`procmem calibrate` in full)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis.simulation.calibration import BOUNDS, CLUSTERS, Row, calibrate, markdown
+from analysis.simulation.published import published
+
+DOCS = Path(__file__).parents[3] / "docs" / "calibration.md"
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return calibrate(np.random.default_rng(11), simulations=250, resamples=599)
+
+
+def test_what_the_report_uses_keeps_its_bounds(rows):
+    promised = [row for row in rows if row.promised]
+    assert {row.clusters for row in promised} == set(CLUSTERS)
+    # 250 simulations of some fifty rows: a row may miss by chance, so its Monte-Carlo interval is widened by half
+    slack = {row: 0.75 * (row.high - row.low) for row in promised}
+    far = [
+        row
+        for row in promised
+        if row.rate + slack[row] < BOUNDS[row.kind][0] or row.rate - slack[row] > BOUNDS[row.kind][1]
+    ]
+    assert far == []
+
+
+def test_the_simulation_can_tell_a_bad_method(rows):
+    by_name = {(row.method, row.world, row.clusters): row for row in rows}
+    assert not by_name["percentile bootstrap", "normal, ICC 0.3", 5].meets
+    assert not by_name["BCa bootstrap", "normal, ICC 0.3", 5].meets
+    assert not by_name["Wilson, episodes as independent", "solved 0.3, ICC 0.3", 10].meets
+    assert not by_name["exact McNemar", "solved 0.3, ICC 0.3", 10].meets
+    assert by_name["sign flips", "two equal arms, normal, ICC 0.3", 5].rate == 0
+
+
+def test_rows_are_plain(rows):
+    row = json.loads(json.dumps(rows[0].plain()))
+    assert {"method", "clusters", "nominal", "rate", "low", "high", "meets"} <= set(row)
+
+
+def test_the_published_table_is_the_full_form_and_keeps_every_promise():
+    full = published()
+    assert all(row.meets for row in full if row.promised)
+    assert {row.clusters for row in full if row.promised} == set(CLUSTERS)
+    assert max(row.simulations for row in full) >= 4000
+    assert markdown(full) in DOCS.read_text(encoding="utf-8")

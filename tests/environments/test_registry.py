@@ -1,0 +1,101 @@
+"""Names lead to environments."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from environments import registry
+from environments.games.game import MissingData
+from environments.registry import ENVIRONMENTS, EnvSpec, UnknownEnvironment, find
+
+REQUIRED = {
+    "Mastermind-v0", "Mastermind-v0-hard", "Mastermind-v0-extreme", "GuessTheNumber-v0", "FrozenLake-v0",
+    "FrozenLake-v0-random", "Bandit-v0", "Blackjack-v0", "Hangman-v0", "Wordle-v0", "2048-v0-small",
+    "TowerOfHanoi-v0", "TicTacToe-v0", "ConnectFour-v0", "KuhnPoker-v0", "Nim-v0", "IteratedPrisonersDilemma-v0",
+    "LiarsDice-v0", "Doors-v0", "Doors-v0-inverted", "Doors-v0-chance", "Repeat-v0", "Dial-v0", "Lever-v0",
+}  # fmt: skip
+
+
+def test_the_promised_games_are_there():
+    assert set(ENVIRONMENTS) >= REQUIRED
+    assert ENVIRONMENTS["LiarsDice-v0"].seats == 3
+
+
+def test_ids_are_keys_and_difficulties_rank_a_family():
+    for id, spec in ENVIRONMENTS.items():
+        assert spec.id == id
+        assert spec.summary
+        assert spec.horizon > 0
+    ranks = [(spec.family, spec.difficulty) for spec in ENVIRONMENTS.values()]
+    assert len(set(ranks)) == len(ranks)
+
+
+def test_the_catalog_imports_no_game_engine():
+    code = "import sys, environments.registry; print(*({'textarena', 'nltk', 'pettingzoo'} & {*sys.modules}))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
+def test_find_by_id():
+    assert find("Doors-v0") is ENVIRONMENTS["Doors-v0"]
+
+
+def test_find_by_import_path(tmp_path, monkeypatch):
+    (tmp_path / "my_worlds.py").write_text(
+        "from dataclasses import replace\n"
+        "from environments.registry import find\n"
+        "SPEC = replace(find('Lever-v0'), id='Mine-v0')\n"
+        "def factory(): return SPEC\n"
+        "number = 3\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find("my_worlds:SPEC").id == "Mine-v0"
+    assert find("my_worlds:factory").id == "Mine-v0"
+    with pytest.raises(UnknownEnvironment, match="gives a int, not an EnvSpec"):
+        find("my_worlds:number")
+    with pytest.raises(UnknownEnvironment, match="PYTHONPATH"):
+        find("my_worlds:absent")
+    with pytest.raises(UnknownEnvironment, match="PYTHONPATH"):
+        find("no_such_module:spec")
+
+
+def test_find_by_entry_point(monkeypatch):
+    plugin = EntryPoint("Theirs-v0", "environments.diagnostics.levers:LEVERS", registry.ENTRY_POINTS)
+    single = EntryPoint("Lever-copy", "environments.registry:ENVIRONMENTS", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [plugin, single])
+    with pytest.raises(UnknownEnvironment, match="tuple"):
+        find("Theirs-v0")
+    with pytest.raises(UnknownEnvironment, match="Theirs-v0"):
+        find("Theirs-v1")
+
+
+def test_an_unknown_name_is_told_its_neighbours():
+    with pytest.raises(UnknownEnvironment, match="Mastermind-v0"):
+        find("Mastermnd-v0")
+    with pytest.raises(UnknownEnvironment, match="procmem list environments"):
+        find("?")
+
+
+def test_missing_word_lists_are_one_sentence(monkeypatch):
+    import nltk
+
+    from environments.text_arena import game
+
+    def refuse(*_args, **_options):
+        raise AssertionError("nothing may be downloaded")
+
+    game._word_game.cache_clear()
+    monkeypatch.setattr(nltk.data, "path", [])
+    monkeypatch.setattr(nltk, "download", refuse)
+    with pytest.raises(MissingData, match="NLTK_DATA"):
+        find("Hangman-v0").make()
+
+
+def test_specs_are_frozen():
+    with pytest.raises(AttributeError):
+        find("Doors-v0").horizon = 3  # type: ignore[misc]
+    assert isinstance(find("Doors-v0"), EnvSpec)

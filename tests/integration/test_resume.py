@@ -1,0 +1,167 @@
+"""Resume equals never stopped: after a death at any moment, the same command leaves the same run."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from testbed.records import append_only, run_directory
+from testbed.records.run_directory import RunDirectory
+
+TOML = """
+study = "{study}"
+seed = 5
+learning_runs = 1
+evaluation_episodes = 3
+[[agents]]
+name = "a"
+model = "scripted:random"
+[[agents]]
+name = "b"
+model = "scripted:suggestible"
+[[tasks]]
+environment = "Mastermind-v0"
+[[tasks]]
+environment = "KuhnPoker-v0"
+[skills]
+embedder = "lexical"
+[learning]
+iterations = 3
+episodes = 6
+"""
+
+
+def content(run: RunDirectory) -> tuple[list[bytes], dict[str, bytes], dict[str, str], list[bytes]]:
+    """All that a run says, but for the order in which episodes and learners came to their ends."""
+    return (
+        sorted(run.episodes_file.read_bytes().splitlines()),
+        {path.name: path.read_bytes() for path in (run.path / "pools").glob("*.json")},
+        {learner: committed.model_dump_json() for learner, committed in run.learner_states().items()},
+        sorted(run.events_file.read_bytes().splitlines()),
+    )
+
+
+class Written(NamedTuple):
+    """One append: where, and what."""
+
+    file: str
+    data: bytes
+
+
+@pytest.fixture(scope="module")
+def config(study):
+    return study(learning_runs=1)
+
+
+@pytest.fixture(scope="module")
+def history(config, run_in, tmp_path_factory):
+    """A finished run and every write that led to it, in order."""
+    written: list[Written] = []
+    append = append_only.append_text
+
+    def recording(file: Path, text: str) -> int:
+        written.append(Written(file.name, text.encode()))
+        return append(file, text)
+
+    run_directory.append_text = recording
+    try:
+        run = run_in(tmp_path_factory.mktemp("whole"), config)
+    finally:
+        run_directory.append_text = append
+    return run, written
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(moment=st.floats(0, 1), torn=st.floats(0, 1, exclude_max=True))
+def test_dying_at_any_byte_changes_nothing(history, config, run_in, tmp_path_factory, moment, torn):
+    """The state on disk at any byte of any write, rebuilt; then the same study again."""
+    whole, written = history
+    count = round(moment * len(written))
+    out = tmp_path_factory.mktemp("torn")
+    shutil.copytree(whole.path, out / whole.path.name)
+    broken = RunDirectory.open(out / whole.path.name)
+    parts = {"episodes.jsonl": b"", "events.jsonl": b""}
+    for file, data in written[:count]:
+        parts[file] += data
+    if count < len(written):
+        file, data = written[count]
+        parts[file] += data[: int(torn * len(data))]
+    for file, data in parts.items():
+        (broken.path / file).write_bytes(data)
+    assert content(run_in(out, config)) == content(whole)
+
+
+def start(file: Path, out: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "testbed", "run", str(file), "--out", str(out), "--json"]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def size(out: Path) -> int:
+    return sum(file.stat().st_size for file in out.glob("*/*.jsonl"))
+
+
+def wait_for(process: subprocess.Popen[str], out: Path, bytes_written: int) -> bool:
+    """Until so much is written; False where the process came to its end before."""
+    while process.poll() is None:
+        if size(out) >= bytes_written:
+            return True
+        time.sleep(0.002)
+    return False
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def test_kill_9_and_run_again(tmp_path, environment, run_in):
+    """A real process, killed at random moments of its writing, then left to finish."""
+    from testbed.config.study import load_study
+
+    file = tmp_path / "study.toml"
+    file.write_text(TOML.format(study="matrix"))
+    whole = run_in(tmp_path / "whole", load_study(file))
+    total = size(tmp_path / "whole")
+    killed = 0
+    for share in sorted(random.Random(1).uniform(0, 0.9) for _ in range(3)):
+        process = start(file, tmp_path / "killed", environment)
+        if wait_for(process, tmp_path / "killed", int(share * total) + 1):
+            os.kill(process.pid, signal.SIGKILL)
+            killed += 1
+        end(process)
+    assert killed == 3
+    assert size(tmp_path / "killed") > 0
+    assert content(run_in(tmp_path / "killed", load_study(file))) == content(whole)
+
+
+def test_ctrl_c_and_a_second_process(tmp_path, environment):
+    """While one process writes, another is turned away; Ctrl-C ends the first in a sentence; it can be resumed."""
+    file = tmp_path / "study.toml"
+    text = TOML.format(study="learn").replace("episodes = 6", "episodes = 400")
+    file.write_text(text)
+    first = start(file, tmp_path, environment)
+    assert wait_for(first, tmp_path, 1)
+    code, out, err = end(start(file, tmp_path, environment))
+    assert (code, out) == (1, "")
+    (run,) = tmp_path.glob("learn-*")
+    assert f"Error: {run}: another process is writing it; wait for it or choose another --out\n" in err
+    assert "Traceback" not in err
+    first.send_signal(signal.SIGINT)
+    code, out, err = end(first)
+    assert (code, out) == (130, "")
+    assert "Stopped. Finished episodes are stored; the same command resumes." in err
+    assert "Traceback" not in err
+    assert all(episode.error is None for episode in RunDirectory.open(run).episodes())
+    with RunDirectory.open(run):
+        pass

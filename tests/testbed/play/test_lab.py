@@ -1,0 +1,216 @@
+"""The lab: each trial once, failures are data, and a model that is gone stops the study."""
+
+from __future__ import annotations
+
+import json
+
+import anyio
+import pytest
+
+from testbed.play.lab import PATIENCE, Lab, StudyStopped
+from testbed.play.models import build_cast, versions
+from testbed.records.run_directory import RunDirectory
+from testbed.studies.learn import Source, learning_trials
+from transfer.memory.seed_pool import seed_pool
+
+
+@pytest.fixture
+def open_lab(study, one_agent, tmp_path, watcher):
+    """Runs `use(lab, trials, pool)` in a lab of the small study, changed; the run directory."""
+
+    def open_lab_(use, **changes) -> RunDirectory:
+        config = study(**{**one_agent, "learning": {"iterations": 1, "episodes": 6}, **changes})
+
+        async def main() -> RunDirectory:
+            cast = await build_cast(config)
+            pool = seed_pool(config.learning.pool_size)
+            with RunDirectory.create(tmp_path, config, versions(cast)) as run:
+                lab = Lab(run, cast, watcher)
+                source = Source("a", next(iter(cast.tasks)), 0)
+                await use(lab, learning_trials(lab, source, 0, pool), pool)
+            return run
+
+        return anyio.run(main)
+
+    return open_lab_
+
+
+def test_trials_in_episodes_out(open_lab, watcher):
+    played = []
+
+    async def use(lab, trials, pool):
+        played.extend(await lab.play(trials, pool))
+        assert [episode.trial for episode in played] == trials
+        assert await lab.play(trials, pool) == played
+        assert lab.recall(played[2].trajectory.id) == played[2].trajectory
+        with pytest.raises(KeyError):
+            lab.recall("nobody/player_0")
+
+    run = open_lab(use)
+    assert len(watcher.episodes) == 6
+    assert sorted(run.episodes(), key=str) == sorted(played, key=str)
+
+
+def test_what_is_stored_is_not_played_again_and_counts_at_once(open_lab, watcher):
+    async def use(lab, trials, pool):
+        await lab.play(trials[:4], pool)
+
+    async def again(lab, trials, pool):
+        assert len(watcher.episodes) == 8
+        await lab.play(trials, pool)
+
+    size = open_lab(use).episodes_file.stat().st_size
+    run = open_lab(again)
+    assert len(watcher.episodes) == 10
+    assert len(list(run.stored())) == 6
+    assert run.episodes_file.stat().st_size > size
+
+
+def test_a_game_that_raises_is_one_failed_episode(open_lab):
+    async def use(lab, trials, pool):
+        episodes = await lab.play(trials, pool)
+        failed = [episode for episode in episodes if episode.error is not None]
+        assert 0 < len(failed) < len(episodes)
+        assert all(not episode.seats for episode in failed)
+        assert {episode.error for episode in failed} == {
+            "GameError: Fragile-v0 crashed: RuntimeError('the coin rolled away')"
+        } or {episode.error for episode in failed} == {"RuntimeError: the coin rolled away"}
+
+    open_lab(
+        use, tasks=[{"environment": "tests.support.third_party:fragile"}], learning={"iterations": 1, "episodes": 12}
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ("priceless", "no finite number"),
+        ("endless", "at its horizon"),
+        ("surrogates", "surrogates not allowed"),
+    ],
+)
+def test_a_game_that_breaks_its_contract_fails_and_the_record_stays_readable(open_lab, environment, said):
+    async def use(lab, trials, pool):
+        for episode in await lab.play(trials, pool):
+            assert said in episode.error
+            assert "\n" not in episode.error
+
+    run = open_lab(use, tasks=[{"environment": f"tests.support.third_party:{environment}"}])
+    assert len(list(run.episodes())) == 6
+
+
+@pytest.mark.parametrize("model", ["Silent", "Garbage"])
+@pytest.mark.parametrize(
+    "environment", ["GuessTheNumber-v0", "Mastermind-v0", "KuhnPoker-v0", "tests.support.third_party:COIN"]
+)
+def test_whatever_a_model_answers_is_an_episode(open_lab, model, environment):
+    async def use(lab, trials, pool):
+        for episode in await lab.play(trials, pool):
+            assert episode.error is None
+            assert episode.trajectory.invalid > 0 or environment == "tests.support.third_party:COIN"
+
+    run = open_lab(
+        use,
+        agents=[{"name": "a", "model": f"tests.support.third_party:{model}"}],
+        tasks=[{"environment": environment}],
+        skills={"embedder": "lexical", "selector": "model"},
+    )
+    assert all(json.loads(line) for line in run.episodes_file.read_bytes().splitlines())
+
+
+def test_a_bug_of_a_model_is_a_failed_episode(open_lab):
+    async def use(lab, trials, pool):
+        assert {episode.error for episode in await lab.play(trials, pool)} == {"ZeroDivisionError: a bug of the model"}
+
+    open_lab(use, agents=[{"name": "a", "model": "tests.support.third_party:Broken"}])
+
+
+def test_a_model_that_is_gone_stops_the_study_and_the_next_run_makes_it_good(open_lab, monkeypatch, tmp_path):
+    switch = tmp_path / "gone"
+    switch.touch()
+    monkeypatch.setenv("FAKE_GONE", str(switch))
+    changes = {
+        "agents": [{"name": "a", "model": "tests.support.third_party:Gone"}],
+        "learning": {"iterations": 1, "episodes": PATIENCE + 12},
+        "concurrency": 2,
+    }
+
+    async def use(lab, trials, pool):
+        with pytest.raises(StudyStopped) as caught:
+            await lab.play(trials, pool)
+        assert str(caught.value) == (
+            "agent a: fake at http://127.0.0.1:9/v1 does not answer: connection refused. "
+            "Finished episodes are stored; the same command resumes."
+        )
+
+    run = open_lab(use, **changes)
+    stored = list(run.episodes())
+    failed = [episode for episode in stored if episode.error is not None]
+    assert len(failed) >= PATIENCE
+    assert len(stored) > len(failed)
+    assert {episode.error for episode in failed} == {
+        "ModelUnavailable: fake at http://127.0.0.1:9/v1 does not answer: connection refused."
+    }
+
+    async def again(lab, trials, pool):
+        assert all(episode.error is None for episode in await lab.play(trials, pool))
+
+    switch.unlink()
+    run = open_lab(again, **changes)
+    assert all(episode.error is None for episode in run.episodes())
+    assert len(list(run.stored())) == len(list(run.episodes())) + len(failed)
+
+
+def test_an_opponent_plays_alike_whoever_sits_opposite(study):
+    """Its temperature is its own: a greedy agent does not meet a greedy random player."""
+    greedy, warm = (
+        {"name": name, "model": "scripted:random", "temperature": t} for name, t in (("a", 0.0), ("b", 1.0))
+    )
+    config = study(agents=[greedy, warm], tasks=[{"environment": "KuhnPoker-v0"}])
+
+    async def main():
+        cast = await build_cast(config)
+        sampling = []
+        for name in ("a", "b"):
+            trial = next(
+                trial
+                for trial in learning_trials(Lab0(cast), Source(name, "KuhnPoker-v0", 0), 0, seed_pool(8))
+                if trial.seat == 0
+            )
+            players, names = cast.players(trial, None, {})
+            assert names == {"player_0": name, "player_1": "opponent:scripted:random"}
+            sampling.append((players["player_0"]._sampling, players["player_1"]._sampling))
+        return sampling
+
+    (own_a, against_a), (own_b, against_b) = anyio.run(main)
+    assert own_a != own_b
+    assert against_a == against_b
+
+
+class Lab0:
+    """A lab without a run directory: enough to name trials."""
+
+    def __init__(self, cast) -> None:
+        self.cast = cast
+        self.run = self
+
+    def keep(self, pool) -> None:
+        pass
+
+
+def test_equal_models_are_loaded_once(study):
+    agents = [
+        {"name": name, "model": "tests.support.third_party:Silent", "temperature": t}
+        for name, t in (("a", 0.0), ("b", 1.0))
+    ]
+    tasks = [
+        {"environment": "KuhnPoker-v0", "opponent": "a"},
+        {"environment": "TicTacToe-v0", "opponent": "tests.support.third_party:Silent"},
+    ]
+
+    async def main():
+        return await build_cast(study(agents=agents, tasks=tasks))
+
+    cast = anyio.run(main)
+    assert cast.models["a"] is cast.models["b"]
+    assert {id(part.model) for part in cast._opponents.values()} == {id(cast.models["a"])}

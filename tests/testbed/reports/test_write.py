@@ -1,0 +1,86 @@
+"""Reports of run directories: of a population, of two runs, and their audit."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from testbed.config.study import parse_study
+
+POPULATION = {
+    "study": "population",
+    "seed": 3,
+    "learning_runs": 2,
+    "evaluation_episodes": 2,
+    "arms": ["none"],
+    "agents": [{"name": "a", "model": "scripted:obedient"}],
+    "tasks": [{"environment": "Doors-v0"}],
+    "skills": {"embedder": "lexical", "termination": "age", "selector": "similarity", "max_age": 1},
+    "learning": {"learner": "notes", "iterations": 3, "episodes": 2},
+    "population": {
+        "copies": 3,
+        "policies": [
+            {"exchange": "isolated"},
+            {"exchange": "broadcast"},
+            {"exchange": "broadcast", "poison": "wrong-procedure", "poison_round": 2},
+        ],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def village(run_in, tmp_path_factory):
+    return run_in(tmp_path_factory.mktemp("village"), parse_study(POPULATION, "test")).path
+
+
+def test_a_population_is_reported_and_audited(procmem, village):
+    said = procmem("report", village, "--resamples", 200)
+    assert said.code == 0, said.err
+    assert "3 members lived 3 rounds under 3 policies, in 6 populations." in said.out
+    assert "the planted skill was held by at most" in said.out
+    page = (village / "report" / "report.html").read_text(encoding="utf-8")
+    sections = ("population", "rounds", "exchange", "roles", "contagion", "returns", "methods")
+    assert all(f'<section id="{name}"' in page for name in sections)
+    assert (village / "report" / "tables" / "population_rounds.csv").exists()
+    assert (village / "report" / "figures" / "adoption.svg").exists()
+    assert "The episodes give every number." in procmem("audit", village).out
+
+
+def test_a_population_without_poison_says_nothing_of_one(procmem, run):
+    policies = [policy for policy in POPULATION["population"]["policies"] if "poison" not in policy]
+    clean = {**POPULATION, "population": {"copies": 3, "policies": [*policies, {"exchange": "commons"}]}}
+    said = procmem("report", run(parse_study(clean, "test")).path, "--resamples", 200)
+    assert said.code == 0, said.err
+    assert "planted" not in said.out
+
+
+def test_an_audit_names_what_was_changed(procmem, sentence, run, study, one_agent):
+    path = run(study(**one_agent)).path
+    assert "there is no report" in sentence("audit", path)
+    assert procmem("report", path, "--resamples", 200).code == 0
+    file = path / "report" / "findings.json"
+    recorded = json.loads(file.read_text(encoding="utf-8"))
+    recorded["findings"][0]["estimate"] = 7.5
+    file.write_text(json.dumps(recorded), encoding="utf-8")
+    said = procmem("audit", path)
+    assert said.code == 1
+    assert "estimate is 7.5 in the report, the episodes give" in said.out
+    file.write_text(file.read_text(encoding="utf-8")[:40], encoding="utf-8")
+    assert "damaged" in sentence("audit", path)
+
+
+def test_runs_are_compared_or_refused(procmem, sentence, run, study, one_agent, tmp_path):
+    first = run(study(**one_agent)).path
+    agents = [{"name": "b", "model": "scripted:suggestible"}]
+    second = run(study(**one_agent | {"agents": agents})).path
+    elsewhere = run(study(**one_agent | {"seed": 6})).path
+    out = tmp_path / "both"
+    said = procmem("report", first, second, "--out", out, "--resamples", 200)
+    assert said.code == 0, said.err
+    assert f"{second.name} − {first.name}, no memory" in said.out.replace("\n", " ")
+    assert (out / "report.html").exists()
+    told = json.loads(procmem("report", first, second, "--out", out, "--resamples", 200, "--json").out)
+    assert told["findings"]
+    assert "environment seeds differ" in sentence("report", first, elsewhere, "--out", out)
+    assert "two of the runs are called" in sentence("report", first, first, "--out", out)

@@ -1,0 +1,97 @@
+"""The prompts behind every ratio are the very prompts that were sent: real agent, real loop, scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from agents.agent import REASONING, SkillAgent
+from agents.models.model import Sampling
+from agents.models.scripted import scripted
+from agents.options import ByAge, SkillOptions
+from agents.selection import AtRandom
+from environments import grammar as grammars
+from environments.registry import find
+from testbed.play.rollout import play
+from transfer.gate.replay import ActingPolicy, RawModel, Style, prompts, replay, style_of
+from transfer.memory.experience import Trajectory, segments
+from transfer.memory.seed_pool import SEEDS
+
+BY_ID = {seed.id: seed for seed in SEEDS}
+
+
+def played(style: str = "direct", environment: str = "Doors-v0-long") -> Trajectory:
+    """An episode in which skills change every two steps."""
+    rng = np.random.default_rng(3)
+    model = scripted("random")
+    guide = SkillOptions(SEEDS, AtRandom(), ByAge(), rng, max_age=2)
+    agent = SkillAgent("p", model, guide, rng, reasoning=REASONING[style], sampling=Sampling())
+    spec = find(environment)
+    (seat,) = spec.make().possible_agents
+    episodes = asyncio.run(play(spec, {seat: agent}, 1, trial="trial", names={seat: "p"}))
+    return episodes[seat]
+
+
+@pytest.mark.parametrize("style", ["direct", "cot", "react"])
+def test_every_recorded_prompt_is_rebuilt_to_the_letter(style):
+    trajectory = played(style)
+    spans = list(segments(trajectory))
+    assert len(spans) > 2
+    name = {"direct": "direct", "cot": "reason", "react": "react"}[style]
+    assert {style_of(span, BY_ID[span.skill]) for span in spans} == {Style(name, True)}
+
+
+def test_another_skill_gives_another_prompt_and_is_not_mistaken_for_the_recorded_one():
+    span = next(iter(segments(played())))
+    other = next(seed for seed in SEEDS if seed.id != span.skill)
+    assert not style_of(span, other).certain
+    assert prompts(span, other) != prompts(span, BY_ID[span.skill])
+    assert prompts(span, other)[0][1:] == prompts(span, BY_ID[span.skill])[0][1:]
+
+
+def test_acting_policy_has_grammar_and_temperature_and_the_raw_model_neither():
+    span = list(segments(played()))[1]
+    steps = span.trajectory.steps[span.start : span.stop]
+    for step, policy, raw in zip(
+        steps,
+        replay(span, BY_ID[span.skill], ActingPolicy(0.7), "direct"),
+        replay(span, BY_ID[span.skill], RawModel(), "direct"),
+        strict=True,
+    ):
+        assert policy.text == raw.text == step.completion
+        assert policy.grammar == grammars.load(step.grammar or "")
+        assert (policy.temperature, raw.temperature, raw.grammar) == (0.7, 1.0, None)
+
+
+def test_likelihood_of_the_replay_is_the_one_recorded_while_acting():
+    """With closed-form likelihoods: the denominator of the ratio equals what the acting policy reported."""
+    trajectory = played()
+    model = scripted("random")
+    for span in segments(trajectory):
+        utterances = replay(span, BY_ID[span.skill], ActingPolicy(), "direct")
+        scored = asyncio.run(model.score(utterances))
+        for step, likelihood in zip(trajectory.steps[span.start : span.stop], scored, strict=True):
+            assert likelihood.total == pytest.approx(step.policy_logprob)
+
+
+def test_reasoning_is_given_back_or_left_out():
+    trajectory = played()
+    steps = tuple(step.model_copy(update={"reasoning": "hm"}) for step in trajectory.steps)
+    span = next(iter(segments(trajectory.model_copy(update={"steps": steps}))))
+    given = replay(span, None, ActingPolicy(given_reasoning=True), "react")[0]
+    bare = replay(span, None, ActingPolicy(given_reasoning=False), "react")[0]
+    assert given.messages[-2].content == "hm"
+    assert bare.messages == prompts(span, None)[0]
+
+
+def test_turns_that_were_dropped_while_acting_are_dropped_again():
+    trajectory = played()
+    steps = list(trajectory.steps)
+    steps[1] = steps[1].model_copy(update={"dropped_turns": 2})
+    span = next(iter(segments(trajectory.model_copy(update={"steps": tuple(steps)}))))
+    first, second = prompts(span, None)
+    assert len(second) == 2  # system and the last observation
+    assert second[-1].content == steps[1].observation
+    assert len(first) == 2

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.fake_evolver import skill, trajectory
+from transfer.learner import begin
+from transfer.maintenance.credit import MovingAverage, PerCall, RunningMean, StepMean, observe
+from transfer.memory.pool import SkillPool
+
+OLD = skill()
+returns = st.lists(st.floats(-10, 10), min_size=1, max_size=12)
+
+
+@given(returns, st.integers(0, 12))
+def test_running_mean_is_the_mean_however_it_is_cut(values, cut):
+    rule = RunningMean()
+    whole = rule.update(None, values)
+    head, tail = values[:cut], values[cut:]
+    first = rule.update(None, head) if head else None
+    parts = rule.update(first, tail) if tail else first
+    assert parts.n == whole.n == len(values)
+    assert parts.mean == pytest.approx(math.fsum(values) / len(values))
+
+
+def test_moving_average_starts_at_the_first_batch():
+    rule = MovingAverage(0.1)
+    first = rule.update(None, [1.0, 3.0])
+    assert first.mean == 2.0
+    assert rule.update(first, [12.0]).mean == pytest.approx(3.0)
+
+
+def test_terminal_return_is_shared_over_the_steps():
+    played = trajectory("t", [("[a]", 0.0), ("[a]", 0.0), ("[b]", 0.9)], OLD)
+    assert StepMean()(played, 0.3)[OLD.id].gain == pytest.approx(0.2)
+
+
+def test_pay_along_the_way_goes_to_the_steps_that_earned_it():
+    first, second = skill("first", "1. One."), skill("second", "1. Two.")
+    left = trajectory("t", [("[a]", 1.0), ("[a]", 1.0)], first)
+    right = trajectory("t", [("[b]", 0.0), ("[b]", 0.0)], second)
+    played = left.model_copy(update={"steps": (*left.steps, *right.steps)})
+    gains = StepMean()(played, 2.0)
+    assert gains[first.id].gain == pytest.approx(1.0 - 0.5)
+    assert gains[second.id].gain == pytest.approx(0.0 - 0.5)
+    assert gains[first.id].calls == gains[second.id].calls == 1
+
+
+def test_per_call_shares_the_advantage_among_the_calls():
+    played = trajectory("t", [("[a]", 0.0), ("[a]", 1.0)], OLD)
+    twice = played.model_copy(update={"steps": tuple(s.model_copy(update={"started": True}) for s in played.steps)})
+    score = PerCall()(twice, 0.5)[OLD.id]
+    assert (score.gain, score.n) == (pytest.approx(0.5), 2)
+
+
+@given(st.permutations(range(6)))
+def test_credit_does_not_depend_on_the_order_of_episodes(order):
+    played = [trajectory(f"t{i}", [("[a]", i / 10)], OLD) for i in range(6)]
+    state = begin(SkillPool.of([OLD]))
+    one, _ = observe(state, played, StepMean(), RunningMean())
+    other, _ = observe(state, [played[i] for i in order], StepMean(), RunningMean())
+    assert other.score(OLD.id).value == pytest.approx(one.score(OLD.id).value)
+    assert other.baselines["T"].mean == pytest.approx(one.baselines["T"].mean)
+
+
+def test_one_episode_is_no_gain_over_its_own_baseline():
+    state, _ = observe(begin(SkillPool.of([OLD])), [trajectory("t", [("[a]", 1.0)], OLD)], StepMean(), RunningMean())
+    assert state.score(OLD.id).value == 0.0
+    assert state.score(OLD.id).n == 1
+
+
+def test_unusable_trajectories_are_skipped_and_said_so():
+    nan = trajectory("t1", [("[a]", math.nan)], OLD)
+    empty = trajectory("t2", [], OLD)
+    state, events = observe(begin(SkillPool.of([OLD])), [nan, empty], StepMean(), RunningMean())
+    assert state.buffer == {}
+    assert state.baselines == {}
+    assert [(event.kind, event.trajectories) for event in events] == [("skipped", ("t1",)), ("skipped", ("t2",))]
+
+
+def test_skills_that_have_left_the_pool_are_not_scored():
+    state, _ = observe(
+        begin(SkillPool.of([skill("other")])), [trajectory("t", [("[a]", 1.0)], OLD)], StepMean(), RunningMean()
+    )
+    assert state.scores == {}

@@ -1,0 +1,102 @@
+"""`Notes`: a learner without a language model, for scripted agents: it writes down what paid, cue by cue.
+
+With the scripted model "obedient", which looks its cues up in its skill, it makes populations whose learning and
+contamination can be foreseen, at no cost: for dry runs, scale and tests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from agents.models.scripted import cue
+from agents.skill import Skill
+from transfer.learner import Recall, begin, seeded, words
+from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
+from transfer.maintenance.intake import esteem
+from transfer.memory.experience import Step, Trajectory
+from transfer.memory.pool import SkillPool
+from transfer.memory.state import Event, EventKind, LearnerState
+
+_ENTRY = re.compile(r"([\w-]+): (\[[^\[\]\n]+\])")
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Rewrites its most esteemed notes after each iteration: entries that paid come in, entries that did not go out."""
+
+    credit: Credit = field(default_factory=StepMean)
+    baseline: BaselineRule = field(default_factory=RunningMean)
+
+    def begin(self, pool: SkillPool) -> LearnerState:
+        return begin(pool)
+
+    async def iterate(
+        self, state: LearnerState, fresh: Sequence[Trajectory], recall: Recall
+    ) -> tuple[LearnerState, list[Event]]:
+        state, scored = observe(state, fresh, self.credit, self.baseline)
+        events = [*seeded(state), *scored]
+        now = state.iteration + 1
+        parent = max(
+            (skill for skill in state.pool.each() if entries(skill)),
+            key=lambda skill: (esteem(state, skill.id), len(entries(skill)), skill.id),
+            default=None,
+        )
+        before = entries(parent) if parent is not None else {}
+        after = revised(before, [step for trajectory in fresh for step in trajectory.steps])
+        pool = state.pool
+        if after and after != before:
+            skill = written(after, parent)
+            evidence = tuple(trajectory.id for trajectory in fresh)
+            if parent is not None:
+                pool = pool.remove(parent.id)
+                events.append(_event("pruned", now, parent, {"why": "rewritten"}))
+            elif len(pool) == pool.capacity:
+                least = pool.get(min(pool.ids, key=lambda id: (esteem(state, id), id)))
+                pool = pool.remove(least.id)
+                events.append(_event("pruned", now, least, {"why": "made room for the first notes"}))
+            pool = pool.add(skill)
+            mode = "REFINE" if parent else "DISCOVER"
+            events.append(_event("candidate", now, skill, {"mode": mode, "skill": words(skill)}, evidence))
+            events.append(_event("admitted", now, skill, {"mode": mode}, evidence))
+        born = {id: state.born.get(id, now) for id in pool.ids}
+        return state.model_copy(update={"pool": pool, "iteration": now, "born": born, "buffer": {}}), events
+
+
+def entries(skill: Skill) -> dict[str, str]:
+    """What to do at which cue, as far as the skill says so in this learner's way."""
+    return dict(_ENTRY.findall(skill.procedure))
+
+
+def revised(known: Mapping[str, str], steps: Sequence[Step]) -> dict[str, str]:
+    """The entries after these steps: what paid stands, what was tried as it stands and did not pay goes."""
+    out = dict(known)
+    for step in steps:
+        shown = cue(step.observation)
+        if shown and step.reward > 0:
+            out[shown] = step.action
+        elif shown and out.get(shown) == step.action:
+            del out[shown]
+    return dict(sorted(out.items()))
+
+
+def written(told: Mapping[str, str], parent: Skill | None) -> Skill:
+    """The entries as a skill."""
+    return Skill(
+        name="Notes",
+        activation=f"A cue is shown that these notes know: {', '.join(told)}.",
+        procedure=" ".join(f"{shown}: {action}." for shown, action in told.items()),
+        termination="The game is over.",
+        parents=(parent.id,) if parent is not None else (),
+    )
+
+
+def _event(
+    kind: EventKind, now: int, skill: Skill, payload: dict[str, JsonValue], evidence: tuple[str, ...] = ()
+) -> Event:
+    return Event(
+        kind=kind, iteration=now, skill=skill.id, parents=skill.parents, trajectories=evidence, payload=payload
+    )

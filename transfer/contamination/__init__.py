@@ -1,0 +1,1 @@
+"""Planted wrong skills, and how to find them."""

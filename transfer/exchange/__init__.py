@@ -1,0 +1,1 @@
+"""Who gives which skill to whom."""

@@ -1,0 +1,151 @@
+"""`Sharing`: the policy of a commons. What everyone has learned goes into one pool that everyone plays with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from agents.skill import Skill
+from transfer.exchange.admission import Admission, case_of
+from transfer.exchange.population import Gift, Played, Said, Society, holding, refusing
+from transfer.exchange.shared_pool import Change, Commons, Receipt
+from transfer.gate.gate import Outcome, Verdict
+from transfer.learner import words
+from transfer.maintenance.intake import Upkeep
+from transfer.memory.state import Event, LearnerState, Score
+
+COMMONS = "commons"
+"""In events: the shared pool itself, where a member's name stands otherwise."""
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """All members share one pool. What each has learned in a round is written in turn; nobody is always first.
+
+    Under a gate, `panel` other members judge a newcomer on their own trajectories, and most of those that can decide
+    must accept it; until somebody can, its author keeps it in quarantine for at most `patience` rounds.
+    """
+
+    admission: Admission
+    upkeep: Upkeep
+    panel: int = 3
+    patience: int = 2
+
+    async def exchange(self, base: Society, society: Society, played: Played) -> tuple[Society, list[Said]]:
+        names = list(society.playing)
+        if not names:
+            return society, []
+        first = played.round % len(names)
+        turns = [*names[first:], *names[:first]]
+        first_state = base.members[names[0]].state.model_copy(update={"iteration": played.round})
+        pooled = _pooled(first_state, (member.state for member in society.playing.values()))
+        commons = Commons(pooled, self.upkeep, round=played.round, version=society.version)
+        society, events, changes = await self._judged(base, society, played, turns)
+        for change in changes:
+            events += _told(commons.write(change), played.round)
+        version, state = commons.read()
+        members = {
+            name: member.model_copy(update={"state": holding(member.state, state.pool, played.round)})
+            for name, member in society.playing.items()
+        }
+        return society.replace(members).model_copy(update={"version": version}), events
+
+    async def _judged(
+        self, base: Society, society: Society, played: Played, turns: list[str]
+    ) -> tuple[Society, list[Said], list[Change]]:
+        """Each writer's change with what the panel lets through, the rest refused or in its quarantine."""
+        wanted: list[tuple[str, Gift]] = []
+        changes: dict[str, Change] = {}
+        for name in turns:
+            member = society.members[name]
+            changes[name] = Change.between(name, base.members[name].state.pool, member.state.pool)
+            fresh = [Gift(giver=name, skill=skill, since=played.round) for skill in changes[name].added]
+            known = {gift.skill.id for gift in fresh} | set(member.refused)
+            wanted += [(name, gift) for gift in fresh]
+            wanted += [(name, gift) for gift in member.quarantine if gift.skill.id not in known]
+        panels = [self._panel(name, turns) for name, _ in wanted]
+        cases = [
+            case_of(judge, gift.skill, base, society)
+            for (_, gift), panel in zip(wanted, panels, strict=True)
+            for judge in panel
+        ]
+        verdicts = iter(await self.admission.judge(cases) if cases else [])
+        members = {name: society.members[name].model_copy(update={"quarantine": ()}) for name in turns}
+        passed: dict[str, list[Skill]] = {name: [] for name in turns}
+        events: list[Said] = []
+        for (name, gift), panel in zip(wanted, panels, strict=True):
+            votes = [next(verdicts) for _ in panel]
+            outcome = majority(votes) if panel else "accepted"
+            events += _offered(name, gift, votes, outcome, played.round)
+            if outcome == "accepted":
+                passed[name].append(gift.skill)
+            elif outcome == "undecided" and played.round - gift.since < self.patience:
+                waiting = (*members[name].quarantine, gift)
+                members[name] = members[name].model_copy(update={"quarantine": waiting})
+            else:
+                members[name] = refusing(members[name], [gift.skill.id])
+        written = [Change(name, tuple(passed[name]), changes[name].dropped) for name in turns]
+        return society.replace(members), events, written
+
+    def _panel(self, author: str, turns: list[str]) -> list[str]:
+        """The next few members after the author, so that each judges about as much as it writes."""
+        place = turns.index(author)
+        return [*turns[place + 1 :], *turns[:place]][: self.panel]
+
+
+def majority(votes: Sequence[Verdict]) -> Outcome:
+    """What most of those that could decide say; a tie rejects, and nobody who could decide is undecided."""
+    accepted = sum(vote.outcome == "accepted" for vote in votes)
+    rejected = sum(vote.outcome == "rejected" for vote in votes)
+    if accepted == rejected == 0:
+        return "undecided"
+    return "accepted" if accepted > rejected else "rejected"
+
+
+def _pooled(base: LearnerState, states: Iterable[LearnerState]) -> LearnerState:
+    """The shared pool with everybody's evidence on its skills added up."""
+    scores: dict[str, Score] = {}
+    for state in states:
+        for skill, score in state.scores.items():
+            known = scores.get(skill, Score())
+            scores[skill] = Score(
+                gain=known.gain + score.gain,
+                n=known.n + score.n,
+                calls=known.calls + score.calls,
+                steps=known.steps + score.steps,
+            )
+    return base.model_copy(update={"scores": scores})
+
+
+def _offered(author: str, gift: Gift, votes: Sequence[Verdict], outcome: Outcome, round: int) -> list[Said]:
+    skill = gift.skill
+    events: list[Said] = []
+    if gift.since == round:
+        payload: dict[str, JsonValue] = {"from": author, "skill": words(skill)}
+        event = Event(kind="gift", iteration=round, skill=skill.id, parents=skill.parents, payload=payload)
+        events.append(Said(COMMONS, event))
+    told = [vote.model_dump(mode="json", exclude={"skill"}) for vote in votes if vote.change is not None]
+    if told:
+        payload = {"from": author, "outcome": outcome, "votes": list[JsonValue](told)}
+        events.append(Said(COMMONS, Event(kind="verdict", iteration=round, skill=skill.id, payload=payload)))
+    return events
+
+
+def _told(receipt: Receipt, round: int) -> list[Said]:
+    common: dict[str, JsonValue] = {"from": receipt.change.author, "version": receipt.version}
+    parents = {skill.id: skill.parents for skill in receipt.change.added}
+    events = [
+        Event(kind="admitted", iteration=round, skill=skill, parents=parents[skill], payload=common)
+        for skill in receipt.admitted
+    ]
+    events += [
+        Event(kind="pruned", iteration=round, skill=skill, payload=common | {"why": why})
+        for skill, why in receipt.pruned.items()
+    ]
+    events += [
+        Event(kind="skipped", iteration=round, skill=skill, payload=common | {"why": why})
+        for skill, why in receipt.declined.items()
+    ]
+    return [Said(COMMONS, event) for event in events]

@@ -1,0 +1,209 @@
+"""The PPO gate: a candidate gets in only if it makes what went well likelier, and what went badly rarer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from agents.models.model import Likelihood, Model, ModelError, ModelUnavailable, NoLikelihoods, Utterance
+from agents.skill import Skill
+from transfer.gate.objective import LIKELIHOODS, Floats, Objective, Reduction, log_ratios, objective, per_trajectory
+from transfer.gate.replay import ActingPolicy, Style, Voice, replay, style_of
+from transfer.memory.experience import Segment
+
+Outcome = Literal["accepted", "rejected", "undecided"]
+
+
+class Evidence(NamedTuple):
+    """The batch B: segments that the parent controlled, and Â_t of each of their steps."""
+
+    spans: tuple[Segment, ...]
+    advantages: tuple[Floats, ...]
+
+
+class Verdict(BaseModel):
+    """What the gate found out about one candidate. Numbers are None where nothing was measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    skill: str
+    outcome: Outcome
+    why: str
+    objective: float | None = Field(default=None, serialization_alias="J")
+    """J(ω')."""
+    before: float | None = Field(default=None, serialization_alias="J_before")
+    """J(ω)."""
+    change: float | None = Field(default=None, serialization_alias="delta_J")
+    """ΔJ."""
+    stderr: float | None = None
+    """Of ΔJ over trajectories."""
+    noise: float | None = None
+    """Numerical noise of ΔJ, two standard deviations."""
+    noise_nats: float | None = None
+    """Noise floor: root mean square difference between two scorings of the same utterances, packed differently."""
+    clipped: float | None = None
+    usable: float | None = None
+    rebuilt: float | None = None
+    """Share of segments whose recorded prompt was rebuilt to the letter."""
+
+    @property
+    def payload(self) -> dict[str, JsonValue]:
+        """As an event tells it, in the paper's letters (J, delta_J); the skill stands beside it."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"skill"})
+
+
+class Gate(Protocol):
+    async def judge(self, parent: Skill | None, candidates: Sequence[Skill], evidence: Evidence) -> list[Verdict]:
+        """One verdict per candidate, in order. Raises NoLikelihoods where a scorer has none, ModelUnavailable."""
+        ...
+
+
+class Acceptance(Protocol):
+    """When a candidate is good enough: `excess` over what is asked, in units of J."""
+
+    def excess(self, found: Objective) -> float: ...
+
+
+@dataclass(frozen=True)
+class PositiveObjective:
+    """Paper: J(ω') > 0 (as released: > .001). Accepts an unchanged skill whenever the batch is above its baseline."""
+
+    threshold: float = 0.0
+
+    def excess(self, found: Objective) -> float:
+        return found.after - self.threshold
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """ΔJ = J(ω') − J(ω) > margin."""
+
+    margin: float = 0.0
+
+    def excess(self, found: Objective) -> float:
+        return found.change - self.margin
+
+
+@dataclass(frozen=True)
+class ConfidentImprovement:
+    """ΔJ above `z` of its standard errors over trajectories."""
+
+    z: float = 1.0
+
+    def excess(self, found: Objective) -> float:
+        return found.change - self.z * found.stderr if np.isfinite(found.stderr) else -np.inf
+
+
+@dataclass(frozen=True)
+class AcceptAll:
+    """Ablation "without gate": every candidate, unseen."""
+
+    async def judge(self, parent: Skill | None, candidates: Sequence[Skill], evidence: Evidence) -> list[Verdict]:
+        return [Verdict(skill=each.id, outcome="accepted", why="no gate") for each in candidates]
+
+
+@dataclass(frozen=True)
+class PPOGate:
+    """Importance ratios of the historical actions under parent and candidate, by each scorer; J is their mean.
+
+    Parent and all candidates go into one `score` call, so that a scoring engine computes what they share once.
+    """
+
+    scorers: tuple[Model, ...]
+    acceptance: Acceptance = field(default_factory=PositiveObjective)
+    voice: Voice = field(default_factory=ActingPolicy)
+    likelihood: Callable[[Likelihood], float] = LIKELIHOODS["sum"]
+    reduction: Reduction = per_trajectory
+    clip: float = 0.2
+    repeats: int = 24
+    """Utterances scored a second time to measure the noise floor; 0 trusts the scorer."""
+    least: float = 0.5
+    """Share of steps that must have a usable ratio."""
+
+    async def judge(self, parent: Skill | None, candidates: Sequence[Skill], evidence: Evidence) -> list[Verdict]:
+        if not candidates:
+            return []
+        advantages = np.concatenate([np.empty(0), *evidence.advantages])
+        if not len(advantages) or not np.any(np.nan_to_num(advantages)):
+            why = "no experience to judge by" if not len(advantages) else "every return equals the baseline"
+            return [Verdict(skill=each.id, outcome="undecided", why=why) for each in candidates]
+        owners = [span.trajectory.id for span in evidence.spans for _ in range(span.start, span.stop)]
+        styles = [style_of(span, parent) for span in evidence.spans]
+        rebuilt = float(np.mean([style.certain for style in styles]))
+        try:
+            panel = [await self._ratios(model, parent, candidates, evidence, styles) for model in self.scorers]
+        except (NoLikelihoods, ModelUnavailable):
+            raise
+        except ModelError as error:
+            return [Verdict(skill=each.id, outcome="undecided", why=str(error)) for each in candidates]
+        noise_nats = float(np.mean([noise for _, noise in panel]))
+        verdicts: list[Verdict] = []
+        for index, skill in enumerate(candidates):
+            found = [
+                objective(logs[index], advantages, owners, reduction=self.reduction, clip=self.clip, noise_nats=noise)
+                for logs, noise in panel
+            ]
+            verdicts.append(self.verdict(skill, Objective(*np.mean(found, axis=0).tolist()), noise_nats, rebuilt))
+        return verdicts
+
+    async def _ratios(
+        self,
+        model: Model,
+        parent: Skill | None,
+        candidates: Sequence[Skill],
+        evidence: Evidence,
+        styles: Sequence[Style],
+    ) -> tuple[Floats, float]:
+        """Log-ratios (candidates × steps) by one scorer, and its noise floor in nats."""
+        asked: list[Utterance] = []
+        for skill in (parent, *candidates):
+            for span, style in zip(evidence.spans, styles, strict=True):
+                asked += replay(span, skill, self.voice, style.name)
+        scored = np.array([self.likelihood(each) for each in await model.score(asked)])
+        table = scored.reshape(1 + len(candidates), -1)
+        logs = np.stack([log_ratios(table[0], row) for row in table[1:]])
+        return logs, await self._noise(model, asked[: table.shape[1]], table[0])
+
+    async def _noise(self, model: Model, asked: Sequence[Utterance], scored: Floats) -> float:
+        """Root mean square difference (nats) to a second scoring of some of the parent's utterances by themselves."""
+        count = min(self.repeats, len(asked))
+        if not count:
+            return 0.0
+        chosen = np.unique(np.linspace(0, len(asked) - 1, count).astype(int))[::-1]
+        again = np.array([self.likelihood(each) for each in await model.score([asked[index] for index in chosen])])
+        both = np.isfinite(again) & np.isfinite(scored[chosen])
+        apart = again[both] - scored[chosen][both]
+        return float(np.sqrt(np.mean(apart**2))) if len(apart) else 0.0
+
+    def verdict(self, skill: Skill, found: Objective, noise_nats: float, rebuilt: float) -> Verdict:
+        excess = self.acceptance.excess(found)
+        outcome: Outcome = "accepted" if excess > 0 else "rejected"
+        why = f"{type(self.acceptance).__name__}: {excess:+.4g}"
+        if found.usable < self.least:
+            outcome, why = "undecided", f"only {found.usable:.0%} of the steps have a usable likelihood"
+        elif abs(excess) <= found.noise and found.noise > 0:
+            outcome, why = "undecided", f"{why} lies within the numerical noise of {found.noise:.2g}"
+        return Verdict(
+            skill=skill.id,
+            outcome=outcome,
+            why=why,
+            objective=found.after,
+            before=found.before,
+            change=found.change,
+            stderr=found.stderr if np.isfinite(found.stderr) else None,
+            noise=found.noise,
+            noise_nats=noise_nats,
+            clipped=found.clipped,
+            usable=found.usable,
+            rebuilt=rebuilt,
+        )
+
+
+def best(verdicts: Sequence[Verdict]) -> Verdict | None:
+    """The accepted verdict of the greatest J, the first of equals."""
+    accepted = [each for each in verdicts if each.outcome == "accepted"]
+    return max(accepted, key=lambda each: each.objective if each.objective is not None else 0.0, default=None)

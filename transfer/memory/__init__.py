@@ -1,0 +1,1 @@
+"""What is remembered: trajectories, skills, and how they came about."""

@@ -1,0 +1,1 @@
+"""Non-Parametric PPO, Algorithm 1 of the paper."""

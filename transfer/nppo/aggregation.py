@@ -1,0 +1,79 @@
+"""Aggregation: what a batch of semantic gradients has in common (paper section 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from agents.models.model import Model, Sampling
+from agents.skill import Skill
+from transfer.nppo.evolver import Unusable, structured
+from transfer.nppo.gradient import Gradient, Line, Lines, joined, meant
+from transfer.nppo.wording import ask, skill_words
+
+
+class Consolidation(BaseModel):
+    """ḡ as the evolver writes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    procedure: Lines
+    activation: Line
+    termination: Line
+
+
+class Direction(BaseModel):
+    """ḡ = (ḡ^I, ḡ^π, ḡ^β): how to change the skill; "" means no change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    activation: str
+    procedure: str
+    termination: str
+
+    @property
+    def lines(self) -> str:
+        parts = {"activation": self.activation, "procedure": self.procedure, "termination": self.termination}
+        return "\n".join(f"{part}: {text}" for part, text in parts.items() if text) or "(nothing recurs)"
+
+
+class Aggregation(Protocol):
+    async def __call__(self, skill: Skill | None, gradients: Sequence[Gradient], seed: int) -> Direction: ...
+
+
+@dataclass(frozen=True)
+class Consolidate:
+    """One call to the evolver; where its answer is unusable, the gradients stand side by side instead."""
+
+    model: Model
+    sampling: Sampling = Sampling(temperature=0.3, max_tokens=700)
+
+    async def __call__(self, skill: Skill | None, gradients: Sequence[Gradient], seed: int) -> Direction:
+        prompt = ask("aggregate", skill=skill_words(skill), gradients="\n".join(each.lines for each in gradients))
+        try:
+            found = await structured(self.model, prompt, Consolidation, replace(self.sampling, seed=seed))
+        except Unusable:
+            return await Juxtapose()(skill, gradients, seed)
+        return Direction(
+            activation=meant(found.activation),
+            procedure=joined(found.procedure),
+            termination=meant(found.termination),
+        )
+
+
+@dataclass(frozen=True)
+class Juxtapose:
+    """No aggregation by a model: all gradients side by side, as the official code hands them to the update."""
+
+    async def __call__(self, skill: Skill | None, gradients: Sequence[Gradient], seed: int) -> Direction:
+        def beside(part: str, limit: int) -> str:
+            texts = dict.fromkeys(getattr(each, part) for each in gradients)
+            return "; ".join(text for text in texts if text)[:limit]
+
+        procedure = beside("procedure", 900) or beside("diagnosis", 900)
+        return Direction(
+            activation=beside("activation", 240), procedure=procedure, termination=beside("termination", 240)
+        )

@@ -1,0 +1,123 @@
+"""`Evolution`: one parent's attempt at an offspring, with everything said on the way; and its end in the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from agents.embedding import Embedder
+from agents.skill import Skill
+from transfer.gate.gate import Verdict, best
+from transfer.maintenance.rules import Maintenance
+from transfer.memory.pool import SkillPool
+from transfer.memory.state import Event, EventKind, LearnerState
+from transfer.nppo.proposal import Mode
+
+
+@dataclass
+class Evolution:
+    """Collects the events of one attempt. `admitted` is the offspring the gate let in, if any."""
+
+    parent: str
+    iteration: int
+    trajectories: tuple[str, ...]
+    events: list[Event] = field(default_factory=list)
+    outcomes: list[str] = field(default_factory=list)
+    admitted: Skill | None = None
+    mode: Mode = "REFINE"
+
+    def note(
+        self,
+        kind: EventKind,
+        payload: dict[str, JsonValue],
+        *,
+        skill: Skill | None = None,
+        trajectories: tuple[str, ...] | None = None,
+    ) -> None:
+        """Write an event down; it is about the parent where no skill is given."""
+        self.events.append(
+            Event(
+                kind=kind,
+                iteration=self.iteration,
+                skill=skill.id if skill else self.parent,
+                parents=(self.parent,) if skill else (),
+                trajectories=self.trajectories if trajectories is None else trajectories,
+                payload=payload,
+            )
+        )
+
+    def skip(self, why: str) -> Evolution:
+        self.note("skipped", {"why": why})
+        return self
+
+    def judged(self, candidates: Sequence[Skill], verdicts: Sequence[Verdict]) -> Evolution:
+        """Note the verdicts; the best accepted candidate is admitted."""
+        for skill, verdict in zip(candidates, verdicts, strict=True):
+            self.note("verdict", verdict.payload, skill=skill)
+            self.outcomes.append(verdict.outcome)
+        chosen = best(verdicts)
+        if chosen is not None:
+            self.admitted = next(skill for skill in candidates if skill.id == chosen.skill)
+            payload: dict[str, JsonValue] = {"mode": self.mode, "J": chosen.objective, "delta_J": chosen.change}
+            self.note("admitted", payload, skill=self.admitted)
+        return self
+
+
+def settle(
+    state: LearnerState,
+    evolutions: Sequence[Evolution],
+    maintenance: Maintenance,
+    embedder: Embedder,
+    *,
+    keep: int,
+    cooldown: int,
+) -> tuple[LearnerState, list[Event]]:
+    """Newcomers in, spent buffers out, then maintenance: the pool never holds more than K.
+
+    A parent whose offspring was admitted starts a new buffer and rests for `cooldown` iterations; one that failed
+    keeps its newest `keep` trajectories, so that its next attempt meets other evidence.
+    """
+    now = state.iteration + 1
+    buffer, cooldowns, born = dict(state.buffer), dict(state.cooldowns), dict(state.born)
+    outcomes = dict(state.outcomes)
+    skills = {skill.id: skill for skill in state.pool.each()}
+    for evolution in evolutions:
+        for outcome in evolution.outcomes:
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        offspring = evolution.admitted
+        buffer[evolution.parent] = () if offspring else buffer.get(evolution.parent, ())[-keep:]
+        if offspring is not None:
+            cooldowns[evolution.parent] = now + cooldown
+            skills.setdefault(offspring.id, offspring)
+            born.setdefault(offspring.id, now)
+    grown = state.model_copy(
+        update={"buffer": buffer, "cooldowns": cooldowns, "born": born, "outcomes": outcomes},
+    )
+    return prune(grown, list(skills.values()), maintenance, embedder)
+
+
+def prune(
+    state: LearnerState, skills: Sequence[Skill], maintenance: Maintenance, embedder: Embedder
+) -> tuple[LearnerState, list[Event]]:
+    """The state whose pool is what maintenance leaves of `skills`, and an event for each death."""
+    events: list[Event] = []
+    deaths = dict(state.deaths)
+    for death in maintenance.deaths(skills, state, embedder):
+        score = state.score(death.skill)
+        payload: dict[str, JsonValue] = {"why": death.why, "score": score.value, "n": score.n}
+        events.append(Event(kind="pruned", iteration=state.iteration + 1, skill=death.skill, payload=payload))
+        if score.n:
+            deaths[death.skill] = score.value
+    gone = {event.skill for event in events}
+    alive = [skill for skill in skills if skill.id not in gone]
+    ids = {skill.id for skill in alive}
+    update = {
+        "pool": SkillPool.of(alive, state.pool.capacity),
+        "buffer": {skill: kept for skill, kept in state.buffer.items() if skill in ids and kept},
+        "cooldowns": {skill: until for skill, until in state.cooldowns.items() if skill in ids},
+        "born": {skill: since for skill, since in state.born.items() if skill in ids},
+        "deaths": deaths,
+    }
+    return state.model_copy(update=update), events
