@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -49,6 +49,24 @@ class Finding:
     """1 where more is better, −1 where less is (regret)."""
     verdict: Verdict = "undecided"
     sentence: str = ""
+    effect_low: float = math.nan
+    effect_high: float = math.nan
+    planned: dict[str, int] = field(default_factory=dict[str, int])
+    """Episodes that the study plans, by arm of the comparison."""
+    missing: dict[str, int] = field(default_factory=dict[str, int])
+    """How many of them are not there, by arm."""
+    bound_low: float = math.nan
+    """Least estimate that the missing episodes could still give, by the reward range; NaN where none is missing."""
+    bound_high: float = math.nan
+    mde: float = math.nan
+    """Difference that would have been found with 80 % power."""
+    loo_low: float = math.nan
+    """Least estimate without any one learning run."""
+    loo_high: float = math.nan
+    provisional: bool = False
+    """Whether the run is unfinished."""
+    withheld: str = ""
+    """Why no verdict is given although the test would give one; "" where it is given."""
 
     def row(self) -> dict[str, object]:
         """Plain JSON: NaN becomes null."""
@@ -112,6 +130,21 @@ def judge(found: Finding, p_adjusted: float, family: str, adjustment: str) -> Fi
         verdict = "better" if found.estimate * found.sign > 0 else "worse"
     judged = replace(found, p_adjusted=p_adjusted, family=family, adjustment=adjustment, verdict=verdict)
     return replace(judged, sentence=_sentence(judged))
+
+
+def withhold(found: Finding, reason: str) -> Finding:
+    """The finding without its verdict, and why: what the test says cannot be relied on."""
+    evidence = found.sentence.partition(": ")[2].removesuffix(".")
+    sentence = f"Undecided: {evidence}; the test says “{found.verdict}”, but {reason}."
+    return replace(found, verdict="undecided", sentence=sentence, withheld=reason)
+
+
+def add_detectable(found: Finding) -> Finding:
+    """Beside every “undecided”: what would have been found."""
+    if found.verdict != "undecided" or not np.isfinite(found.mde):
+        return found
+    more = f" A difference of {number(found.mde)} would have been found with 80 % power."
+    return replace(found, sentence=found.sentence + more)
 
 
 def number(value: float, digits: int = 3) -> str:
