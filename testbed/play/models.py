@@ -22,8 +22,8 @@ from testbed.config.plugins import resolve
 from testbed.config.population import PolicyConfig
 from testbed.config.study import AgentConfig, ConfigError, StudyConfig
 from testbed.play.players import Cast, Part
-from testbed.records.run_directory import Versions
 from testbed.records.trial import said
+from testbed.records.versions import Versions
 from transfer.contamination.poison import POISONS, Poison
 from transfer.exchange.exchange import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.learner import Learner

@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.tables.run import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, POOLS, Tables, Transcript
-from testbed.records.run_directory import Committed, Gathered, Line, Recorded, RunDirectory, StudyRecord, Told
+from testbed.records.keys import Source
+from testbed.records.lines import Committed, Gathered, Line, Recorded, Told
+from testbed.records.run_directory import RunDirectory, StudyRecord
 from testbed.records.trial import Episode
 from testbed.reports.population_tables import pool_rows
-from testbed.studies.learn import Source
 
 SAMPLED_TRANSCRIPTS = 12
 """Transcripts a report shows: the first evaluated episode of as many different cells."""

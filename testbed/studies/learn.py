@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import anyio
 
@@ -11,27 +10,10 @@ from agents.selection import Value
 from testbed.config.study import LearningConfig
 from testbed.play.lab import Lab, first_cause
 from testbed.play.seeds import environment_seed
+from testbed.records.keys import Source
 from testbed.records.trial import Trial
 from transfer.learner import Learner, LearnerState
 from transfer.memory.pool import SkillPool
-
-
-class Source(NamedTuple):
-    """Who learned what where: the row of a transfer matrix, and the cluster."""
-
-    agent: str
-    task: str
-    learning_run: int
-
-    @property
-    def key(self) -> str:
-        return f"{self.agent}/{self.task}/{self.learning_run}"
-
-    @classmethod
-    def of(cls, key: str) -> Source:
-        agent, rest = key.split("/", 1)
-        task, run = rest.rsplit("/", 1)
-        return cls(agent, task, int(run))
 
 
 def sources(lab: Lab) -> list[Source]:

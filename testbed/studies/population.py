@@ -14,10 +14,11 @@ from testbed.play.lab import Lab, ModelGone, StudyStopped, first_cause
 from testbed.play.models import build_learners, policy_parts
 from testbed.play.players import Kit
 from testbed.play.seeds import stream
-from testbed.records.run_directory import Gathered, Told
+from testbed.records.keys import Place, Source
+from testbed.records.lines import Gathered, Told
 from testbed.records.trial import Episode
-from testbed.studies.learn import Source, values_of
-from testbed.studies.schedule import Place, Schedule, evaluation_trials, league_trials, round_trials
+from testbed.studies.learn import values_of
+from testbed.studies.schedule import Schedule, evaluation_trials, league_trials, round_trials
 from transfer.contamination.poison import planted
 from transfer.exchange.exchange import Exchange, Terms
 from transfer.exchange.population import Lesson, Played, Said, Society

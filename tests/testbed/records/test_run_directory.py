@@ -12,9 +12,11 @@ import pytest
 from testbed.config.study import ConfigError
 from testbed.records import append_only
 from testbed.records.append_only import StoreError
-from testbed.records.run_directory import Committed, Recorded, RunDirectory, Versions
+from testbed.records.keys import Source
+from testbed.records.lines import Committed, Recorded
+from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial
-from testbed.studies.learn import Source
+from testbed.records.versions import Versions
 from transfer.learner import Event, LearnerState
 from transfer.memory.experience import Step, Trajectory
 from transfer.memory.seed_pool import seed_pool
