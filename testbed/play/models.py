@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +17,7 @@ from agents.models.model import Model
 from agents.models.scripted import scripted
 from agents.models.served.model import ServedModel
 from agents.models.weights.folders import path as weights_path
+from agents.models.weights.folders import weights_digest
 from agents.options import TERMINATIONS
 from agents.selection import SELECTORS
 from environments.registry import find
@@ -27,11 +31,14 @@ from testbed.records.versions import Versions
 from transfer.contamination.poison import POISONS, Poison
 from transfer.exchange.exchange import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.learner import Learner
+from transfer.nppo import wording
 from transfer.nppo.config import choose
 from transfer.registry import LEARNERS, Minds
 
 RECORDED = ("torch", "transformers", "xgrammar", "textarena", "pettingzoo", "autogen-agentchat", "numpy", "scipy")
 """Packages whose versions can change a result."""
+ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
+ROOT = Path(__file__).parent.parent.parent
 
 
 async def build_cast(config: StudyConfig) -> Cast:
@@ -168,8 +175,23 @@ def policy_parts(policy: PolicyConfig) -> PolicyParts:
 
 def versions(cast: Cast) -> Versions:
     """What `study.json` keeps so that a run can be told from another."""
+    name = cast.config.skills.embedder
+    embedder = {} if name == "lexical" else {"weights": weights_digest(weights_path(name))}
     return Versions(
-        packages={name: importlib.metadata.version(name) for name in RECORDED},
+        packages={name: importlib.metadata.version(name) for name in RECORDED} | {"procmem": program()},
         models={name: asdict(card) for name, card in cast.cards().items()},
         prompts=prompts.digest(),
+        opponents={task: asdict(card) for task, card in cast.opponent_cards().items()},
+        embedder={"name": name, **embedder},
+        evolver_prompts=wording.digest(),
     )
+
+
+@lru_cache
+def program() -> str:
+    """The version of this program, with a digest (12 digits of SHA-256) of its source: also between two releases."""
+    digest = hashlib.sha256()
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return f"{importlib.metadata.version('procmem')}+{digest.hexdigest()[:12]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
 from pathlib import Path
 
 from testbed.config.plugins import resolve
@@ -27,7 +28,7 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> RunDi
     cast = await build_cast(config)
     try:
         learners = build_learners(config, cast)
-        with RunDirectory.create(out, config, versions(cast)) as run:
+        with RunDirectory.create(out, config, versions(cast), date.today().isoformat()) as run:
             study = resolve(STUDIES, config.study, "study")
             await study(Lab(run, cast, progress), learners, seed_pool(config.learning.pool_size))
         return run

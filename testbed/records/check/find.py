@@ -181,7 +181,9 @@ def _strays(run: RunDirectory) -> Iterator[Fault]:
 
 def partial_files(run: RunDirectory) -> list[Path]:
     """Temporary files of writers that died."""
-    return sorted(path for folder in (run.path, run.path / "pools") for path in folder.glob("*.partial"))
+    return sorted(
+        path for folder in (run.path, run.path / "pools") for path in folder.glob(".*.partial") if path.is_file()
+    )
 
 
 def _torn(file: Path) -> int:
