@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
@@ -30,7 +31,8 @@ SEALED = ("episodes.jsonl", "events.jsonl")
 CHUNK = 1 << 20
 
 
-class Fault(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Fault:
     """Something in a run directory that is not as it should be, or (a note) worth knowing."""
 
     severity: Literal["error", "note"]
