@@ -59,7 +59,7 @@ def _table(faults: list[Fault]) -> Table:
 
 def _verdict(path: Path, faults: list[Fault], errors: int) -> str:
     if not errors:
-        return f"{path}: everything is as it was written."
+        return f"{path}: no fault was found."
     mendable = sum(fault.repairable for fault in faults if fault.severity == "error")
     remedy = f"; --repair mends {mendable} of them" if mendable else ""
     return f"{path}: {errors} errors{remedy}."
