@@ -9,6 +9,7 @@ from pydantic_core import from_json
 
 from testbed.records.keys import Place, Source
 from transfer.exchange.population import Society
+from transfer.memory.pool import SkillPool
 from transfer.memory.state import Event, LearnerState
 
 
@@ -42,6 +43,10 @@ class Committed(BaseModel):
         Source.of(key)
         return key
 
+    def pools(self) -> list[SkillPool]:
+        """Every pool that somebody holds after this iteration."""
+        return [self.state.pool]
+
     @model_validator(mode="after")
     def _measured(self) -> Committed:
         if absent := [skill for skill in self.state.pool.ids if skill not in self.tokens]:
@@ -74,6 +79,10 @@ class Gathered(BaseModel):
     """Whole, pools among it: a pool's digest leaves out who the parents of its skills are."""
     tokens: Mapping[str, int]
     """Length of each skill that this round was the first to hold, in tokens of its first holder's model."""
+
+    def pools(self) -> list[SkillPool]:
+        """Every pool that somebody holds after this round."""
+        return list(self.society.pools().values())
 
     @field_validator("population")
     @classmethod

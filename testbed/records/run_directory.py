@@ -300,7 +300,7 @@ class RunDirectory:
         return pool.digest
 
     def _drop_unfinished_iteration(self) -> None:
-        """Events behind the last commit belong to an iteration that will be done again.
+        """Events behind the last commit belong to an iteration that will be done again; pools stand in commits, too.
 
         So do those from a line on that is not even JSON: what stands behind it is set aside, and learned once more from
         the same episodes. Raises StoreError for a line of another meaning.
@@ -312,8 +312,11 @@ class RunDirectory:
             except ValueError:
                 torn = number
                 break
-            if isinstance(self._event(number, line), Committed | Gathered):
+            event = self._event(number, line)
+            if isinstance(event, Committed | Gathered):
                 done = place + len(line)
+                for pool in event.pools():
+                    self.keep(pool)
         if torn:
             aside = set_aside(self.events_file, [(done, self.events_file.stat().st_size)])
             self._manifest.cut(self.events_file.name, done)

@@ -1,4 +1,4 @@
-"""A power cut at any moment, on a simulated disk: nothing that was committed is lost, and the same study ends the same."""
+"""A power cut at any moment, on a simulated disk: nothing committed is lost, and the same study ends the same."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def _events(run: RunDirectory, config: StudyConfig | None, pools: dict[str, Skil
             if event.committed != done[key] + 1:
                 yield Fault("error", name, where, f"{key} goes from {done[key]} to {event.committed} iterations", COPY)
             done[key] = event.committed
-            for digest in sorted({pool.digest for pool in committed_pools(event)} - pools.keys()):
+            for digest in sorted({pool.digest for pool in event.pools()} - pools.keys()):
                 what = f"not there, though {name}, {where}, commits it"
                 yield Fault("error", f"pools/{digest}.json", "", what, "", repairable=True)
     if pending or _torn(run.events_file):
@@ -165,13 +165,6 @@ def _events(run: RunDirectory, config: StudyConfig | None, pools: dict[str, Skil
 
 def _key(event: Line) -> str:
     return event.population if isinstance(event, Gathered | Told) else event.learner
-
-
-def committed_pools(event: Committed | Gathered) -> Iterable[SkillPool]:
-    """Every pool that somebody holds after this iteration or round."""
-    if isinstance(event, Committed):
-        return [event.state.pool]
-    return event.society.pools().values()
 
 
 def _strays(run: RunDirectory) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from testbed.records.append_only import complete_lines, drop_torn_line, set_aside, writing
-from testbed.records.check.find import committed_pools, partial_files, read_pools
+from testbed.records.check.find import partial_files, read_pools
 from testbed.records.lines import Committed, Gathered, parse_line
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files import episode_index
@@ -92,7 +92,7 @@ def _repair_pools(run: RunDirectory) -> Iterator[str]:
     for _, _, line in complete_lines(run.events_file):
         event = parse_line(line)
         if isinstance(event, Committed | Gathered):
-            missing |= {pool.digest: pool for pool in committed_pools(event) if pool.digest not in good}
+            missing |= {pool.digest: pool for pool in event.pools() if pool.digest not in good}
     for digest, pool in missing.items():
         run.keep(pool)
         yield f"pools/{digest}.json: written anew from its commit"

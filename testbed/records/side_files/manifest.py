@@ -182,7 +182,7 @@ def verify_chain(folder: Path) -> list[Fault]:
         return [Fault("error", STUDY, "", f"cannot be read: {error.strerror}", "restore it from a copy")]
     faults = [Fault("note", NAME, line.at, line.note) for line in lines if isinstance(line, Note)]
     seals = [line for line in lines if isinstance(line, Seal)]
-    if seals and seals[0].chain != first:
+    if seals and (seals[0].chain, seals[0].bytes) != (first, _size(folder / STUDY)):
         first = seals[0].chain
         faults.append(Fault("error", STUDY, "", "was changed after the run was begun", "restore it from a copy"))
     for file in SEALED:
@@ -217,7 +217,7 @@ def _link(chain: str, path: Path, start: int, stop: int) -> str:
 def _lines(path: Path, start: int, stop: int) -> str:
     """The lines of a stretch of bytes, by their numbers."""
     first = sum(block.count(b"\n") for block in _blocks(path, 0, start)) + 1
-    last = first + sum(block.count(b"\n") for block in _blocks(path, start, stop)) - 1
+    last = first + sum(block.count(b"\n") for block in _blocks(path, start, stop - 1))
     return f"line {first}" if last <= first else f"lines {first} to {last}"
 
 
