@@ -107,8 +107,12 @@ class StudyConfig(Table):
     """Independent pools per (agent, task): the clusters of every claim about learning."""
     evaluation_episodes: int = Field(default=12, ge=1)
     """Per cell and learning run, on environment seeds common to all arms."""
+    epochs: int = Field(default=1, ge=1, json_schema_extra=SINCE_FORMAT_1)
+    """Episodes of each of these environment seeds in a matrix: what differs between them is sampling alone."""
     margin: float | None = Field(default=None, gt=0.0, json_schema_extra=SINCE_FORMAT_1)
     """Differences in return within ± this are equivalent; to be declared before the data are seen."""
+    resamples: int = Field(default=10_000, ge=100, json_schema_extra=SINCE_FORMAT_1)
+    """Bootstrap and permutation resamples of the report."""
     arms: tuple[Arm, ...] = Field(default=ALWAYS, min_length=1)
     agents: tuple[AgentConfig, ...] = Field(min_length=1)
     tasks: tuple[TaskConfig, ...] = Field(min_length=1)

@@ -29,9 +29,9 @@ from testbed.play.players import Cast, Part
 from testbed.records.trial import said
 from testbed.records.versions import Versions
 from transfer.contamination.poison import POISONS, Poison
-from transfer.exchange.exchange import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
+from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.learner import Learner
-from transfer.nppo import wording
+from transfer.nppo import evolver
 from transfer.nppo.config import choose
 from transfer.registry import LEARNERS, Minds
 
@@ -183,7 +183,7 @@ def versions(cast: Cast) -> Versions:
         prompts=prompts.digest(),
         opponents={task: asdict(card) for task, card in cast.opponent_cards().items()},
         embedder={"name": name, **embedder},
-        evolver_prompts=wording.digest(),
+        evolver_prompts=evolver.digest(),
     )
 
 

@@ -9,8 +9,9 @@ from pydantic_core import from_json
 
 from testbed.records.keys import Place, Source
 from transfer.exchange.population import Society
+from transfer.memory.events import Event
 from transfer.memory.pool import SkillPool
-from transfer.memory.state import Event, LearnerState
+from transfer.memory.state import LearnerState
 
 
 class Recorded(Event):

@@ -29,8 +29,9 @@ from testbed.records.side_files.episode_index import EpisodeIndex
 from testbed.records.side_files.manifest import Manifest
 from testbed.records.trial import Episode
 from testbed.records.versions import Versions, changed_contexts, changed_packages, refused_changes
+from transfer.memory.events import Event
 from transfer.memory.pool import PoolError, SkillPool
-from transfer.memory.state import Event, LearnerState
+from transfer.memory.state import LearnerState
 
 FORMAT = 1
 """Version of the run directory's layout."""

@@ -146,7 +146,9 @@ def _study_records(folder: Path) -> Target:
 
 def _lines(name: str, file: str, share: float, read: Read) -> Target:
     lines = [
-        json.loads(line) for each in RUNS for line in (FIXTURES / f"run-format-1-{each}" / file).read_bytes().splitlines()
+        json.loads(line)
+        for each in RUNS
+        for line in (FIXTURES / f"run-format-1-{each}" / file).read_bytes().splitlines()
     ]
     lines.sort(key=lambda line: len(json.dumps(line)))
     short = lines[: len(lines) // 2]
@@ -210,7 +212,7 @@ def _manifests(folder: Path) -> Target:
 
 
 def _whole_runs(folder: Path) -> Target:
-    """One file of a run is changed, and everything reads it: the tables, the check, `show`, the report of a population."""
+    """One file of a run is changed, and everything reads it: the check, `show`, the tables of a report."""
     from testbed.records.check.find import check_run
     from testbed.records.run_directory import RunDirectory
     from testbed.reports.population_tables import load_annals

@@ -69,6 +69,10 @@ RAW: tuple[str, ...] = (
 """Texts that no serialiser writes."""
 
 
+INTERRUPTIONS = (b"\n", b"\r\n", b"\xff", b"\xef\xbb\xbf", b'"', b"\\", b"}", b"[")
+NOTHING = (b"", b"\n", b"\xff\xfe", b"\0" * 64, b"null\n", b"[]\n", b"{}\n")
+
+
 def mutated_json(content: Any, rng: random.Random, dump: Callable[[Any], str] = json.dumps) -> bytes:
     """Valid JSON (or what `dump` writes) with one to three changes of its structure; now and then of its bytes, too."""
     changed = json.loads(json.dumps(content))
@@ -82,27 +86,23 @@ def mutated_json(content: Any, rng: random.Random, dump: Callable[[Any], str] = 
 
 
 def mutated_bytes(data: bytes, rng: random.Random) -> bytes:
-    """The same bytes, cut, flipped, doubled, overwritten or interrupted."""
+    """The same bytes, cut, flipped, doubled, overwritten, interrupted or shuffled."""
     place, stop = sorted(rng.randrange(len(data) + 1) for _ in range(2))
-    match rng.randrange(8):
-        case 0:
-            return data[:place]
-        case 1:
-            return data[:place] + bytes([rng.randrange(256)]) + data[place + 1 :]
-        case 2:
-            return data[:place] + data[place:stop] * 2 + data[stop:]
-        case 3:
-            return data[:place] + b"\0" * (stop - place) + data[stop:]
-        case 4:
-            return data[:place] + rng.choice((b"\n", b"\r\n", b"\xff", b"\xef\xbb\xbf", b'"', b"\\", b"}", b"[")) + data[place:]
-        case 5:
-            return data[:place] + data[stop:]
-        case 6:
-            return rng.choice((b"", b"\n", b"\xff\xfe", b"\0" * 64, b"null\n", b"[]\n", b"{}\n"))
-        case _:
-            lines = data.splitlines(keepends=True) or [b""]
-            rng.shuffle(lines)
-            return b"".join(lines)
+    before, inside, after = data[:place], data[place:stop], data[stop:]
+    shuffled = data.splitlines(keepends=True)
+    rng.shuffle(shuffled)
+    return rng.choice(
+        (
+            before,
+            before + bytes([rng.randrange(256)]) + data[place + 1 :],
+            before + inside * 2 + after,
+            before + b"\0" * len(inside) + after,
+            before + rng.choice(INTERRUPTIONS) + data[place:],
+            before + after,
+            rng.choice(NOTHING),
+            b"".join(shuffled),
+        )
+    )
 
 
 def _change(content: Any, rng: random.Random) -> Any:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from agents.models.model import Likelihood, Model, ModelError, ModelUnavailable, NoLikelihoods, Utterance
 from agents.skill import Skill
+from transfer.gate.acceptance import Acceptance, PositiveObjective
 from transfer.gate.objective import LIKELIHOODS, Floats, Objective, Reduction, log_ratios, objective, per_trajectory
 from transfer.gate.replay import ActingPolicy, Style, Voice, replay, style_of
 from transfer.memory.experience import Segment
@@ -60,42 +61,6 @@ class Gate(Protocol):
     async def judge(self, parent: Skill | None, candidates: Sequence[Skill], evidence: Evidence) -> list[Verdict]:
         """One verdict per candidate, in order. Raises NoLikelihoods where a scorer has none, ModelUnavailable."""
         ...
-
-
-class Acceptance(Protocol):
-    """When a candidate is good enough: `excess` over what is asked, in units of J."""
-
-    def excess(self, found: Objective) -> float: ...
-
-
-@dataclass(frozen=True)
-class PositiveObjective:
-    """Paper: J(ω') > 0 (as released: > .001). Accepts an unchanged skill whenever the batch is above its baseline."""
-
-    threshold: float = 0.0
-
-    def excess(self, found: Objective) -> float:
-        return found.after - self.threshold
-
-
-@dataclass(frozen=True)
-class Improvement:
-    """ΔJ = J(ω') − J(ω) > margin."""
-
-    margin: float = 0.0
-
-    def excess(self, found: Objective) -> float:
-        return found.change - self.margin
-
-
-@dataclass(frozen=True)
-class ConfidentImprovement:
-    """ΔJ above `z` of its standard errors over trajectories."""
-
-    z: float = 1.0
-
-    def excess(self, found: Objective) -> float:
-        return found.change - self.z * found.stderr if np.isfinite(found.stderr) else -np.inf
 
 
 @dataclass(frozen=True)

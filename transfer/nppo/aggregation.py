@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from agents.models.model import Model, Sampling
 from agents.skill import Skill
-from transfer.nppo.evolver import Unusable, structured
+from transfer.nppo.evolver import Unusable, ask, skill_words, structured
 from transfer.nppo.gradient import Gradient, Line, Lines, joined, meant
-from transfer.nppo.wording import ask, skill_words
 
 
 class Consolidation(BaseModel):

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from agents.models.model import Model, Sampling
 from agents.skill import Skill
 from transfer.memory.experience import Segment, Trajectory
-from transfer.nppo.evolver import structured
-from transfer.nppo.wording import ask, record, skill_words
+from transfer.nppo.evolver import ask, record, skill_words, structured
 
 EMPTY = ("none", "n/a", "null", "no change", "no change needed", "keep as is", "empty", "unchanged")
 """What small models write when they mean nothing."""

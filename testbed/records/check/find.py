@@ -126,7 +126,8 @@ def _strangers(trial: Trial, config: StudyConfig) -> Iterator[str]:
         yield f"the study has no task {trial.task!r}"
     if not 0 <= trial.learning_run < config.learning_runs:
         yield f"the study has no learning run {trial.learning_run}"
-    most = config.learning.episodes if trial.phase == "learn" else config.evaluation_episodes
+    evaluated = config.evaluation_episodes * config.epochs
+    most = config.learning.episodes if trial.phase == "learn" else evaluated
     if not 0 <= trial.episode < most:
         yield f"the study has no episode {trial.episode} there"
 

@@ -8,10 +8,11 @@ import pytest
 
 from agents.models.model import ModelError, ModelUnavailable, NoLikelihoods
 from tests.support.fake_evolver import FakeModel, preferring, skill, system, trajectory
+from transfer.gate.acceptance import ConfidentImprovement, Improvement, PositiveObjective
 from transfer.gate.advantage import ReturnToGo
-from transfer.gate.gate import AcceptAll, ConfidentImprovement, Evidence, Improvement, PositiveObjective, PPOGate, best
+from transfer.gate.gate import AcceptAll, Evidence, PPOGate, best
 from transfer.gate.replay import RawModel
-from transfer.memory.buffer import controlled
+from transfer.memory.experience import controlled
 
 OLD, GOOD, BAD, SAME = skill(), skill("n", "good"), skill("n", "bad"), skill("n", "same")
 CHANCES = {"good": 0.8, "bad": 0.2}

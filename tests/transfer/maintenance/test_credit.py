@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fake_evolver import skill, trajectory
-from transfer.learner import begin
 from transfer.maintenance.credit import MovingAverage, PerCall, RunningMean, StepMean, observe
 from transfer.memory.pool import SkillPool
+from transfer.memory.state import LearnerState
 
 OLD = skill()
 returns = st.lists(st.floats(-10, 10), min_size=1, max_size=12)
@@ -59,7 +59,7 @@ def test_per_call_shares_the_advantage_among_the_calls():
 @given(st.permutations(range(6)))
 def test_credit_does_not_depend_on_the_order_of_episodes(order):
     played = [trajectory(f"t{i}", [("[a]", i / 10)], OLD) for i in range(6)]
-    state = begin(SkillPool.of([OLD]))
+    state = LearnerState.begin(SkillPool.of([OLD]))
     one, _ = observe(state, played, StepMean(), RunningMean())
     other, _ = observe(state, [played[i] for i in order], StepMean(), RunningMean())
     assert other.score(OLD.id).value == pytest.approx(one.score(OLD.id).value)
@@ -67,7 +67,9 @@ def test_credit_does_not_depend_on_the_order_of_episodes(order):
 
 
 def test_one_episode_is_no_gain_over_its_own_baseline():
-    state, _ = observe(begin(SkillPool.of([OLD])), [trajectory("t", [("[a]", 1.0)], OLD)], StepMean(), RunningMean())
+    state, _ = observe(
+        LearnerState.begin(SkillPool.of([OLD])), [trajectory("t", [("[a]", 1.0)], OLD)], StepMean(), RunningMean()
+    )
     assert state.score(OLD.id).value == 0.0
     assert state.score(OLD.id).n == 1
 
@@ -75,7 +77,7 @@ def test_one_episode_is_no_gain_over_its_own_baseline():
 def test_unusable_trajectories_are_skipped_and_said_so():
     nan = trajectory("t1", [("[a]", math.nan)], OLD)
     empty = trajectory("t2", [], OLD)
-    state, events = observe(begin(SkillPool.of([OLD])), [nan, empty], StepMean(), RunningMean())
+    state, events = observe(LearnerState.begin(SkillPool.of([OLD])), [nan, empty], StepMean(), RunningMean())
     assert state.buffer == {}
     assert state.baselines == {}
     assert [(event.kind, event.trajectories) for event in events] == [("skipped", ("t1",)), ("skipped", ("t2",))]
@@ -83,6 +85,9 @@ def test_unusable_trajectories_are_skipped_and_said_so():
 
 def test_skills_that_have_left_the_pool_are_not_scored():
     state, _ = observe(
-        begin(SkillPool.of([skill("other")])), [trajectory("t", [("[a]", 1.0)], OLD)], StepMean(), RunningMean()
+        LearnerState.begin(SkillPool.of([skill("other")])),
+        [trajectory("t", [("[a]", 1.0)], OLD)],
+        StepMean(),
+        RunningMean(),
     )
     assert state.scores == {}

@@ -6,11 +6,9 @@ from hypothesis import strategies as st
 
 from agents.embedding import LexicalEmbedder
 from tests.support.fake_evolver import skill
-from transfer.learner import begin
-from transfer.maintenance.rules import Always, FirstInFirstOut, LowerBound, OverCapacity
+from transfer.maintenance.rules import Always, FirstInFirstOut, LowerBound, OverCapacity, prune
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState, Score
-from transfer.nppo.evolution import prune
 
 EMBED = LexicalEmbedder()
 WORDS = ["apple", "brick", "cloud", "drum", "eagle", "fork", "glass", "hat", "ink", "jar", "kite", "lamp"]
@@ -19,7 +17,7 @@ RULES = [Always(), OverCapacity(), LowerBound(), FirstInFirstOut()]
 
 
 def state(scores: dict[int, Score], capacity: int = 10, iteration: int = 9, born: dict[int, int] | None = None):
-    held = begin(SkillPool(capacity=capacity))
+    held = LearnerState.begin(SkillPool(capacity=capacity))
     return held.model_copy(
         update={
             "iteration": iteration,

@@ -12,10 +12,10 @@ import pytest
 from agents.embedding import LexicalEmbedder
 from agents.models.model import NoLikelihoods
 from tests.support.fake_evolver import FakeModel, evolver, preferring, skill, trajectory
-from transfer.learner import LearnerState
 from transfer.memory.lineage import Lineage
 from transfer.memory.pool import SkillPool
 from transfer.memory.seed_pool import seed_pool
+from transfer.memory.state import LearnerState
 from transfer.nppo.config import AS_RELEASED, PAPER, ChoiceError, choose
 from transfer.registry import LEARNERS, Minds, nppo
 
