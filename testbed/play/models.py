@@ -31,7 +31,7 @@ from testbed.records.versions import Versions
 from transfer.contamination.poison import POISONS, Poison
 from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.learner import Learner
-from transfer.nppo import evolver
+from transfer.nppo import evolver as wording
 from transfer.nppo.config import choose
 from transfer.registry import LEARNERS, Minds
 
@@ -183,7 +183,7 @@ def versions(cast: Cast) -> Versions:
         prompts=prompts.digest(),
         opponents={task: asdict(card) for task, card in cast.opponent_cards().items()},
         embedder={"name": name, **embedder},
-        evolver_prompts=evolver.digest(),
+        evolver_prompts=wording.digest(),
     )
 
 
