@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from testbed.cli.terminal import output, plain, say, say_json
 
 if TYPE_CHECKING:
     from testbed.records.side_files.manifest import Fault
@@ -36,13 +36,13 @@ def run(
     errors = sum(fault.severity == "error" for fault in faults)
     if as_json:
         found = [asdict(fault) for fault in faults]
-        typer.echo(json.dumps({"run": str(path), "errors": errors, "faults": found, "repaired": deeds}))
+        say_json({"run": str(path), "errors": errors, "faults": found, "repaired": deeds})
     else:
         for deed in deeds:
-            typer.echo(f"Repaired: {deed}.")
+            say(f"Repaired: {deed}.")
         if faults:
-            Console().print(_table(faults))
-        typer.echo(_verdict(path, faults, errors))
+            output().print(_table(faults))
+        say(_verdict(path, faults, errors))
     if errors:
         raise typer.Exit(1)
 
@@ -53,7 +53,7 @@ def _table(faults: list[Fault]) -> Table:
         table.add_column(column, overflow="fold")
     for fault in faults:
         severity = Text("ERROR", "bold red") if fault.severity == "error" else Text("note", "yellow")
-        table.add_row(severity, *(Text(text) for text in (fault.file, fault.where, fault.what, fault.remedy)))
+        table.add_row(severity, *(plain(text) for text in (fault.file, fault.where, fault.what, fault.remedy)))
     return table
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from pydantic_core import from_json
 
+from agents.skill import AS_WRITTEN
 from testbed.records.keys import Place, Source
 from transfer.exchange.population import Society
 from transfer.memory.events import Event
@@ -104,7 +105,7 @@ def parse_line(line: bytes) -> Line:
     social, committed = "population" in content, "committed" in content
     kind = (Gathered if committed else Told) if social else Committed if committed else Recorded
     try:
-        return kind.model_validate(content)
+        return kind.model_validate(content, context=AS_WRITTEN)
     except ValidationError as error:
         raise ValueError(first_problem(error)) from None
 

@@ -16,6 +16,9 @@ from transfer.memory.events import Event
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 
+ROUNDING = 1e-12
+"""No more than what floating point makes of zero, the score of a skill that was as good as the baseline."""
+
 
 class Death(NamedTuple):
     skill: str
@@ -55,7 +58,7 @@ class Always:
         return out + [Death(each.id, "lowest score of a full pool") for each in ranked[:surplus]]
 
     def _failed(self, skill: str, state: LearnerState) -> bool:
-        return state.score(skill).n >= self.evidence and state.score(skill).value <= 0
+        return state.score(skill).n >= self.evidence and state.score(skill).value <= ROUNDING
 
     def _young(self, skill: str, state: LearnerState) -> bool:
         return state.score(skill).n < self.evidence and state.age(skill) <= self.grace

@@ -88,7 +88,7 @@ class NPPO:
             return evolution.skip("none of its trajectories gave a usable gradient")
         related = [each for each in gradients if each.is_related]
         evolution.mode = "REFINE" if len(related) >= self.related * len(gradients) else "DISCOVER"
-        used = related if evolution.mode == "REFINE" else gradients
+        used = related if related and evolution.mode == "REFINE" else gradients
         direction = await self.aggregation(parent, used, _seed(rng))
         evolution.note("aggregate", {"mode": evolution.mode, "related": len(related), **direction.model_dump()})
 

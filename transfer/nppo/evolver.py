@@ -92,8 +92,16 @@ EVOLVING = {
         "'If <what is seen>, answer <move>' or 'Never <move>'.\n"
         "termination: what the player sees when it should end."
     ),
+    "no skill": "(none: the player followed the rules alone)",
+    "lesson": "- ({total:.3g} points) {diagnosis}",
+    "part": "{part}: {text}",
+    "nothing": "(nothing recurs)",
+    "seen": "The player saw: {observation}",
+    "move": "Move {number}: {action} paid {reward:.3g}. Reply: {reply}",
+    "over": "The game is over.",
+    "moves left out": "[… {count} moves left out …]",
+    "characters left out": " [… {count} characters …] ",
 }
-
 
 OBSERVATION = 500
 """Characters of one observation that an evolver is shown; the middle of a longer one is left out, and marked."""
@@ -104,7 +112,7 @@ RECORD = 4000
 
 
 def digest() -> str:
-    """SHA-256 (12 digits) of all the wording above."""
+    """SHA-256 (12 digits) of all the wording above: two runs with one digest asked their evolvers in the same words."""
     content = json.dumps([EVOLVING, OBSERVATION, RECORD], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
@@ -115,30 +123,32 @@ def ask(key: str, **parts: object) -> tuple[Message, ...]:
 
 
 def skill_words(skill: Skill | None) -> str:
-    return skill.text if skill is not None else "(none: the player followed the rules alone)"
+    return skill.text if skill is not None else EVOLVING["no skill"]
 
 
 def record(spans: Sequence[Segment]) -> str:
     """What was seen, done and paid while the skill was in control, with the reply to each move."""
     lines: list[str] = []
     for span in spans:
-        lines.append(f"The player saw: {shortened(span.trajectory.steps[span.start].observation)}")
+        lines.append(EVOLVING["seen"].format(observation=shortened(span.trajectory.steps[span.start].observation)))
         lines += [_move(span.trajectory, index) for index in range(span.start, span.stop)]
     return _fold(lines)
 
 
 def _move(trajectory: Trajectory, index: int) -> str:
     steps = trajectory.steps
-    reply = steps[index + 1].observation if index + 1 < len(steps) else trajectory.reason or "The game is over."
-    done = f"Move {index + 1}: {shortened(steps[index].action)} paid {steps[index].reward:.3g}."
-    return f"{done} Reply: {shortened(reply)}"
+    reply = steps[index + 1].observation if index + 1 < len(steps) else trajectory.reason or EVOLVING["over"]
+    return EVOLVING["move"].format(
+        number=index + 1, action=shortened(steps[index].action), reward=steps[index].reward, reply=shortened(reply)
+    )
 
 
 def shortened(text: str, limit: int = OBSERVATION) -> str:
     if len(text) <= limit:
         return text
     half = (limit - 30) // 2
-    return f"{text[:half]} [… {len(text) - 2 * half} characters …] {text[-half:]}"
+    gap = EVOLVING["characters left out"].format(count=len(text) - 2 * half)
+    return f"{text[:half]}{gap}{text[-half:]}"
 
 
 def _fold(lines: list[str]) -> str:
@@ -158,5 +168,5 @@ def _fold(lines: list[str]) -> str:
         else:
             head.append(line)
             left += 1
-    gap = [f"[… {right - left + 1} moves left out …]"] if left <= right else []
+    gap = [EVOLVING["moves left out"].format(count=right - left + 1)] if left <= right else []
     return "\n".join([*head, *gap, *reversed(tail)])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fake_evolver import skill, trajectory
+from tests.support.reference import maintenance as reference
 from transfer.maintenance.credit import MovingAverage, PerCall, RunningMean, StepMean, observe
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
@@ -81,6 +82,7 @@ def test_unusable_trajectories_are_skipped_and_said_so():
     assert state.buffer == {}
     assert state.baselines == {}
     assert [(event.kind, event.trajectories) for event in events] == [("skipped", ("t1",)), ("skipped", ("t2",))]
+    assert [event.payload for event in events] == [{"why": "no steps or a non-finite reward"}] * 2
 
 
 def test_skills_that_have_left_the_pool_are_not_scored():
@@ -91,3 +93,64 @@ def test_skills_that_have_left_the_pool_are_not_scored():
         RunningMean(),
     )
     assert state.scores == {}
+
+
+@st.composite
+def played_in_stretches(draw):
+    """An episode under two skills and none, some of whose stretches follow each other."""
+    first, second = skill("first", "1. One."), skill("second", "1. Two.")
+    paid = draw(st.lists(st.sampled_from([0.0, 0.0, 0.4, -1.0]), min_size=1, max_size=6))
+    whole = trajectory("t", [("[a]", value) for value in paid], first)
+    steps = []
+    for step in whole.steps:
+        active = draw(st.sampled_from([first.id, second.id, None]))
+        started = active is not None and draw(st.booleans())
+        steps.append(step.model_copy(update={"skill": active, "started": started}))
+    return whole.model_copy(update={"steps": tuple(steps)})
+
+
+@pytest.mark.parametrize(("kind", "rule"), [("step-mean", StepMean()), ("per-call", PerCall())])
+@given(played=played_in_stretches(), baseline=st.sampled_from([0.0, 0.3, -2.0]))
+def test_credit_equals_the_second_implementation(kind, rule, played, baseline):
+    found = {id: (score.gain, score.n, score.calls, score.steps) for id, score in rule(played, baseline).items()}
+    expected = reference.credit(kind, played, baseline)
+    assert found.keys() == expected.keys()
+    for id, score in found.items():
+        tally = expected[id]
+        assert score == pytest.approx((tally.gain, tally.n, tally.calls, tally.steps))
+
+
+@pytest.mark.parametrize(
+    ("kind", "alpha", "rule"),
+    [
+        ("running-mean", 0.0, RunningMean()),
+        ("moving-average", 0.1, MovingAverage()),
+        ("moving-average", 0.6, MovingAverage(0.6)),
+    ],
+)
+@given(batches=st.lists(returns, min_size=1, max_size=4))
+def test_baselines_equal_the_second_implementation(kind, alpha, rule, batches):
+    known, expected = None, None
+    for batch in batches:
+        known, expected = rule.update(known, batch), reference.follow(kind, alpha, expected, batch)
+        assert (known.mean, known.n) == pytest.approx(expected, abs=1e-9)
+
+
+def test_scores_add_up_over_iterations_and_tasks_keep_their_own_baselines():
+    state = LearnerState.begin(SkillPool.of([OLD]))
+    for returned in (1.0, 0.0):
+        played = [
+            trajectory("t", [("[a]", 0.0), ("[b]", returned)], OLD),
+            trajectory("u", [("[a]", 5.0)], OLD, task="U"),
+        ]
+        state, events = observe(state, played, StepMean(), RunningMean())
+    assert {task: (each.mean, each.n) for task, each in state.baselines.items()} == {"T": (0.5, 2), "U": (5.0, 2)}
+    score = state.score(OLD.id)
+    assert (score.gain, score.n, score.calls, score.steps) == (pytest.approx(-0.25), 4, 4, 6)
+    assert state.buffer == {OLD.id: ("t", "u", "t", "u")}
+    assert [event.payload for event in events[:2]] == [
+        {"task": "T", "mean": 0.5, "n": 2},
+        {"task": "U", "mean": 5.0, "n": 2},
+    ]
+    assert events[2].skill == OLD.id
+    assert events[2].payload == score.model_dump() | {"value": score.value}
