@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 from dataclasses import asdict
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,10 +41,10 @@ ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
 ROOT = Path(__file__).parent.parent.parent
 
 
-async def build_cast(config: StudyConfig) -> Cast:
+async def build_cast(config: StudyConfig, today: date | None = None) -> Cast:
     """Load every model and embedder that the study names; equal ones once.
 
-    Raises ModelError or ConfigError in one sentence.
+    `today` is what dated chat templates print: the day on which the run was begun. Raises ModelError or ConfigError in one sentence.
     """
     tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
     loaded: dict[Any, Model] = {}
@@ -52,7 +53,7 @@ async def build_cast(config: StudyConfig) -> Cast:
         # Agents that differ only in name and manner share a model.
         identity = (agent.model, agent.base_url, agent.precision, agent.device, agent.context)
         if identity not in loaded:
-            loaded[identity] = await build_model(agent, config.concurrency)
+            loaded[identity] = await build_model(agent, config.concurrency, today)
         return Part.of(name, agent, loaded[identity])
 
     named = {agent.name: agent for agent in config.agents}
@@ -106,12 +107,12 @@ def _try_out(spec: EnvSpec, place: str) -> None:
         raise ConfigError(f"{place}: {spec.id} must call its {spec.seats} seats player_0, player_1, …, not {seats}")
 
 
-async def build_model(agent: AgentConfig, concurrency: int) -> Model:
+async def build_model(agent: AgentConfig, concurrency: int, today: date | None = None) -> Model:
     """The model behind one agent: scripted, served, anybody's ("package.module:factory"), or in process."""
     if agent.model.startswith("scripted:"):
         return scripted(agent.model)
     if agent.base_url:
-        return await ServedModel.connect(agent.model, agent.base_url, context=agent.context)
+        return await ServedModel.connect(agent.model, agent.base_url, context=agent.context, today=today)
     if ":" in agent.model:
         return _plugged(agent.model)
     folder = weights_path(agent.model)
@@ -124,6 +125,7 @@ async def build_model(agent: AgentConfig, concurrency: int) -> Model:
         device=agent.device,
         rows=concurrency,
         context=agent.context,
+        today=today,
     )
 
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from testbed.config.study import ConfigError, StudyConfig, parse_study
@@ -54,7 +54,7 @@ class StudyRecord(BaseModel):
     digest: str
     config: Mapping[str, Any]
     versions: Versions
-    date: str = ""
+    date: str = Field(default="", pattern=r"^(\d{4}-\d\d-\d\d)?$")
     """The day (ISO 8601) that dated chat templates print throughout this run; "" in runs of before there was one."""
 
 
