@@ -25,15 +25,15 @@ from environments.spec import EnvSpec
 from testbed.config.plugins import find_environment, resolve
 from testbed.config.population import PolicyConfig
 from testbed.config.study import AgentConfig, ConfigError, StudyConfig
-from testbed.play.players import Cast, Part
-from testbed.records.trial import said
+from testbed.play.players import AgentModel, Players
+from testbed.records.trial import one_line
 from testbed.records.versions import Versions
 from transfer.contamination.poison import POISONS, Poison
 from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.learner import Learner
 from transfer.nppo import evolver as wording
-from transfer.nppo.config import choose
-from transfer.registry import LEARNERS, Minds, check_parts
+from transfer.nppo.config import make_config
+from transfer.registry import LEARNERS, LearnerModels, check_parts
 
 RECORDED = ("torch", "transformers", "xgrammar", "textarena", "pettingzoo", "autogen-agentchat", "numpy", "scipy")
 """Packages whose versions can change a result."""
@@ -41,31 +41,32 @@ ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
 ROOT = Path(__file__).parent.parent.parent
 
 
-async def build_cast(config: StudyConfig, today: date | None = None) -> Cast:
+async def build_cast(config: StudyConfig, today: date | None = None) -> Players:
     """Load every model and embedder that the study names; equal ones once.
 
-    `today` is what dated chat templates print: the day on which the run was begun. Raises ModelError or ConfigError in one sentence.
+    `today` is what dated chat templates print: the day on which the run was begun. Raises ModelError or ConfigError,
+    in one sentence.
     """
     tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
     loaded: dict[Any, Model] = {}
 
-    async def part(name: str, agent: AgentConfig) -> Part:
+    async def part(name: str, agent: AgentConfig) -> AgentModel:
         # Agents that differ only in name and manner share a model.
         identity = (agent.model, agent.base_url, agent.precision, agent.device, agent.context)
         if identity not in loaded:
             loaded[identity] = await build_model(agent, config.concurrency, today)
-        return Part.of(name, agent, loaded[identity])
+        return AgentModel.of(name, agent, loaded[identity])
 
     named = {agent.name: agent for agent in config.agents}
     evolver = config.learning.evolver
     parts = (*config.agents, evolver) if isinstance(evolver, AgentConfig) else config.agents
     agents = {agent.name: await part(agent.name, agent) for agent in parts}
-    opponents: dict[str, Part] = {}
+    opponents: dict[str, AgentModel] = {}
     for id, task in zip(tasks, config.tasks, strict=True):
         # One of the study's agents by name, or a model with the default manner: it plays alike whoever sits opposite.
         agent = named.get(task.opponent) or AgentConfig(name="opponent", model=task.opponent)
         opponents[id] = await part(f"opponent:{task.opponent}", agent)
-    return Cast(config, tasks, agents, opponents, build_embedder(config.skills.embedder))
+    return Players(config, tasks, agents, opponents, build_embedder(config.skills.embedder))
 
 
 def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
@@ -74,7 +75,7 @@ def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
     Raises ConfigError or ChoiceError.
     """
     resolve(LEARNERS, config.learning.learner, group="learning.learner")
-    check_parts(choose(config.learning.preset, config.learning.choices), resolve)
+    check_parts(make_config(config.learning.preset, config.learning.choices), resolve)
     resolve(SELECTORS, config.skills.selector, group="skills.selector")
     resolve(TERMINATIONS, config.skills.termination, group="skills.termination")
     for policy in config.population.policies if config.study == "population" else ():
@@ -102,7 +103,7 @@ def _try_out(spec: EnvSpec, place: str) -> None:
         seats = list(env.possible_agents)
         env.close()
     except Exception as error:
-        raise ConfigError(f"{place}: {spec.id} cannot be set up: {said(error)}") from error
+        raise ConfigError(f"{place}: {spec.id} cannot be set up: {one_line(error)}") from error
     if seats != [f"player_{index}" for index in range(spec.seats)]:
         raise ConfigError(f"{place}: {spec.id} must call its {spec.seats} seats player_0, player_1, …, not {seats}")
 
@@ -142,14 +143,14 @@ def build_embedder(name: str) -> Embedder:
     return LexicalEmbedder() if name == "lexical" else SentenceEmbedder.load(weights_path(name))
 
 
-def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
+def build_learners(config: StudyConfig, cast: Players) -> dict[str, Learner]:
     """A learner per agent. The evolver is the acting model unless the study names another.
 
     Raises ConfigError for an unknown learner, ChoiceError for an unknown choice.
     """
     learning = config.learning
     make = resolve(LEARNERS, learning.learner, group="learning.learner")
-    choices = choose(learning.preset, learning.choices)
+    choices = make_config(learning.preset, learning.choices)
     seeds = np.random.SeedSequence(config.seed)
 
     def learner(agent: AgentConfig) -> Learner:
@@ -157,7 +158,7 @@ def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
         named = learning.evolver.name if isinstance(learning.evolver, AgentConfig) else learning.evolver
         evolver = cast.models[named or agent.name]
         actor = cast.models[agent.name]
-        return make(Minds(actor, evolver, cast.embedder, others, agent.temperature, resolve), seeds, choices)
+        return make(LearnerModels(actor, evolver, cast.embedder, others, agent.temperature, resolve), seeds, choices)
 
     return {agent.name: learner(agent) for agent in config.agents}
 
@@ -182,7 +183,7 @@ def policy_parts(policy: PolicyConfig) -> PolicyParts:
     )
 
 
-def versions(cast: Cast) -> Versions:
+def versions(cast: Players) -> Versions:
     """What `study.json` keeps so that a run can be told from another."""
     name = cast.config.skills.embedder
     embedder = {} if name == "lexical" else {"weights": weights_digest(weights_path(name))}

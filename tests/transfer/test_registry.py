@@ -18,8 +18,8 @@ from tests.support.reference.presets import PRESETS
 from tests.support.scenario import TEMPERATURE, Scenario
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import Baseline, LearnerState, Score
-from transfer.nppo.config import Choices, choose
-from transfer.registry import PARTS, Minds, nppo
+from transfer.nppo.config import NPPOConfig, make_config
+from transfer.registry import PARTS, LearnerModels, nppo
 
 OTHERS: dict[str, tuple[Any, ...]] = {
     "critic": ("hindsight", "neutral-summary"),
@@ -111,14 +111,14 @@ def same(one: Any, other: Any) -> bool:
 def both(preset: str, changes: dict[str, Any], seed: int) -> tuple[Any, Any]:
     """One iteration by the production code and by the reference: (state, events) of each."""
     world = Scenario(seed)
-    minds = Minds(
+    minds = LearnerModels(
         Mind(world, "actor"),
         Mind(world, "evolver"),
         Compass(),
         panel=(Mind(world, "first"), Mind(world, "second")),
         temperature=TEMPERATURE,
     )
-    learner = nppo(minds, np.random.SeedSequence(seed), choose(preset, changes))
+    learner = nppo(minds, np.random.SeedSequence(seed), make_config(preset, changes))
     state, events = asyncio.run(learner.iterate(state_of(world.memory), world.fresh, world.stored.__getitem__))
     said = [
         (each.kind, each.iteration, each.skill, each.parents, each.trajectories, each.payload)
@@ -153,8 +153,8 @@ def test_every_choice_reaches_what_it_names(preset, seed):
 
 
 def test_presets_are_those_of_the_paper_and_of_the_official_code():
-    assert {name: choose(name).model_dump() for name in PRESETS} == PRESETS
-    assert set(OTHERS) == set(Choices.model_fields)
+    assert {name: make_config(name).model_dump() for name in PRESETS} == PRESETS
+    assert set(OTHERS) == set(NPPOConfig.model_fields)
 
 
 def test_a_strangers_parts_enter_by_the_resolver():
@@ -171,10 +171,12 @@ def test_a_strangers_parts_enter_by_the_resolver():
 
         return make
 
-    choices = choose("paper", {part: f"theirs:{part}" for part in PARTS} | {"gamma": 0.5, "margin": 2.0, "alpha": 0.3})
+    choices = make_config(
+        "paper", {part: f"theirs:{part}" for part in PARTS} | {"gamma": 0.5, "margin": 2.0, "alpha": 0.3}
+    )
     evolver = Mind(Scenario(0), "evolver")
     learner = nppo(
-        Minds(evolver, evolver, Compass(), temperature=0.4, resolve=resolve), np.random.SeedSequence(0), choices
+        LearnerModels(evolver, evolver, Compass(), temperature=0.4, resolve=resolve), np.random.SeedSequence(0), choices
     )
     own_gate = made["gate"][0]()
     assert asked == {part: f"theirs:{part}" for part in PARTS}

@@ -1,4 +1,4 @@
-"""`Notes`: a learner without a language model, for scripted agents: it writes down what paid, cue by cue.
+"""`CueNotes`: a learner without a language model, for scripted agents: it writes down what paid, cue by cue.
 
 With the scripted model "obedient", which looks its cues up in its skill, it makes populations whose learning and
 contamination can be foreseen, at no cost: for dry runs, scale and tests.
@@ -23,7 +23,7 @@ _ENTRY = re.compile(r"([\w-]+): (\[[^\[\]\n]+\])")
 
 
 @dataclass(frozen=True)
-class Notes:
+class CueNotes:
     """Rewrites its most esteemed notes after each iteration: entries that paid come in, entries that did not go out."""
 
     credit: Credit = field(default_factory=StepMean)

@@ -23,7 +23,7 @@ from transfer.gate.objective import (
     panel_mean,
     per_trajectory,
 )
-from transfer.gate.replay import ActingPolicy, Style, Voice, replay, style_of, text_only
+from transfer.gate.replay import ActingPolicy, PromptStyle, ScoringPolicy, replay, style_of, text_only
 from transfer.memory.events import PAYLOAD_NAMES
 from transfer.memory.experience import Segment
 
@@ -98,7 +98,7 @@ class PPOGate:
 
     scorers: tuple[Model, ...]
     acceptance: Acceptance = field(default_factory=PositiveObjective)
-    voice: Voice = field(default_factory=ActingPolicy)
+    voice: ScoringPolicy = field(default_factory=ActingPolicy)
     likelihood: Callable[[Likelihood], float] = LIKELIHOODS["sum"]
     reduction: Reduction = per_trajectory
     clip: float = 0.2
@@ -140,7 +140,7 @@ class PPOGate:
         parent: Skill | None,
         candidates: Sequence[Skill],
         evidence: Evidence,
-        styles: Sequence[Style],
+        styles: Sequence[PromptStyle],
     ) -> tuple[Floats, float]:
         """Log-ratios (candidates × steps) by one scorer, and its noise floor in nats."""
         asked: list[Utterance] = []

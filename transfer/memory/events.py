@@ -56,6 +56,11 @@ class BaseEvent(BaseModel):
     trajectories: tuple[str, ...] = ()
     """Ids of the trajectories that are the evidence."""
 
+    @property
+    def payload(self) -> dict[str, JsonValue]:
+        """What only this kind has, as it stands in the line."""
+        return self.model_dump(mode="json")["payload"]
+
     @model_serializer(mode="wrap")
     def _nest_payload(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content: dict[str, Any] = handler(self)

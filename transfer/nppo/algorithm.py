@@ -27,7 +27,7 @@ from transfer.nppo.evolution import Evolution, settle
 from transfer.nppo.evolver import Unusable
 from transfer.nppo.gradient import Critic, Gradient
 from transfer.nppo.priority import ByPotential, Priority
-from transfer.nppo.proposal import Batch, Proposer
+from transfer.nppo.proposal import EvolutionRequest, Proposer
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class NPPO:
         direction = await self.aggregation(parent, used, _seed(rng))
         evolution.note(GradientsAggregated, mode=evolution.mode, related=len(related), **direction.model_dump())
 
-        asked = Batch(parent, batch[0].rules, evolution.mode, direction, tuple(used))
+        asked = EvolutionRequest(parent, batch[0].rules, evolution.mode, direction, tuple(used))
         proposals = await self.proposer(asked, [_seed(rng) for _ in range(self.candidates)])
         for why in proposals.problems:
             evolution.skip(why)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from testbed.config.study import LearningConfig
 from testbed.play.seeds import environment_seed, stream
-from testbed.records.lines import Recorded
+from testbed.records.lines import EventLine
 from testbed.studies.learn import epsilon
 
 
@@ -21,7 +21,7 @@ def test_every_source_learns_and_commits_each_iteration(study, run):
         assert committed.committed == committed.state.iteration == 2
         assert committed.tokens.keys() == set(committed.state.pool.ids)
         assert made.pool(committed.state.pool.digest) == committed.state.pool
-    kinds = {event.kind for event in made.events() if isinstance(event, Recorded)}
+    kinds = {line.event.kind for line in made.events() if isinstance(line, EventLine)}
     assert {"seeded", "baseline", "scored"} <= kinds
     episodes = list(made.episodes())
     assert len(episodes) == 8 * 2 * 2
