@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from analysis.simulation.calibration import Row
+from analysis.simulation.rows import Row
 
 FILE = Path(__file__).parent / "calibrated.json"
 """Written by `procmem calibrate --json`."""

@@ -13,6 +13,10 @@ CELL = ["arm", "source_agent", "source_task", "agent", "task"]
 """What names one cell of a matrix. Arms without a source carry "" in both source columns."""
 
 
+Ranges = Mapping[str, tuple[float, float]]
+"""Lowest and highest possible return of a seat, by task (`EnvSpec.reward_range`)."""
+
+
 class TableError(ValueError):
     """A table that cannot be analysed; the message names the place and the remedy."""
 
@@ -122,6 +126,8 @@ class Tables:
     transcripts: tuple[Transcript, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     """Packages, models with their weights' hashes, prompts, study digest: shown as they are."""
+    ranges: Ranges = field(default_factory=dict[str, tuple[float, float]])
+    """Of the tasks whose range is known: no mean return and no interval of one leaves it."""
 
     @classmethod
     def of(
@@ -134,16 +140,22 @@ class Tables:
         events: pd.DataFrame | None = None,
         transcripts: Sequence[Transcript] = (),
         versions: Mapping[str, str] | None = None,
+        ranges: Ranges | None = None,
     ) -> Tables:
-        """Check every table. Raises TableError with one sentence that names table, column and row."""
+        """Check every table. Raises TableError with one sentence that names table, column and row.
+
+        A range that a return of its task leaves is no range, and is dropped.
+        """
+        checked = check_episodes(episodes)
         return cls(
-            episodes=check_episodes(episodes),
+            episodes=checked,
             invocations=_sources(check(invocations, INVOCATIONS, "invocations")),
             pools=check(pools, POOLS, "pools"),
             learning=check(learning, LEARNING, "learning"),
             events=check(events, EVENTS, "events").sort_values("order", kind="stable", ignore_index=True),
             transcripts=tuple(transcripts),
             versions=dict(versions or {}),
+            ranges=_kept_ranges(checked, ranges or {}),
         )
 
 
@@ -178,6 +190,16 @@ def check_episodes(frame: pd.DataFrame) -> pd.DataFrame:
     for key in CELL:
         episodes[key] = episodes[key].astype("category")
     return episodes
+
+
+def _kept_ranges(episodes: pd.DataFrame, ranges: Ranges) -> dict[str, tuple[float, float]]:
+    seen = episodes.groupby(episodes["task"].astype("str"))["return"].agg(["min", "max"])
+    outside = {
+        str(task)
+        for task, low, high in seen.itertuples(name=None)
+        if str(task) in ranges and (low < ranges[str(task)][0] - 1e-9 or high > ranges[str(task)][1] + 1e-9)
+    }
+    return {task: ends for task, ends in ranges.items() if task not in outside}
 
 
 def _typed(values: pd.Series, column: Column, table: str) -> pd.Series:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.tables.run import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, POOLS, Tables, Transcript
+from environments.registry import ENVIRONMENTS
 from testbed.records.run_directory import Committed, Gathered, Line, Recorded, RunDirectory, StudyRecord, Told
 from testbed.records.trial import Episode
 from testbed.reports.population_tables import pool_rows
@@ -47,6 +48,7 @@ def load_run(path: Path | str) -> Tables:
         events=_frame(_event_rows(run.events()), EVENTS),
         transcripts=list(samples.values()),
         versions=_versions(study),
+        ranges=_ranges(study),
     )
 
 
@@ -154,6 +156,12 @@ def _event_rows(events: Iterable[Line]) -> Iterator[dict[str, Any]]:
             "score": payload.get("score", payload.get("value")),
             "text": payload.get("reason", payload.get("why")),
         }
+
+
+def _ranges(study: StudyRecord) -> dict[str, tuple[float, float]]:
+    """Of the tasks that this installation knows; a report imports no code that a run directory names."""
+    names = [str(task["environment"]) for task in study.config["tasks"]]
+    return {name: ENVIRONMENTS[name].reward_range for name in names if name in ENVIRONMENTS}
 
 
 def _versions(study: StudyRecord) -> dict[str, str]:
