@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.findings import Finding, finding, judge
 from analysis.statistics.bootstrap import Resampler
-from analysis.statistics.estimates import REAL, SHARE_DIFFERENCE, Interval, Scale, pooled_intervals
+from analysis.statistics.estimates import REAL, Interval, Scale, pooled_intervals
 from analysis.statistics.multiplicity import benjamini_hochberg, holm
 from analysis.statistics.significance import Test, equivalence, mean_test
 from analysis.statistics.unseen import Unseen
@@ -117,9 +117,10 @@ def overall(
     A contrast without any pair of episodes stays in the family. Outcomes that are equal in every episode count once.
     `margin` is that of the return; `ranges` are those of its tasks.
     """
+    measures = [_Measure.of(seeds, outcome, margin, ranges or {}) for outcome in outcomes]
     found = [
-        _finding(contrast, contrast.differences(seeds, outcome), seeds, outcome, by, margin=margin, ranges=ranges or {})
-        for outcome in outcomes
+        _finding(contrast, contrast.differences(seeds, measure.outcome), measure, by)
+        for measure in measures
         for contrast in declared
     ]
     if not found:
@@ -141,14 +142,12 @@ def cellwise(
 ) -> list[Finding]:
     """Gain and regret of every cell; each question is one exploratory family."""
     answers: list[Finding] = []
+    measure = _Measure.of(seeds, outcome, margin, ranges or {})
     for question in dict.fromkeys(contrast.question for contrast in CELLWISE):
         found: list[Finding] = []
         for contrast in [each for each in CELLWISE if each.question == question]:
             runs = contrast.differences(seeds, outcome)
-            found += [
-                _finding(contrast, part, seeds, outcome, by, cell, margin=margin, ranges=ranges or {})
-                for cell, part in _cells(runs)
-            ]
+            found += [_finding(contrast, part, measure, by, cell) for cell, part in _cells(runs)]
         p, q = (benjamini_hochberg(np.array([getattr(f, name) for f in found])) for name in ("p", "p_equivalence"))
         family = f"{question} of {len(found)} cells"
         answers += [judge(f, p[k], family, "Benjamini–Hochberg", q[k]) for k, f in enumerate(found)]
@@ -177,84 +176,83 @@ def _cells(runs: pd.DataFrame) -> list[tuple[dict[str, str], pd.DataFrame]]:
     ]
 
 
+@dataclass(frozen=True)
+class _Measure:
+    """An outcome, and what is known of it before its contrasts are: spread, bounds by task, margin."""
+
+    outcome: str
+    spread: float
+    bounds: Mapping[str, tuple[float, float]]
+    """Lowest and highest possible value by task: known, or else as seen in any arm."""
+    known: frozenset[str]
+    """Tasks whose bounds are known."""
+    margin: float
+
+    @classmethod
+    def of(cls, seeds: pd.DataFrame, outcome: str, margin: float, ranges: Ranges) -> _Measure:
+        seen = seeds.groupby(seeds["task"].astype("str"))[outcome].agg(["min", "max"])
+        bounds = {str(task): (float(low), float(high)) for task, low, high in seen.itertuples(name=None)}
+        known = dict.fromkeys(bounds, (0.0, 1.0)) if outcome == "solved" else dict(ranges)
+        wanted = margin if outcome == "return" else math.nan
+        return cls(outcome, reference_spread(seeds, outcome), bounds | known, frozenset(known), wanted)
+
+    def scale(self, tasks: Iterable[str]) -> Scale:
+        """The range of a difference, the mean over tasks; unlimited where one is not known."""
+        names = sorted(set(tasks))
+        if not set(names) <= self.known:
+            return REAL
+        width = float(np.mean([self.bounds[task][1] - self.bounds[task][0] for task in names]))
+        return Scale(-width, width)
+
+
 def _finding(
-    contrast: Contrast,
-    runs: pd.DataFrame,
-    seeds: pd.DataFrame,
-    outcome: str,
-    by: Resampler,
-    cell: Mapping[str, str] | None = None,
-    *,
-    margin: float,
-    ranges: Ranges,
+    contrast: Contrast, runs: pd.DataFrame, measure: _Measure, by: Resampler, cell: Mapping[str, str] | None = None
 ) -> Finding:
     """One contrast over the cells of `runs` (`Contrast.differences`), before its family is known."""
     kind, question = ("contrast", contrast.question) if cell is None else (contrast.question, "")
     if runs.empty:
         none = Interval(math.nan, math.nan, math.nan, by.level, "no pair of episodes on common environment seeds", 0)
         return finding(
-            kind, outcome, contrast.name, none, Test(math.nan, "no test"), key=contrast.key, question=question
+            *(kind, measure.outcome, contrast.name, none, Test(math.nan, "no test")),
+            key=contrast.key,
+            question=question,
         )
-    sample = aggregate(runs, "difference")
-    bounds = _bounds(runs, seeds, outcome, ranges)
-    interval = pooled_intervals(sample.cells, by, _scale(runs, outcome, ranges))[0]
-    unseen = _unseen(contrast, runs, bounds)
-    wanted = margin if outcome == "return" else math.nan
+    sample, tasks = aggregate(runs, "difference"), runs["task"].astype("str")
+    interval = pooled_intervals(sample.cells, by, measure.scale(tasks))[0]
+    unseen = _unseen(contrast, runs, np.array([measure.bounds[task][1] for task in tasks]))
     ends = (interval.low, interval.high) if np.isfinite(interval.low) else (interval.estimate,) * 2
     return finding(
-        kind,
-        outcome,
-        contrast.name,
-        interval,
-        mean_test(sample.cells),
+        *(kind, measure.outcome, contrast.name, interval, mean_test(sample.cells)),
         key=contrast.key,
         question=question,
         cell=dict(cell or {}),
         episodes=sample.episodes,
-        effect=effect(reference_spread(seeds, outcome)),
-        equivalence=_equivalence(sample, wanted, unseen, bounds, set(runs["task"].astype("str")) <= set(ranges)),
+        effect=effect(measure.spread),
+        equivalence=_equivalence(sample, measure, unseen, set(tasks)),
         sign=contrast.sign,
         withheld=unseen.reason(*ends),
     )
 
 
-def _equivalence(sample: Sample, margin: float, unseen: Unseen, bounds: np.ndarray, known: bool) -> tuple[float, float]:
+def _equivalence(sample: Sample, measure: _Measure, unseen: Unseen, tasks: set[str]) -> tuple[float, float]:
     """The margin, and p of a difference beyond it: 1 where pools not met could add nobody knows how much."""
-    if not np.isfinite(margin):
+    if not np.isfinite(measure.margin):
         return math.nan, math.nan
-    if not known and unseen != Unseen():
-        return margin, 1.0
-    reach = float(np.max(bounds[:, 1] - bounds[:, 0]))
-    return margin, equivalence(sample.cells, margin, unseen, sample.cells.clusters, reach).p
+    if not tasks <= measure.known and unseen != Unseen():
+        return measure.margin, 1.0
+    reach = max(measure.bounds[task][1] - measure.bounds[task][0] for task in tasks)
+    return measure.margin, equivalence(sample.cells, measure.margin, unseen, sample.cells.clusters, reach).p
 
 
-def _unseen(contrast: Contrast, runs: pd.DataFrame, bounds: np.ndarray) -> Unseen:
+def _unseen(contrast: Contrast, runs: pd.DataFrame, tops: np.ndarray) -> Unseen:
     """What pools not met could add to (or take from) the contrast: from the other arm's mean to the top of the task."""
     treatment, reference = contrast.arms
     apart = reference not in SAME_POOL
-    clusters = len(runs[["task", "block"]].drop_duplicates())
     up = down = (0, 0.0)
     if treatment not in UNLEARNED and apart:
-        up = (pools_met(runs) or clusters, float(np.mean(bounds[:, 1] - runs["reference"])))
+        clusters = len(runs[["task", "block"]].drop_duplicates())
+        up = (pools_met(runs) or clusters, float(np.mean(tops - runs["reference"])))
     if reference not in UNLEARNED and apart:
         own = len(runs[["agent", "task", "block"]].drop_duplicates())
-        down = (own, float(np.mean(bounds[:, 1] - runs["treated"])))
+        down = (own, float(np.mean(tops - runs["treated"])))
     return Unseen(up, down) if contrast.sign > 0 else Unseen(down, up)
-
-
-def _bounds(runs: pd.DataFrame, seeds: pd.DataFrame, outcome: str, ranges: Ranges) -> np.ndarray:
-    """Lowest and highest possible outcome of every row's task, shape (rows, 2): known, or else as seen in any arm."""
-    seen = seeds.groupby(seeds["task"].astype("str"))[outcome].agg(["min", "max"])
-    tasks = runs["task"].astype("str")
-    known = dict.fromkeys(seen.index, (0.0, 1.0)) if outcome == "solved" else ranges
-    return np.array([known.get(task, tuple(seen.loc[task])) for task in tasks], float)
-
-
-def _scale(runs: pd.DataFrame, outcome: str, ranges: Ranges) -> Scale:
-    if outcome == "solved":
-        return SHARE_DIFFERENCE
-    tasks = runs["task"].astype("str").unique().tolist()
-    if outcome != "return" or not set(tasks) <= set(ranges):
-        return REAL
-    width = float(np.mean([ranges[task][1] - ranges[task][0] for task in tasks]))
-    return Scale(-width, width)

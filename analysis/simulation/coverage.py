@@ -102,7 +102,7 @@ def _matrices(by: Resampler, simulations: int, clusters: int) -> Iterator[Row]:
             cells = _matrix(by, min(simulations, 2000), clusters, (agents, tasks), (pools, seeds))
             hits = _covers(cells.pivot.interval(by.level), 0.0)
             world = f"{agents} × {agents} agents, {tasks} tasks, {name}"
-            yield row("interval", "report: transfer − none", world, clusters, hits, promised=True)
+            yield row("interval", "report: transfer − none", world, clusters, hits, promised=clusters >= 4)
     tasks = [world.draw(by.rng, simulations, clusters).mean(axis=2) for world in (normal(0.3), skewed(0.1))]
     apart = CellValues(np.stack(tasks, axis=1), np.full(2, 0.5), np.eye(2, dtype=np.bool_))
     hits = _covers(apart.pivot.interval(by.level), 0.0)
