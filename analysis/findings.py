@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -51,12 +51,25 @@ class Finding:
     sentence: str = ""
     freedom: float = math.nan
     """Degrees of freedom behind interval and p."""
+    p_equivalence_adjusted: float = math.nan
     effect_low: float = math.nan
     effect_high: float = math.nan
-    """Interval of the effect size, its divisor taken as known."""
-    p_equivalence_adjusted: float = math.nan
+    planned: dict[str, int] = field(default_factory=dict[str, int])
+    """Episodes that the study plans, by arm of the comparison."""
+    missing: dict[str, int] = field(default_factory=dict[str, int])
+    """How many of them are not there, by arm."""
+    bound_low: float = math.nan
+    """Least estimate that the missing episodes could still give, by the reward range; NaN where none is missing."""
+    bound_high: float = math.nan
+    mde: float = math.nan
+    """Difference that would have been found with 80 % power."""
+    loo_low: float = math.nan
+    """Least estimate without any one learning run."""
+    loo_high: float = math.nan
+    provisional: bool = False
+    """Whether the run is unfinished."""
     withheld: str = ""
-    """Why no verdict is given whatever p says; "" where nothing stands in its way."""
+    """Why no verdict is given although the test would give one; "" where it is given."""
 
     def row(self) -> dict[str, object]:
         """Plain JSON: NaN becomes null."""
@@ -134,15 +147,24 @@ def judge(
         family=family,
         adjustment=adjustment,
         verdict=verdict,
+        withheld=found.withheld if verdict == "undecided" and p_adjusted <= alpha else "",
     )
     return replace(judged, sentence=_sentence(judged))
 
 
-def withhold(judged: Finding, reason: str) -> Finding:
-    """The same finding without a verdict, and why. `reason` completes "no verdict: …"."""
-    reasons = "; ".join(filter(None, [judged.withheld, reason]))
-    held = replace(judged, verdict="undecided", withheld=reasons)
-    return replace(held, sentence=_sentence(held))
+def withhold(found: Finding, reason: str) -> Finding:
+    """The finding without its verdict, and why: what the test says cannot be relied on."""
+    evidence = found.sentence.partition(": ")[2].removesuffix(".")
+    sentence = f"Undecided: {evidence}; the test says “{found.verdict}”, but {reason}."
+    return replace(found, verdict="undecided", sentence=sentence, withheld=reason)
+
+
+def add_detectable(found: Finding) -> Finding:
+    """Beside every “undecided”: what would have been found."""
+    if found.verdict != "undecided" or not np.isfinite(found.mde):
+        return found
+    more = f" A difference of {number(found.mde)} would have been found with 80 % power."
+    return replace(found, sentence=found.sentence + more)
 
 
 def number(value: float, digits: int = 3) -> str:

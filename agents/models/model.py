@@ -29,11 +29,27 @@ Role = Literal["system", "user", "assistant"]
 
 
 class ModelError(RuntimeError):
-    """A model could not do what was asked; one sentence that names the model and the remedy."""
+    """A model could not do what was asked; one sentence that names the model and the remedy.
+
+    Which kind says what it costs: ModelUnavailable nothing but time, ModelMisconfigured the study until it is put
+    right, PromptRefused and all others one episode.
+    """
 
 
 class ModelUnavailable(ModelError):
-    """The model did not answer (refused, timed out, died): asking again later may help."""
+    """An outage: the model did not answer (gone, overloaded, timed out). What was asked is owed again later."""
+
+
+class ModelMisconfigured(ModelError):
+    """No request will succeed until something is put right: a key, an address, a name, a setting."""
+
+
+class PromptRefused(ModelError):
+    """This one prompt is not answered, now or later (content filter, too long): it costs its episode, nothing else."""
+
+
+class PromptTooLong(PromptRefused):
+    """This one prompt does not fit the context."""
 
 
 class NoLikelihoods(ModelError):
@@ -86,11 +102,21 @@ class Completion:
     policy_logprob: float | None = None
     dropped_turns: int = 0
     finish: Literal["stop", "length"] = "stop"
+    thought: str = ""
+    """What the model thought aloud before `text`, where the server tells it; its tokens are among the completion's."""
 
     def __post_init__(self) -> None:
         # Some servers send halves of characters (lone surrogates), which neither a file nor a tokenizer takes.
         if not self.text.isascii():
             object.__setattr__(self, "text", self.text.encode("utf-8", "replace").decode())
+
+
+class FormMissed(ModelError):
+    """The answer is not in the form asked for, `completion` being the last one: it costs its episode."""
+
+    def __init__(self, message: str, completion: Completion) -> None:
+        super().__init__(message)
+        self.completion = completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +175,8 @@ class Model(ChatCompletionClient):
     async def generate(self, request: Request) -> Completion:
         """Write one completion that satisfies the request's grammar.
 
-        Raises ModelUnavailable when the model does not answer, ModelError when it cannot do this at all.
+        Raises ModelUnavailable when the model does not answer, PromptRefused when it will not answer this prompt,
+        ModelMisconfigured when it would answer none, another ModelError when this answer was of no use.
         """
 
     @abstractmethod

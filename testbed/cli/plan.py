@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
+
+from testbed.cli.study_file import Plugins, read_study
+from testbed.cli.terminal import notices, output, plain, say_json
 
 if TYPE_CHECKING:
     from analysis.matrix.contrasts import Contrast
@@ -25,6 +25,7 @@ def plan(
     sd: Annotated[float, typer.Option(help="SD of an episode's paired difference between two arms.")] = 0.3,
     icc: Annotated[float, typer.Option(help="Share of that variance that lies between learning runs.")] = 0.2,
     speed: Annotated[float, typer.Option(min=0.01, help="Decision steps a second, as `procmem bench` measures.")] = 5.0,
+    plugins: Plugins = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """How many learning runs and episodes a difference needs, and their cost in tokens and hours.
@@ -38,16 +39,15 @@ def plan(
     from analysis.simulation.plan import plan as find_plan
     from analysis.simulation.power import Variance, powers
     from analysis.statistics.bootstrap import Resampler
-    from testbed.config.study import load_study
     from testbed.studies.cost import forecast
 
-    config = load_study(study)
+    config = read_study(study, plugins=plugins)
     by = Resampler(np.random.default_rng(config.seed), 1999)
     design = _design(config)
     asked = _asked(design, contrast)
     variance = Variance.stated(sd, icc) if pilot is None else _measured(pilot, asked)
     size = (config.learning_runs, config.evaluation_episodes)
-    with Console(stderr=True).status("simulating"):
+    with notices().status("simulating"):
         found = find_plan(detect, variance, design, asked, by)
         written = powers(detect, variance, size, design, by)
         warning = caution(detect, size, written[asked.key])
@@ -66,23 +66,23 @@ def plan(
     if as_json:
         told = {"detect": detect, "between": variance.between, "within": variance.within, "speed": speed}
         answers = {"options": rows, "warning": warning, "contrast": asked.key, "contrasts": contrasts, "floors": limits}
-        typer.echo(json.dumps({**told, **answers}))
+        say_json({**told, **answers})
         return
-    console = Console()
+    console = output()
     table = Table("learning runs", "episodes per cell and run", "power", "tokens", "hours")
     for row in rows:
         counts = (f"{row['runs']:g}", f"{row['episodes']:g}", f"{row['power']:.2f}")
         table.add_row(*counts, f"{row['tokens']:,.0f}", f"{row['hours']:.1f}")
     console.print(table)
-    console.print(Text(found.sentence))
+    console.print(plain(found.sentence))
     console.print(f"Tokens and hours are estimates from scripted games, at {speed:g} steps a second.")
     table = Table("contrast", "clusters", "degrees of freedom", f"power at {size[0]} × {size[1]}, as written")
     for each in written.values():
         counts = (str(each.clusters), f"{each.freedom:.1f}", f"{each.power:.2f}")
-        table.add_row(Text(each.contrast.name), *counts)
+        table.add_row(plain(each.contrast.name), *counts)
     console.print(table)
     for told in filter(None, [warning, *limits]):
-        console.print(Text(f"Warning: {told}", style="yellow"))
+        console.print(plain(f"Warning: {told}", style="yellow"))
 
 
 def _design(config: StudyConfig) -> Design:

@@ -28,7 +28,7 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> RunDi
     try:
         learners = build_learners(config, cast)
         with RunDirectory.create(out, config, versions(cast)) as run:
-            study = resolve(STUDIES, config.study, "study")
+            study = resolve(STUDIES, config.study, group="study")
             await study(Lab(run, cast, progress), learners, seed_pool(config.learning.pool_size))
         return run
     finally:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from agents.models.model import Message, ModelError
+from agents.models.model import Message, PromptTooLong
+
+Answer = TypeVar("Answer")
+
+_SHRINK = 0.75
+"""Of what was too long, so much is sent the next time."""
 
 
 class Fitted(NamedTuple):
@@ -18,7 +23,7 @@ async def fit(messages: Sequence[Message], room: int, size: Callable[[Sequence[M
     """The conversation, without its oldest turns where it has more than `room` tokens by `size`.
 
     System messages stay, and so does the last message; what follows the system messages begins with a user's.
-    Raises ModelError when not even that fits.
+    Raises PromptTooLong when not even that fits.
     """
     if await size(messages) <= room:
         return Fitted(tuple(messages), 0)
@@ -31,11 +36,34 @@ async def fit(messages: Sequence[Message], room: int, size: Callable[[Sequence[M
         else:
             low = middle + 1
     if low == len(cuts):
-        raise ModelError(
+        raise PromptTooLong(
             f"the rules and the last observation alone exceed the {room} tokens that the context leaves for a prompt; "
             "serve the model with a longer context or lower max_tokens"
         )
     return Fitted(cuts[low], len(messages) - len(cuts[low]))
+
+
+async def ask_fitting(
+    messages: Sequence[Message],
+    room: int,
+    size: Callable[[Sequence[Message]], Awaitable[int]],
+    ask: Callable[[Sequence[Message]], Awaitable[Answer]],
+) -> tuple[Answer, int]:
+    """What is answered to the conversation as `fit` shortens it, and how many of the oldest messages were left out.
+
+    Whoever is asked may know better what fits: when it raises PromptTooLong, more turns are left out and it is asked
+    again. Raises PromptTooLong when there are none to leave out.
+    """
+    refusal: PromptTooLong | None = None
+    while True:
+        try:
+            fitted = await fit(messages, room, size)
+        except PromptTooLong as error:
+            raise refusal or error from None
+        try:
+            return await ask(fitted.messages), fitted.dropped
+        except PromptTooLong as error:
+            refusal, room = error, int(_SHRINK * await size(fitted.messages))
 
 
 def _endings(messages: Sequence[Message]) -> list[tuple[Message, ...]]:
