@@ -9,7 +9,7 @@ from analysis.simulation.errors import contradictions, errors
 from analysis.simulation.rows import Row
 from analysis.statistics.bootstrap import Resampler
 
-CLUSTERS = (2, 3, 4, 5, 6, 8, 10, 20, 30)
+CLUSTERS = (2, 3, 4, 6, 10, 30)
 FEW_CLUSTERS = (3, 10)
 """Of the quick form."""
 
