@@ -10,6 +10,7 @@ from analysis.audit import AuditError, compare_reports, compare_settings, read_f
 from analysis.report.write import report, report_comparison
 from testbed.config.study import StudyConfig
 from testbed.records.run_directory import RunDirectory
+from testbed.records.side_files.manifest import verify_chain
 from testbed.reports.record_checks import RecordCheck
 from testbed.reports.tables import RunTables, read_run
 
@@ -28,7 +29,8 @@ def audit_run(run: Path) -> list[str]:
     recorded = read_findings(stored, f"procmem report {run}")
     directory = RunDirectory.open(run)
     config = directory.config()
-    told, found = _read(directory, config)
+    told, found = check_records(directory, config)
+    told = [*(f"{fault.sentence}." for fault in verify_chain(run) if fault.severity == "error"), *told]
     declared: dict[str, Any] = {"seed": config.seed, "resamples": config.resamples, "margin": config.margin}
     if other := compare_settings(recorded, declared):
         return [*told, *other, NOT_COMPARED]
@@ -47,7 +49,7 @@ def _audit_comparison(out: Path) -> list[str]:
     told: list[str] = []
     tables: dict[str, RunTables] = {}
     for name, directory, config in zip(names, directories, configs, strict=True):
-        faults, tables[name] = _read(directory, config)
+        faults, tables[name] = check_records(directory, config)
         told += [f"{name}: {fault}" for fault in faults]
     declared: dict[str, Any] = {"seed": configs[0].seed, "resamples": configs[0].resamples}
     if other := compare_settings(recorded, declared):
@@ -58,8 +60,8 @@ def _audit_comparison(out: Path) -> list[str]:
         return [*told, *compare_reports(out, Path(scratch))]
 
 
-def _read(directory: RunDirectory, config: StudyConfig) -> tuple[list[str], RunTables]:
-    """What is wrong with the records, and their tables."""
+def check_records(directory: RunDirectory, config: StudyConfig) -> tuple[list[str], RunTables]:
+    """One sentence for whatever in a run's records does not fit its study or themselves; and their tables."""
     check = RecordCheck(config)
     found = read_run(directory, check)
     return [*_study_differences(directory, config), *check.differences(found.run.plan)], found

@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 
 from testbed.config.study import ConfigError, load_study, parse_study
 from testbed.records import append_only, run_directory
-from testbed.records.run_directory import Gathered, RunDirectory, Told
+from testbed.records.keys import Source
+from testbed.records.lines import Gathered, Told
+from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Trial
 from testbed.reports.tables import load_population, load_run
 from testbed.studies.cost import count_episodes
-from testbed.studies.learn import Source
 from transfer.exchange.common_pool import COMMONS
 from transfer.memory.lineage import Lineage
 
@@ -379,7 +380,7 @@ def bereaved(run_in, tmp_path_factory):
         agents=agents,
         arms=["self"],
         learning={"iterations": 9},
-        population={"copies": 1, "policies": [{"exchange": "ring"}]},
+        population={"copies": 1, "policies": [{"exchange": "ring"}], "on_outage": "leave"},
     )
     return run_in(tmp_path_factory.mktemp("bereaved"), config)
 
@@ -421,7 +422,7 @@ def test_a_dead_guest_is_not_laid_at_its_hosts_door(run):
         arms=["self"],
         tasks=[{"environment": "KuhnPoker-v0"}],
         learning={"iterations": 4},
-        population={"copies": 1, "policies": [{"exchange": "ring"}]},
+        population={"copies": 1, "policies": [{"exchange": "ring"}], "on_outage": "leave"},
     )
     (rounds,) = populations(run(config)).values()
     assert len(rounds) == 4
