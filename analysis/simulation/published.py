@@ -30,6 +30,6 @@ def worst() -> str:
         f"of means used here cover {min(covered):.1%} to {max(covered):.1%}, those of rates {min(rates):.1%} and more, "
         f"the tests at .05 reject up to {max(erred):.1%} of true null hypotheses, and verdicts are wrong up to "
         f"{max(wrong):.1%} of the time (procmem calibrate). Where a few good pools decide the mean and none of them "
-        f"was met, an interval of a mean misses it in up to {max(row.rate for row in few):.0%}: verdicts that this could "
-        "overturn are withheld."
+        f"was met, an interval of a mean misses it in up to {max(row.rate for row in few):.0%}: verdicts that this "
+        "could overturn are withheld."
     )
