@@ -137,7 +137,7 @@ def test_without_a_home_weights_lie_beside_the_temporary_files(environment, tmp_
         return subprocess.run(command, check=False, **options).stderr
 
     home = tmp_path / f"procmem-{os.getuid()}"
-    assert "Error: gemma3-270m" in said()
+    assert "Error: the weights of gemma3-270m are not on this machine yet" in said()
     assert home.stat().st_mode & 0o077 == 0
     home.rmdir()
     home.symlink_to("/nowhere-of-ours")
