@@ -56,7 +56,7 @@ class JsonSchema:
     def accepts(self, text: str) -> bool:
         try:
             jsonschema.validate(json.loads(text), json.loads(self.schema))
-        except (ValueError, jsonschema.ValidationError):
+        except (ValueError, RecursionError, jsonschema.ValidationError):  # RecursionError: brackets by the thousand
             return False
         return True
 

@@ -158,7 +158,7 @@ def test_likelihoods_agree_with_those_in_process(
     tokenizer = AutoTokenizer.from_pretrained(smollm2)
     for precision in (torch.float32, torch.bfloat16):
         model = AutoModelForCausalLM.from_pretrained(smollm2, dtype=precision).eval()
-        ours = PrefixTreeScorer(model, tokenizer).score(utterances)
+        ours = PrefixTreeScorer(model, ChatTemplate(tokenizer)).score(utterances)
         tokens = np.concatenate(
             [np.abs(np.subtract(a.logprobs, b.logprobs)) for a, b in zip(served, ours, strict=True)]
         )

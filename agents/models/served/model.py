@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic import JsonValue
 
 from agents.models.model import (
     Completion,
@@ -25,6 +28,9 @@ from agents.models.served.endpoints import Endpoints, Json
 from agents.models.served.structured_output import ResponseFormat, StructuredOutputs
 from agents.models.weights import folders
 from agents.models.weights.catalog import MODELS
+
+if TYPE_CHECKING:
+    from agents.models.tokens.template import ChatTemplate
 
 _log = logging.getLogger(__name__)
 
@@ -62,12 +68,15 @@ class ServedModel(Model):
         context: int | None = None,
         timeout: float = 120.0,
         tries: int = 5,
+        today: date | None = None,
+        chat_template_kwargs: Mapping[str, JsonValue] = {},
     ) -> ServedModel:
         """Find the model `name` on the servers at `urls`.
 
         `tokenizer` is a folder, catalog name or Hugging Face id, by default the model's own; `context` bounds what is
         sent, by default the server's own limit; `timeout` (seconds) and `tries` are those of one request. The key of
-        a server that wants one is read from OPENAI_API_KEY.
+        a server that wants one is read from OPENAI_API_KEY. `today` and `chat_template_kwargs` are what a chat template
+        that is rendered here is told: the run's date, `enable_thinking`, ….
 
         Raises ModelUnavailable when no server answers, ModelError when one that answers does not hold the model.
         """
@@ -78,14 +87,26 @@ class ServedModel(Model):
             limit = min([context or _UNKNOWN_CONTEXT, *(int(entry.get("max_model_len") or 10**9) for entry in found)])
             served, root = str(found[0]["id"]), str(found[0].get("root") or found[0]["id"])
             vllm = all(entry.get("owned_by") == "vllm" for entry in found)
-            dialect = await _dialect(endpoints, served, vllm, limit, [tokenizer] if tokenizer else [root, name])
+            names = [tokenizer] if tokenizer else [root, name]
+            template = await _template(served, names, today, chat_template_kwargs) if vllm else None
+            dialect = await _dialect(endpoints, served, vllm, limit, template)
         except BaseException:
             await endpoints.close()
             raise
         family = MODELS[name].family if name in MODELS else root.rpartition("/")[2].lower()
         digest = str(folders.origin(Path(root)).get("weights") or f"served as {root}")
         return cls(
-            ModelCard(name, family, "vllm" if vllm else "openai", digest, "as served", limit), endpoints, dialect
+            ModelCard(
+                name,
+                family,
+                "vllm" if vllm else "openai",
+                digest,
+                "as served",
+                limit,
+                template="" if template is None else template.digest,
+            ),
+            endpoints,
+            dialect,
         )
 
     @property
@@ -147,15 +168,26 @@ async def _find(name: str, endpoints: Endpoints) -> list[Json]:
     return found
 
 
-async def _dialect(endpoints: Endpoints, served: str, vllm: bool, context: int, names: Sequence[str]) -> Dialect:
-    if not vllm:
-        return ChatDialect(endpoints, served, ResponseFormat(), context)
-    from agents.models.served.vllm import TokenDialect, find_tokenizer
+async def _template(
+    served: str, names: Sequence[str], today: date | None, options: Mapping[str, JsonValue]
+) -> ChatTemplate | None:
+    from agents.models.served.vllm import find_tokenizer  # here, because transformers takes seconds to import
+    from agents.models.tokens.template import ChatTemplate
 
     tokenizer = await asyncio.to_thread(find_tokenizer, names)
     if tokenizer is None:
         _log.warning("no tokenizer found for %s: token counts are estimates and texts cannot be scored", served)
-        return ChatDialect(endpoints, served, StructuredOutputs(), context)
-    dialect = TokenDialect(endpoints, served, tokenizer, context)
+        return None
+    return ChatTemplate(tokenizer, today=today, options=options)
+
+
+async def _dialect(
+    endpoints: Endpoints, served: str, vllm: bool, context: int, template: ChatTemplate | None
+) -> Dialect:
+    if template is None:
+        return ChatDialect(endpoints, served, StructuredOutputs() if vllm else ResponseFormat(), context)
+    from agents.models.served.vllm import TokenDialect
+
+    dialect = TokenDialect(endpoints, served, template, context)
     await dialect.check()
     return dialect
