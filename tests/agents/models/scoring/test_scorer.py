@@ -187,6 +187,34 @@ def test_a_json_schema_is_a_grammar_too():
     assert found[1].total == -math.inf
 
 
+def test_json_is_written_in_one_way_only():
+    """White space is the grammar's: documents with any other are never drawn."""
+    schema = JsonSchema.of({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]})
+    call = [Utterance((RULES, ASK), text, schema) for text in ('{"a": 1}', '{"a":1}', '{ "a": 1}', '{"a": 1 }')]
+    usual, *others = PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS)).score(call)
+    assert math.isfinite(usual.total)
+    assert [each.total for each in others] == [-math.inf] * 3
+
+
+def test_where_a_text_may_end_the_end_has_its_share():
+    """Any number of letters: of what may follow each, the end of the turn is one."""
+    letters = Regex("[ab]+")
+    call = [Utterance((RULES, ASK), text, letters, 0.8) for text in ("a", "b", "aa", "ab")]
+    found = PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS)).score(call)
+    assert furthest(found, [acting(MODELS["llama"], utterance) for utterance in call]) <= TOLERANCE
+    one, other, *longer = (math.exp(each.total) for each in found)
+    assert one + other == pytest.approx(1, abs=1e-5)
+    assert sum(longer) < one - 1e-4
+
+
+def test_nothing_that_follows_an_illegal_token_is_possible():
+    (found,) = PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS)).score([Utterance((RULES, ASK), "[3 1]", MOVE)])
+    first, *rest = found.logprobs
+    assert math.isfinite(first)
+    assert len(rest) > 1
+    assert set(rest) == {-math.inf}
+
+
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
@@ -202,6 +230,19 @@ def test_a_conversation_beyond_the_context_is_refused():
         PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS)).score(
             [Utterance((RULES, Message("user", "xyz" * 300)), "a")]
         )
+
+
+def test_a_conversation_may_fill_the_context_to_the_last_token():
+    template, model = ChatTemplate(WORDS), MODELS["llama"]
+    few = template.joint(Utterance((RULES, Message("user", "x")), "a")).stop
+    full, over = (
+        Utterance((RULES, Message("user", "x" * (1 + size - few))), "a")
+        for size in (model.config.max_position_embeddings, model.config.max_position_embeddings + 1)
+    )
+    assert template.joint(full).stop == model.config.max_position_embeddings
+    assert furthest(PrefixTreeScorer(model, template).score([full]), [plain(model, WORDS, full)]) <= TOLERANCE
+    with pytest.raises(ModelError, match="a conversation of 513 tokens does not fit"):
+        PrefixTreeScorer(model, template).score([over])
 
 
 def test_a_model_that_scales_its_logits_is_refused():
