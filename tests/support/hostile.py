@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.models.model import Request
 from agents.skill import Skill
-from environments.games.rounds import World, world
+from environments.games.rounds import RoundGame, round_game
 from environments.spec import EnvSpec
 from tests.support.third_party import SIDES, FakeModel
 from transfer.baselines.fixed import Fixed
@@ -19,25 +19,28 @@ TEXT = f"{C0}\x7f\x85\x9b2J\u202e\u2066\u200b\ufeff\ufffe\U000e0041\x1b]0;owned\
 """C0, C1, DEL, bidirectional, invisible and tag characters, escapes for a title and a cleared screen, markup."""
 
 
-class Shouting(World):
+class Shouting(RoundGame):
+    """A fourth of its games raise in the middle."""
+
     rules = TEXT
     rounds = 2
     grammar = SIDES
 
     def deal(self, rng: Any) -> None:
         self.side = ("heads", "tails")[int(rng.integers(2))]
+        self.breaks = int(rng.integers(4)) == 0
 
     def question(self, round: int) -> str:
         return TEXT
 
     def answer(self, round: int, move: str) -> tuple[str, float]:
-        if move == "tails" and self.side == "tails":
+        if self.breaks:
             raise RuntimeError(TEXT)
         return TEXT, 0.5 * (move == self.side)
 
 
 def _spec(id: str) -> EnvSpec:
-    return world(id, Shouting, rounds=2, grammar=SIDES, family=TEXT, difficulty=0, summary=TEXT)
+    return round_game(id, Shouting, rounds=2, grammar=SIDES, family=TEXT, difficulty=0, summary=TEXT)
 
 
 SHOUTING = _spec("Shouting-v0")
@@ -78,6 +81,8 @@ study = "matrix"
 seed = 5
 learning_runs = 2
 evaluation_episodes = 3
+fail_at = 100
+resamples = 200
 arms = ["none", "self", "random"]
 [[agents]]
 name = "a"
