@@ -115,7 +115,9 @@ def test_nothing_is_learned_from_an_outage(study, run_in, tmp_path, monkeypatch)
 def test_a_refused_prompt_costs_one_episode_and_is_named(study, outcome, tmp_path):
     """Not the study: its iteration is committed, an event says what it lacks, and so does the outcome."""
     agents = [{"name": "a", "model": "tests.support.third_party:Refusing"}]
-    made, shortfall = outcome(tmp_path, study(study="learn", **COINS, agents=agents, learning={"episodes": 8}))
+    made, shortfall = outcome(
+        tmp_path, study(study="learn", **COINS, agents=agents, learning={"episodes": 8}, fail_at=50)
+    )
     lost = [episode for episode in made.episodes() if episode.error is not None]
     assert 0 < len(lost) < 32
     assert {episode.error for episode in lost} == {"PromptRefused: the content filter refuses this prompt"}
