@@ -27,7 +27,7 @@ from transfer.contamination.poison import POISONS, Poison
 from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.learner import Learner
 from transfer.nppo.config import choose
-from transfer.registry import LEARNERS, Minds
+from transfer.registry import LEARNERS, Minds, check_parts
 
 RECORDED = ("torch", "transformers", "xgrammar", "textarena", "pettingzoo", "autogen-agentchat", "numpy", "scipy")
 """Packages whose versions can change a result."""
@@ -66,7 +66,7 @@ def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
     Raises ConfigError or ChoiceError.
     """
     resolve(LEARNERS, config.learning.learner, group="learning.learner")
-    choose(config.learning.preset, config.learning.choices)
+    check_parts(choose(config.learning.preset, config.learning.choices), resolve)
     resolve(SELECTORS, config.skills.selector, group="skills.selector")
     resolve(TERMINATIONS, config.skills.termination, group="skills.termination")
     for policy in config.population.policies if config.study == "population" else ():
@@ -147,7 +147,8 @@ def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
         others = tuple(cast.models[other.name] for other in config.agents if other.name != agent.name)
         named = learning.evolver.name if isinstance(learning.evolver, AgentConfig) else learning.evolver
         evolver = cast.models[named or agent.name]
-        return make(Minds(cast.models[agent.name], evolver, cast.embedder, others, agent.temperature), seeds, choices)
+        actor = cast.models[agent.name]
+        return make(Minds(actor, evolver, cast.embedder, others, agent.temperature, resolve), seeds, choices)
 
     return {agent.name: learner(agent) for agent in config.agents}
 

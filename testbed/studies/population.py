@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from agents.models.model import ModelError
+from testbed.config.plugins import resolve
 from testbed.config.population import PolicyConfig
 from testbed.play.failures import ModelGone, StudyStopped
 from testbed.play.lab import Lab, first_cause
@@ -264,7 +265,7 @@ def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
         size=policy.size,
         graph=policy.graph,
     )
-    upkeep = Upkeep(maintenance(choices), lab.cast.embedder)
+    upkeep = Upkeep(maintenance(choices, resolve), lab.cast.embedder)
     admission = parts.admission(gates, lab.recall, StepBaseline(choices.gamma))
     return parts.exchange(terms, admission, upkeep)
 
@@ -284,7 +285,7 @@ def _changes(lab: Lab, policy: PolicyConfig) -> dict[str, Any]:
 def _gate(lab: Lab, kind: str, choices: Choices) -> PPOGate:
     """The gate of one kind of agent: its own model, at its own temperature."""
     temperature = next(agent.temperature for agent in lab.cast.config.agents if agent.name == kind)
-    return ppo_gate((lab.cast.models[kind],), temperature, choices)
+    return ppo_gate((lab.cast.models[kind],), temperature, choices, resolve)
 
 
 def _learners(lab: Lab, policy: PolicyConfig, learners: Mapping[str, Learner]) -> dict[str, Learner]:
