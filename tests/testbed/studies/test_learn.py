@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from testbed.config.study import LearningConfig
 from testbed.play.failures import ModelGone, StudyStopped
 from testbed.play.seeds import environment_seed, stream
-from testbed.records.run_directory import Recorded, RunDirectory
+from testbed.records.lines import Recorded
+from testbed.records.run_directory import RunDirectory
 from testbed.studies.learn import epsilon
 
 
