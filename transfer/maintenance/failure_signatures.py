@@ -7,7 +7,7 @@ from statistics import fmean
 
 from agents.embedding import Embedder
 from transfer.maintenance.rules import alike
-from transfer.memory.events import Event, Warned
+from transfer.memory.events import Warned
 from transfer.memory.state import LearnerState
 
 Signature = Callable[[LearnerState, Embedder], str | None]
@@ -58,7 +58,7 @@ SIGNATURES: dict[str, Signature] = {
 }
 
 
-def warnings(state: LearnerState, embedder: Embedder) -> tuple[LearnerState, list[Event]]:
+def warnings(state: LearnerState, embedder: Embedder) -> tuple[LearnerState, list[Warned]]:
     """A warning for each signature shown for the first time."""
     found = {
         name: said

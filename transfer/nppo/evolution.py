@@ -10,7 +10,7 @@ from agents.embedding import Embedder
 from agents.skill import Skill
 from transfer.gate.gate import Verdict, best
 from transfer.maintenance.rules import Maintenance, prune
-from transfer.memory.events import Admitted, Event, Judged, Skipped
+from transfer.memory.events import Admitted, Event, Judged, Pruned, Skipped
 from transfer.memory.state import LearnerState
 from transfer.nppo.proposal import Mode
 
@@ -70,7 +70,7 @@ def settle(
     *,
     keep: int,
     cooldown: int,
-) -> tuple[LearnerState, list[Event]]:
+) -> tuple[LearnerState, list[Pruned]]:
     """Newcomers in, spent buffers out, then maintenance: the pool never holds more than K.
 
     A parent whose offspring was admitted starts a new buffer and rests for `cooldown` iterations; one that failed
