@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from agents.models.model import Completion, Likelihood, Message, ModelError, Request, Utterance
-from agents.models.served.endpoints import Endpoints, Json, first_choice
+from agents.models.model import Completion, Likelihood, Message, ModelMisconfigured, Request, Utterance
+from agents.models.served.answers.completion import read_finish, read_usage, require_choice
+from agents.models.served.answers.values import items, mapping, number, text
+from agents.models.served.http.api_key import redact
+from agents.models.served.http.endpoints import Endpoints, Json
 from agents.models.served.structured_output import StructuredOutputs
 from agents.models.served.vllm_scorer import VllmScorer
-from agents.models.tokens.context import fit
-from agents.models.tokens.template import TRANSCRIPT_STOP, tokens
+from agents.models.tokens.context import ask_fitting
+from agents.models.tokens.template import TRANSCRIPT_STOP, render, tokens
 from agents.models.weights import folders
 from agents.models.weights.catalog import MODELS
 
+_GREETING = (Message("user", "Good morning."),)
+_OPEN_THOUGHT = re.compile(r"<(think|thinking|thought|reasoning)>\s*\Z")
 _PROBE = "Naïve 1234 moves:\n[1 2 3 4], (x=−7.5)… ¿qué? 好的\t{}"
 
 
-def find_tokenizer(names: Sequence[str]) -> PreTrainedTokenizerBase | None:
-    """The first tokenizer that can be had under one of `names` (folder, catalog name, Hugging Face id)."""
-    for name in names:
-        source = MODELS.get(name)
-        packaged = source is not None and source.packaged is not None and folders.is_pulled(name)
-        where = str(folders.path(name)) if packaged else source.hub if source is not None else name
-        try:
-            return AutoTokenizer.from_pretrained(where)
-        except (OSError, ValueError):
-            continue
-    return None
+def find_tokenizer(name: str) -> PreTrainedTokenizerBase | None:
+    """The tokenizer of a folder, catalog name or Hugging Face id; None where there is none to be had."""
+    source = MODELS.get(name)
+    if source is None and name.count("/") != 1 and not Path(name).expanduser().is_dir():
+        return None
+    packaged = source is not None and source.packaged is not None and folders.is_pulled(name)
+    where = str(folders.path(name)) if packaged else source.hub if source is not None else name
+    try:
+        return AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+    except (OSError, ValueError):
+        return None
 
 
 class TokenDialect:
     """Prompts are rendered and tokenised here, so that a served model reads and writes what one in process would."""
 
-    def __init__(self, endpoints: Endpoints, served: str, tokenizer: PreTrainedTokenizerBase, context: int) -> None:
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        served: str,
+        tokenizer: PreTrainedTokenizerBase,
+        context: int,
+        chat_template_kwargs: Mapping[str, Any] = {},
+    ) -> None:
+        """`chat_template_kwargs` become variables of the tokenizer's template."""
+        if chat_template_kwargs and isinstance(tokenizer.chat_template, str):
+            tokenizer.chat_template = _setting(chat_template_kwargs) + tokenizer.chat_template
         self._endpoints = endpoints
         self._served = served
         self._tokenizer = tokenizer
@@ -42,19 +62,45 @@ class TokenDialect:
         self._constraint = StructuredOutputs()
         self._scorer = VllmScorer(endpoints, served, tokenizer, context)
 
+    @property
+    def tokenizer_name(self) -> str:
+        return str(self._tokenizer.name_or_path)
+
     async def check(self) -> None:
-        """Raises ModelError when the server does not tokenise as we do."""
+        """Raises ModelMisconfigured when the server does not tokenise as we do, or a move would become a thought."""
+        if _OPEN_THOUGHT.search(render(self._tokenizer, _GREETING, generation=True)):
+            raise ModelMisconfigured(
+                f"the chat template of {self._tokenizer.name_or_path} opens a thought, into which every move would be "
+                "forced; write chat_template_kwargs = { enable_thinking = false } for this agent, or serve a model "
+                "that does not think"
+            )
         body = {"model": self._served, "prompt": _PROBE, "add_special_tokens": False}
         answer = await self._endpoints.post("../tokenize", body)
         if answer.get("tokens") != self._encode(_PROBE):
-            raise ModelError(
+            raise ModelMisconfigured(
                 f"the tokenizer {self._tokenizer.name_or_path} is not the one {self._served} is served with; "
                 "name the model's own (tokenizer)"
             )
 
     async def complete(self, request: Request) -> Completion:
+        async def ask(messages: Sequence[Message]) -> Json:
+            return await self._endpoints.post("/completions", self._body(messages, request), request.session)
+
+        room = self._context - request.sampling.max_tokens
+        answer, dropped = await ask_fitting(request.messages, room, self._size, ask)
+        return _completion(answer, request, dropped)
+
+    async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
+        return await self._scorer.score(utterances)
+
+    def count(self, text: str) -> int:
+        return len(self._encode(text))
+
+    def release(self, session: str) -> None:
+        return
+
+    def _body(self, messages: Sequence[Message], request: Request) -> Json:
         sampling = request.sampling
-        messages, dropped = await fit(request.messages, self._context - sampling.max_tokens, self._size)
         prompt = tokens(self._tokenizer, messages, generation=True)
         body: Json = {"model": self._served, "prompt": prompt, "max_tokens": sampling.max_tokens}
         # All of these are said aloud, because a server takes what is left out from the model's generation_config.
@@ -64,14 +110,7 @@ class TokenDialect:
             body |= self._constraint.fields(request.grammar)
         elif not self._tokenizer.chat_template:
             body["stop"] = [TRANSCRIPT_STOP]
-        answer = await self._endpoints.post("/completions", body, request.session)
-        return _completion(answer, request, dropped)
-
-    async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
-        return await self._scorer.score(utterances)
-
-    def count(self, text: str) -> int:
-        return len(self._encode(text))
+        return body
 
     async def _size(self, messages: Sequence[Message]) -> int:
         return len(tokens(self._tokenizer, messages, generation=True))
@@ -82,31 +121,38 @@ class TokenDialect:
 
 
 def _completion(answer: Json, request: Request, dropped: int) -> Completion:
-    choice, sampling = first_choice(answer), request.sampling
-    text = str(choice.get("text") or "")
-    logprob, policy = _summed(choice, text), None
+    choice, sampling = require_choice(answer), request.sampling
+    said = text(choice.get("text"))
+    logprob, policy = _summed(choice, said), None
     if sampling.temperature == 0:
         policy = 0.0
     elif sampling.temperature == 1:
         policy = logprob
-    usage: Json = answer.get("usage") or {}
+    usage = read_usage(answer)
     return Completion(
-        text=text,
-        prompt_tokens=int(usage.get("prompt_tokens") or 0),
-        completion_tokens=int(usage.get("completion_tokens") or 0),
-        cached_tokens=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
+        text=redact(said),
+        prompt_tokens=usage.prompt,
+        completion_tokens=usage.completion,
+        cached_tokens=usage.cached,
         # Under a grammar vLLM's "raw" log-probabilities are already masked by it, but not yet divided by temperature.
         logprob=None if request.grammar is not None else logprob,
         policy_logprob=policy,
         dropped_turns=dropped,
-        finish="length" if choice.get("finish_reason") == "length" else "stop",
+        finish="length" if read_finish(choice) == "length" else "stop",
     )
 
 
-def _summed(choice: Json, text: str) -> float | None:
+def _summed(choice: Mapping[str, Any], said: str) -> float | None:
     """Log-probability of the text's tokens, without those of a stop string or the end of the turn."""
-    listed: Json = choice.get("logprobs") or {}
-    offsets, values = listed.get("text_offset"), listed.get("token_logprobs")
-    if not offsets or not values:
+    listed = mapping(choice.get("logprobs"))
+    offsets = [number(offset) for offset in items(listed.get("text_offset"))]
+    values = [number(value) for value in items(listed.get("token_logprobs"))]
+    if not offsets or len(offsets) != len(values):
         return None
-    return sum(float(value) for offset, value in zip(offsets, values, strict=True) if offset < len(text))
+    wanted = [value for offset, value in zip(offsets, values, strict=True) if offset is None or offset < len(said)]
+    return math.fsum(value for value in wanted if value is not None) if None not in wanted else None
+
+
+def _setting(kwargs: Mapping[str, Any]) -> str:
+    """A template's first lines, which give variables their values. JSON's literals are Jinja's, too."""
+    return "".join(f"{{%- set {name} = {json.dumps(value, ensure_ascii=False)} -%}}" for name, value in kwargs.items())
