@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.support.studies"]
+
 
 def _weights(name: str) -> Path:
     """The converted weights: from the cache that `procmem models pull` fills, or from PROCMEM_TEST_MODELS."""
