@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
+from testbed.config.agent import AgentConfig, Table, result_keys
 from testbed.config.population import PolicyConfig, PopulationConfig
 
 Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled", "rag"]
@@ -21,27 +22,6 @@ ALWAYS: tuple[Arm, ...] = ("none", "seed", "self", "transfer", "random", "shuffl
 
 class ConfigError(ValueError):
     """A study that cannot be run; one sentence a line, each naming the place and the remedy."""
-
-
-class Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AgentConfig(Table):
-    """One kind of agent: a model and how it plays."""
-
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=40)
-    model: str = Field(min_length=1)
-    """Catalog name, Hugging Face id, local folder, or "scripted:NAME"."""
-    base_url: tuple[str, ...] = ()
-    """OpenAI-compatible servers that hold the model; in process where there are none."""
-    precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    device: str = "auto"
-    context: int | None = Field(default=None, ge=64)
-    reasoning: Literal["direct", "cot", "react"] = "direct"
-    temperature: float = Field(default=0.6, ge=0.0, le=2.0)
-    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
-    max_tokens: int = Field(default=64, ge=1, le=4096)
 
 
 class TaskConfig(Table):
@@ -139,8 +119,9 @@ class StudyConfig(Table):
         elsewhere = set[str]() if self.study == "population" else {"population"}
         undeclared = {"margin"} if self.margin is None else set[str]()
         content = self.model_dump(mode="json", exclude={"concurrency"} | elsewhere | undeclared)
-        for agent in content["agents"]:
-            agent["base_url"] = bool(agent["base_url"])
+        content["agents"] = [result_keys(agent) | {"base_url": bool(agent["base_url"])} for agent in content["agents"]]
+        if isinstance(self.learning.evolver, AgentConfig):
+            content["learning"]["evolver"] = result_keys(content["learning"]["evolver"])
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -157,7 +138,9 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
         raise ConfigError(f"{path}: not readable as TOML: {error}") from None
     for override in overrides:
         _apply(data, override)
-    return parse_study(data, str(path))
+    study = parse_study(data, str(path))
+    _check_addresses(study, str(path))
+    return study
 
 
 def parse_study(data: Mapping[str, Any], place: str) -> StudyConfig:
@@ -168,6 +151,22 @@ def parse_study(data: Mapping[str, Any], place: str) -> StudyConfig:
         # A list whose items are all wrong is also called too short: that says nothing new.
         details = [each for each in error.errors() if each["type"] != "too_short" or not each["input"]]
         raise ConfigError("\n".join(f"{place}: {_sentence(detail)}" for detail in details)) from None
+
+
+def _check_addresses(study: StudyConfig, place: str) -> None:
+    """Raises ConfigError for a base_url that is none, or that would carry a secret into the run's records."""
+    agents = {f"agents.{index}": agent for index, agent in enumerate(study.agents)}
+    if isinstance(study.learning.evolver, AgentConfig):
+        agents["learning.evolver"] = study.learning.evolver
+    for table, agent in agents.items():
+        for url in agent.base_url:
+            from agents.models.model import ModelError  # here: most studies name no server
+            from agents.models.served.http.address import check_address
+
+            try:
+                check_address(url)
+            except ModelError as error:
+                raise ConfigError(f"{place}: {table}: {error}") from None
 
 
 def _listed(data: Mapping[str, Any]) -> dict[str, Any]:

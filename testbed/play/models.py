@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -10,17 +13,19 @@ import numpy as np
 
 from agents import prompts
 from agents.embedding import Embedder, LexicalEmbedder, SentenceEmbedder
-from agents.models.model import Model
+from agents.models.model import Model, ModelMisconfigured
 from agents.models.scripted import scripted
 from agents.models.served.model import ServedModel
+from agents.models.served.probe import ServerProbe, probe
 from agents.models.weights.folders import path as weights_path
 from agents.options import TERMINATIONS
 from agents.selection import SELECTORS
 from environments.registry import find
 from environments.spec import EnvSpec
+from testbed.config.agent import AgentConfig
 from testbed.config.plugins import resolve
 from testbed.config.population import PolicyConfig
-from testbed.config.study import AgentConfig, ConfigError, StudyConfig
+from testbed.config.study import ConfigError, StudyConfig
 from testbed.play.players import Cast, Part
 from testbed.records.run_directory import Versions
 from testbed.records.trial import said
@@ -29,6 +34,15 @@ from transfer.exchange.exchange import ADMISSIONS, EXCHANGES, AdmissionFactory, 
 from transfer.learner import Learner
 from transfer.nppo.config import choose
 from transfer.registry import LEARNERS, Minds
+
+_log = logging.getLogger(__name__)
+
+_WEIGHTS = {"model", "precision", "device", "context", "chat_template_kwargs"}
+_SERVICE = {
+    *("model", "base_url", "context", "tokenizer", "chat_template_kwargs", "reasoning_budget"),
+    *("timeout", "patience", "api_key_env"),
+}
+"""Keys of an agent that say which model it has, in process or served; the others say how it plays."""
 
 RECORDED = ("torch", "transformers", "xgrammar", "textarena", "pettingzoo", "autogen-agentchat", "numpy", "scipy")
 """Packages whose versions can change a result."""
@@ -44,7 +58,7 @@ async def build_cast(config: StudyConfig) -> Cast:
 
     async def part(name: str, agent: AgentConfig) -> Part:
         # Agents that differ only in name and manner share a model.
-        identity = (agent.model, agent.base_url, agent.precision, agent.device, agent.context)
+        identity = json.dumps(agent.model_dump(mode="json", include=_SERVICE if agent.base_url else _WEIGHTS))
         if identity not in loaded:
             loaded[identity] = await build_model(agent, config.concurrency)
         return Part.of(name, agent, loaded[identity])
@@ -100,7 +114,17 @@ async def build_model(agent: AgentConfig, concurrency: int) -> Model:
     if agent.model.startswith("scripted:"):
         return scripted(agent.model)
     if agent.base_url:
-        return await ServedModel.connect(agent.model, agent.base_url, context=agent.context)
+        return await ServedModel.connect(
+            agent.model,
+            agent.base_url,
+            tokenizer=agent.tokenizer,
+            context=agent.context,
+            timeout=agent.timeout,
+            patience=agent.patience,
+            api_key_env=agent.api_key_env,
+            reasoning_budget=agent.reasoning_budget or 0,
+            chat_template_kwargs=agent.chat_template_kwargs,
+        )
     if ":" in agent.model:
         return _plugged(agent.model)
     folder = weights_path(agent.model)
@@ -166,10 +190,28 @@ def policy_parts(policy: PolicyConfig) -> PolicyParts:
     )
 
 
-def versions(cast: Cast) -> Versions:
+async def probe_servers(config: StudyConfig, cast: Cast) -> dict[str, ServerProbe]:
+    """What the server of each served agent can and cannot do, by the agent's name.
+
+    Raises ModelMisconfigured where moves could not be played there.
+    """
+    parts = (*config.agents, *([config.learning.evolver] if isinstance(config.learning.evolver, AgentConfig) else []))
+    probes: dict[Model, ServerProbe] = {}
+    for agent in parts:
+        model = cast.models[agent.name]
+        if isinstance(model, ServedModel) and model not in probes:
+            probes[model] = found = await probe(model, agent.max_tokens)
+            _log.info("agent %s: %s", agent.name, found.sentence)
+            if found.advice:
+                raise ModelMisconfigured(f"agent {agent.name}: {found.advice}")
+    return {name: probes[model] for name, model in cast.models.items() if model in probes}
+
+
+def versions(cast: Cast, probes: Mapping[str, ServerProbe] = {}) -> Versions:
     """What `study.json` keeps so that a run can be told from another."""
     return Versions(
         packages={name: importlib.metadata.version(name) for name in RECORDED},
         models={name: asdict(card) for name, card in cast.cards().items()},
         prompts=prompts.digest(),
+        servers={name: found.record() for name, found in probes.items()},
     )

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from testbed.config.study import StudyConfig, parse_study
 from testbed.records.append_only import StoreError, append_text, complete_lines, drop_torn_line, writing
@@ -33,6 +33,8 @@ class Versions(BaseModel):
     """Per agent: its ModelCard."""
     prompts: str
     """Digest of the wording."""
+    servers: Mapping[str, Mapping[str, str | int | bool | None]] = Field(default_factory=dict)
+    """Per served agent: what a probe found at the beginning that its server can and cannot do."""
 
 
 class StudyRecord(BaseModel):

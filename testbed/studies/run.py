@@ -8,7 +8,7 @@ from pathlib import Path
 from testbed.config.plugins import resolve
 from testbed.config.study import StudyConfig
 from testbed.play.lab import Lab, Progress
-from testbed.play.models import build_cast, build_learners, versions
+from testbed.play.models import build_cast, build_learners, probe_servers, versions
 from testbed.records.run_directory import RunDirectory
 from testbed.studies.learn import learn_all
 from testbed.studies.matrix import run_matrix
@@ -27,7 +27,8 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> RunDi
     cast = await build_cast(config)
     try:
         learners = build_learners(config, cast)
-        with RunDirectory.create(out, config, versions(cast)) as run:
+        probes = await probe_servers(config, cast)
+        with RunDirectory.create(out, config, versions(cast, probes)) as run:
             study = resolve(STUDIES, config.study, "study")
             await study(Lab(run, cast, progress), learners, seed_pool(config.learning.pool_size))
         return run

@@ -143,9 +143,9 @@ class ServedModel(Model):
         completion = await self._dialect.complete(replace(request, sampling=sampling))
         if request.grammar.accepts(completion.text):
             return completion
-        if completion.finish == "length" and completion.thought and not completion.text.strip():
+        if completion.finish == "length" and not completion.text.strip():
             reason = (
-                f"its thought took all {sampling.max_tokens + self._budget} tokens; raise the agent's "
+                f"a thought took all {sampling.max_tokens + self._budget} tokens; raise the agent's "
                 "reasoning_budget, or switch thoughts off (chat_template_kwargs = { enable_thinking = false })"
             )
         elif completion.finish == "length":

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import asdict, dataclass
 
 from agents.models.model import (
     FormMissed,
     Message,
+    ModelError,
+    ModelMisconfigured,
+    ModelUnavailable,
     NoLikelihoods,
+    PromptRefused,
     Request,
     Sampling,
     Utterance,
 )
 from agents.models.served.model import UNKNOWN_CONTEXT, ServedModel
 from environments.grammar import Regex
+
+_log = logging.getLogger(__name__)
 
 _FORM = Regex(r"\[[1-6]( [1-6]){3}\]")
 """Nobody answers a greeting in this form unless a grammar leads the pen."""
@@ -49,16 +56,24 @@ class ServerProbe:
         )
         return f"{self.model} behind {kind} {', '.join(abilities[:-1])}, and {abilities[-1]}"
 
+    def record(self) -> dict[str, str | int | bool | None]:
+        """As JSON, with the sentence."""
+        return {**asdict(self), "sentence": self.sentence}
 
-async def probe(model: ServedModel) -> ServerProbe:
-    """Ask for one move under a grammar, and for one likelihood. Raises ModelUnavailable, or ModelMisconfigured where
-    the server refuses whatever it is asked."""
+
+async def probe(model: ServedModel, max_tokens: int = 64) -> ServerProbe:
+    """Ask for one move under a grammar, and for one likelihood.
+
+    Raises ModelUnavailable, or ModelMisconfigured where the server refuses even this.
+    """
     grammar, thought, advice = True, "", ""
     try:
-        completion = await model.generate(Request(_GREETING, _FORM, Sampling(temperature=1.0, max_tokens=32)))
-        thought = completion.thought
+        asked = Request(_GREETING, _FORM, Sampling(temperature=1.0, max_tokens=max(32, max_tokens)))
+        thought = (await model.generate(asked)).thought
     except FormMissed as error:
         grammar, thought, advice = False, error.completion.thought, str(error)
+    except PromptRefused as error:
+        raise ModelMisconfigured(f"{error} (and that was only a greeting)") from error
     return ServerProbe(
         model=model.card.name,
         backend=model.card.backend,
@@ -74,6 +89,11 @@ async def probe(model: ServedModel) -> ServerProbe:
 async def _tells_likelihoods(model: ServedModel) -> bool:
     try:
         await model.score([Utterance(_GREETING, "Good morning.")])
+    except (ModelUnavailable, ModelMisconfigured):
+        raise
     except NoLikelihoods:
+        return False
+    except ModelError as error:
+        _log.warning("%s", error)
         return False
     return True
