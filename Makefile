@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 MODELS := smollm2-135m-instruct gemma3-270m all-minilm-l6-v2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-vllm vllm check lock clean
+.PHONY: help demo test test-vllm vllm check mutants lock clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,11 @@ check: $(VENV)/installed ## format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
+# One thread: a fork that inherits a pool of threads would wait for them for ever.
+mutants: $(VENV)/installed ## small faults planted in the learner, the scoring engine and the statistics: do tests notice? (hours)
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
+
 lock: ## write requirements.lock anew from pyproject.toml
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet torch==2.13.0
@@ -50,4 +55,4 @@ lock: ## write requirements.lock anew from pyproject.toml
 	rm -rf .venv-lock
 
 clean: ## remove environments and caches, keep runs and models
-	rm -rf $(VENV) .venv-vllm .venv-lock .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .venv-vllm .venv-lock .pytest_cache .ruff_cache .hypothesis mutants *.egg-info

@@ -30,6 +30,14 @@ class Skill(BaseModel):
         words = json.dumps([self.name, self.activation, self.procedure, self.termination], ensure_ascii=False)
         return hashlib.sha256(words.encode()).hexdigest()[:12]
 
+    def says_the_same_as(self, other: Skill) -> bool:
+        """Equal but for the name, case and spaces."""
+        return self._bare_words == other._bare_words
+
+    @property
+    def _bare_words(self) -> list[str]:
+        return " ".join((self.activation, self.procedure, self.termination)).casefold().split()
+
     @property
     def text(self) -> str:
         """The skill as it stands in a prompt."""

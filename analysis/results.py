@@ -8,21 +8,28 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.findings import Finding
-from analysis.matrix.arms import arm_table, improvements, profiles, ranks
+from analysis.matrix.arms.epochs import epoch_table
+from analysis.matrix.arms.scores import arm_table, improvements, normalised_scores, profiles, ranks
+from analysis.matrix.arms.variance import variance_table
 from analysis.matrix.cells import cell_table, reuse_table
 from analysis.matrix.chance import chance_findings
 from analysis.matrix.contrasts import cellwise, declare, overall
-from analysis.matrix.data_quality import caveats
+from analysis.matrix.data_quality.caveats import caveats, learning_owed
+from analysis.matrix.data_quality.missing import Attendance, add_missing, missing_warnings, unfinished
 from analysis.matrix.gate import GateCalibration, gate_calibration
 from analysis.matrix.learning import learning_curves, lineage
 from analysis.matrix.reuse import invocation_shares
-from analysis.matrix.robustness import check_table
+from analysis.matrix.robustness.second_opinions import check_table
+from analysis.matrix.robustness.sensitivity import add_sensitivity, reward_span, sensitivity
 from analysis.matrix.transfer import asymmetry, relation_gains, token_efficiency, transfer_table
 from analysis.population.results import PopulationFindings, analyse_population, contrasts
 from analysis.statistics.bootstrap import Resampler
 from analysis.tables.population import Annals
 from analysis.tables.run import Tables
 from analysis.tables.units import seed_means
+
+FORMAT = 1
+"""Version of findings.json."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,20 @@ class Findings:
     lineage: pd.DataFrame
     gate: GateCalibration
     rank_test: str
+    attendance: pd.DataFrame
+    """Episodes planned, answered, failed and owed, by arm."""
+    normalised: pd.DataFrame
+    epochs: pd.DataFrame
+    variance: pd.DataFrame
+    sensitivity: pd.DataFrame
+    cluster_values: pd.DataFrame
     findings: tuple[Finding, ...]
+    unfinished: str
+    """What a run that is not finished owes, in a sentence; "" for a finished one."""
+    missing: tuple[str, ...]
+    """What is missing, and where it may mislead: to be read before any verdict."""
     warnings: tuple[str, ...]
+    margin: float
     level: float
     resamples: int
     population: PopulationFindings | None
@@ -59,7 +78,8 @@ class Findings:
             return ("No two arms share environment seeds, so nothing is compared.",)
         open_ones = sum(each.verdict == "undecided" for each in declared)
         count = f"{len(declared) - open_ones} of {len(declared)} declared contrasts are decided, {open_ones} undecided."
-        return (count, *(f"{each.question} {each.sentence}" for each in declared))
+        first = f"Provisional, for the run is unfinished: {count}" if self.unfinished else count
+        return (first, *(f"{each.question} {each.sentence}" for each in declared))
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """Every table by its file name."""
@@ -84,7 +104,9 @@ def analyse(
     `annals` are those of a population study, which declares contrasts of its own.
     """
     seeds = seed_means(tables.episodes)
-    declared = declare(tables.episodes["arm"].astype("str")) if annals is None else contrasts(annals)
+    attendance = Attendance.of(tables)
+    family = declare(attendance.arms) if annals is None else contrasts(annals)
+    declared = tuple(contrast for contrast in family if set(contrast.arms) <= set(attendance.arms))
     bound = math.nan if margin is None else margin
     cells = cell_table(tables, seeds, by)
     arms = arm_table(tables, seeds, by)
@@ -96,6 +118,8 @@ def analyse(
         *asymmetry(seeds, by),
         *chance_findings(tables, by),
     ]
+    opinions = sensitivity(seeds, declared, found, reward_span(tables), margin=bound)
+    found = add_sensitivity(add_missing(found, attendance, declared), opinions.table)
     return Findings(
         cells=cells,
         reuse=reuse_table(tables, by),
@@ -112,9 +136,18 @@ def analyse(
         lineage=lineage(tables),
         gate=gate_calibration(tables, by),
         rank_test=rank_test,
+        attendance=attendance.by_arm(),
+        normalised=normalised_scores(seeds, tables.ranges, by),
+        epochs=epoch_table(tables.episodes, by),
+        variance=variance_table(tables.episodes),
+        sensitivity=opinions.table,
+        cluster_values=opinions.values,
         findings=tuple(found),
+        unfinished=unfinished(attendance, learning_owed(tables, annals)),
+        missing=tuple(missing_warnings(attendance, declared)),
         warnings=tuple(caveats(tables)),
         level=by.level,
         resamples=by.resamples,
+        margin=bound,
         population=None if annals is None else analyse_population(annals, by),
     )

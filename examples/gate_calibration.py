@@ -15,8 +15,9 @@ import numpy as np
 from agents.models.model import Model
 from testbed.experiments.closed_forms import CLOSED_FORMS, ClosedForm, DialPlayer
 from testbed.experiments.gate_calibration import calibrate, curve, rank_correlation
+from transfer.gate.acceptance import Improvement
 from transfer.gate.advantage import Advantage, PerStepShare, ReturnToGo, StepBaseline
-from transfer.gate.gate import Improvement, PPOGate
+from transfer.gate.gate import PPOGate
 from transfer.gate.replay import ActingPolicy
 
 ADVANTAGES: dict[str, Advantage] = {

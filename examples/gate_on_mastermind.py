@@ -18,8 +18,9 @@ from agents.models.model import Sampling
 from agents.models.weights.folders import path
 from agents.skill import Skill
 from testbed.experiments.gate_calibration import calibrate_by_play, rank_correlation
+from transfer.gate.acceptance import Improvement
 from transfer.gate.advantage import StepBaseline
-from transfer.gate.gate import Improvement, PPOGate
+from transfer.gate.gate import PPOGate
 from transfer.gate.replay import ActingPolicy
 from transfer.memory.seed_pool import SEEDS
 

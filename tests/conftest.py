@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
+
+settings.register_profile(
+    "mutants", phases=[Phase.explicit, Phase.generate], database=None, deadline=None, derandomize=True
+)
+"""For `make mutants`: a mutant is dead at the first failing example, whatever the smallest would be."""
 
 pytest_plugins = ["tests.support.studies"]
 

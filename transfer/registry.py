@@ -10,20 +10,15 @@ import numpy as np
 
 from agents.embedding import Embedder
 from agents.models.model import Model
+from transfer.baselines.fixed import Fixed
+from transfer.baselines.keep_best import KeepBest
 from transfer.baselines.notes import Notes
+from transfer.gate.acceptance import Acceptance, ConfidentImprovement, Improvement, PositiveObjective
 from transfer.gate.advantage import Advantage, PerStepShare, ReturnToGo, StepBaseline
-from transfer.gate.gate import (
-    AcceptAll,
-    Acceptance,
-    ConfidentImprovement,
-    Gate,
-    Improvement,
-    PositiveObjective,
-    PPOGate,
-)
+from transfer.gate.gate import AcceptAll, Gate, PPOGate
 from transfer.gate.objective import LIKELIHOODS, REDUCTIONS
 from transfer.gate.replay import ActingPolicy, RawModel, Voice
-from transfer.learner import Fixed, KeepBest, Learner
+from transfer.learner import Learner
 from transfer.maintenance.credit import BaselineRule, Credit, MovingAverage, PerCall, RunningMean, StepMean
 from transfer.maintenance.rules import Always, FirstInFirstOut, LowerBound, Maintenance, OverCapacity
 from transfer.nppo.aggregation import Aggregation, Consolidate, Juxtapose

@@ -13,6 +13,9 @@ from analysis.findings import number
 from analysis.report.figures import matrix
 from analysis.tables.run import Transcript
 
+TABLE_ROWS = 200
+"""Rows of a table on the page."""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -52,13 +55,18 @@ class Section:
 def frame_table(
     frame: pd.DataFrame, title: str, note: str, measures: Sequence[str], labels: Sequence[str]
 ) -> PageTable:
-    """Label columns as they are, then each measure with its interval where it has one."""
+    """Label columns as they are, then each measure with its interval where it has one; at most TABLE_ROWS rows."""
     rows = tuple(
         (*(str(row[label]) for label in labels), *(_with_interval(row, measure) for measure in measures))
-        for row in frame.to_dict("records")
+        for row in frame.head(TABLE_ROWS).to_dict("records")
     )
     names = (*labels, *(measure.replace("_", " ") for measure in measures))
-    return PageTable(title, names, rows, note)
+    return PageTable(title, names, rows, note + rows_note(len(frame)))
+
+
+def rows_note(rows: int) -> str:
+    """What a table's note says of rows that are left out."""
+    return f". The first {TABLE_ROWS} of {rows:,} rows; the files under tables/ hold all" if rows > TABLE_ROWS else ""
 
 
 def _with_interval(row: dict[Hashable, Any], measure: str) -> str:

@@ -13,14 +13,13 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.audit import FORMAT
 from analysis.matrix.comparison import Comparison, compare
 from analysis.report.latex import booktabs
 from analysis.report.page import Figure, Section
 from analysis.report.sections.matrix import compose, compose_comparison
 from analysis.report.sections.population import population_sections
 from analysis.report.text_matrix import text_matrix
-from analysis.results import Findings, analyse
+from analysis.results import FORMAT, Findings, analyse
 from analysis.simulation.published import worst
 from analysis.statistics.bootstrap import Resampler
 from analysis.tables.population import Annals
@@ -47,25 +46,34 @@ def report(
     found = analyse(tables, by, margin=margin, annals=annals)
     sections = compose(tables, found, seed)
     if annals is not None and found.population is not None:
-        sections[1:1] = population_sections(annals, found.population)
+        sections[2:2] = population_sections(annals, found.population)
     title = f"Report: {', '.join(sorted(set(tables.episodes['run'])))}"
-    studies = ", ".join(sorted(set(tables.episodes["study"])))
-    subtitle = f"Study {studies}: {len(tables.episodes)} episodes in {len(found.cells)} cells."
+    subtitle = "Unfinished: every verdict is provisional." if found.unfinished else "A finished run."
     content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": found.level, "margin": margin}
-    content |= {"summary": found.summary, "warnings": found.warnings, "findings": found.rows()}
+    content |= {"unfinished": found.unfinished, "missing": found.missing, "summary": found.summary}
+    content |= {"warnings": found.warnings, "findings": found.rows()}
     _write(out, content, page(title, subtitle, sections), sections)
     write_tables(found, out / "tables")
     return found
 
 
 def report_comparison(
-    runs: Mapping[str, Tables], out: Path, *, resamples: int = RESAMPLES, seed: int = 0
+    runs: Mapping[str, Tables],
+    out: Path,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    places: Sequence[str] = (),
 ) -> Comparison:
-    """Compare named runs and write the page and findings.json under `out`. Raises CompareError with the reasons."""
+    """Compare named runs and write the page and findings.json under `out`. Raises CompareError with the reasons.
+
+    `places`: where each run lies, seen from `out`, for an audit.
+    """
     by = Resampler(np.random.default_rng(seed), resamples)
     found = compare(runs, by)
     sections = compose_comparison(found, by.level, resamples, seed)
     content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": by.level, "runs": list(runs)}
+    content |= {"places": list(places)}
     content |= {"refusals": found.refusals, "findings": [each.row() for each in found.findings]}
     subtitle = "Mean differences in return on common tasks and environment seeds, arm by arm."
     _write(out, content, page(f"Comparison: {', '.join(runs)}", subtitle, sections), sections)

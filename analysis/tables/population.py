@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.tables.run import Column, check
+from analysis.tables.run import Column, check, ordered
 
 LIFE = ["arm", "task", "learning_run"]
 """What names one population: its policy, its task, its replicate."""
@@ -118,16 +118,20 @@ class Annals:
         skills: pd.DataFrame,
         seats: pd.DataFrame,
     ) -> Annals:
-        """Check every table. Raises TableError with one sentence that names table, column and row."""
+        """Check every table, and put its rows into an order of their own: who finished first leaves no trace.
+
+        Raises TableError with one sentence that names table, column and row.
+        """
+        deeds_ = ordered(check(deeds, DEEDS, "deeds"), [*LIFE, "order"])
         return cls(
             policies=check(policies, POLICIES, "policies"),
             members=check(members, MEMBERS, "members"),
-            plays=check(plays, PLAYS, "plays"),
-            uses=check(uses, USES, "uses"),
-            holdings=check(holdings, HOLDINGS, "holdings"),
-            deeds=check(deeds, DEEDS, "deeds").sort_values("order", kind="stable", ignore_index=True),
-            skills=check(skills, SKILLS, "skills"),
-            seats=check(seats, SEATS, "seats"),
+            plays=ordered(check(plays, PLAYS, "plays"), [*LIFE, "round", "agent", "episode"]),
+            uses=ordered(check(uses, USES, "uses"), [*LIFE, "round", "agent", "unit"]),
+            holdings=ordered(check(holdings, HOLDINGS, "holdings"), [*LIFE, "round"]),
+            deeds=deeds_.assign(order=range(len(deeds_))),
+            skills=ordered(check(skills, SKILLS, "skills"), LIFE),
+            seats=ordered(check(seats, SEATS, "seats"), [*LIFE, "game", "seat"]),
         )
 
     @property

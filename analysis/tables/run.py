@@ -100,6 +100,16 @@ EVENTS = (
     Column("score", "number", "online score of the unit", blank=True),
     Column("text", "text", "what was said (untrusted)", blank=True),
 )
+PLAN = (
+    Column("phase", "text", "learn, evaluate or league"),
+    Column("arm", "text", "as in episodes; learn for the learning of a matrix"),
+    Column("source_agent", "text", "as in episodes", blank=True),
+    Column("source_task", "text", "as in episodes", blank=True),
+    Column("agent", "text", "as in episodes"),
+    Column("task", "text", "as in episodes"),
+    Column("learning_run", "integer", "as in episodes"),
+    Column("episodes", "integer", "how many the study declares for that cell and learning run"),
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,10 @@ class Tables:
     pools: pd.DataFrame
     learning: pd.DataFrame
     events: pd.DataFrame
+    plan: pd.DataFrame
+    """What the study declares before it is run; empty where the tables come from elsewhere."""
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    """Bounds of a return, by task; a task that is not named has no known bounds."""
     transcripts: tuple[Transcript, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     """Packages, models with their weights' hashes, prompts, study digest: shown as they are."""
@@ -132,16 +146,27 @@ class Tables:
         pools: pd.DataFrame | None = None,
         learning: pd.DataFrame | None = None,
         events: pd.DataFrame | None = None,
+        plan: pd.DataFrame | None = None,
+        ranges: Mapping[str, tuple[float, float]] | None = None,
         transcripts: Sequence[Transcript] = (),
         versions: Mapping[str, str] | None = None,
     ) -> Tables:
-        """Check every table. Raises TableError with one sentence that names table, column and row."""
+        """Check every table, and put its rows into an order of their own: who finished first leaves no trace.
+
+        Raises TableError with one sentence that names table, column and row.
+        """
+        learner = ["agent", "task", "learning_run"]
+        events_ = check(events, EVENTS, "events").sort_values([*learner, "order"], kind="stable", ignore_index=True)
         return cls(
             episodes=check_episodes(episodes),
-            invocations=_sources(check(invocations, INVOCATIONS, "invocations")),
-            pools=check(pools, POOLS, "pools"),
-            learning=check(learning, LEARNING, "learning"),
-            events=check(events, EVENTS, "events").sort_values("order", kind="stable", ignore_index=True),
+            invocations=ordered(
+                _sources(check(invocations, INVOCATIONS, "invocations")), [*CELL, "learning_run", "env_seed", "unit"]
+            ),
+            pools=ordered(check(pools, POOLS, "pools"), [*learner, "pool", "unit"]),
+            learning=ordered(check(learning, LEARNING, "learning"), [*learner, "iteration", "episode"]),
+            events=events_.assign(order=np.arange(len(events_))),
+            plan=ordered(_sources(check(plan, PLAN, "plan")), ["phase", *CELL, "learning_run"]),
+            ranges=dict(ranges or {}),
             transcripts=tuple(transcripts),
             versions=dict(versions or {}),
         )
@@ -177,7 +202,7 @@ def check_episodes(frame: pd.DataFrame) -> pd.DataFrame:
         raise TableError(f"The episodes table holds the same episode twice ({place}); remove one of the two.")
     for key in CELL:
         episodes[key] = episodes[key].astype("category")
-    return episodes
+    return ordered(episodes, keys)
 
 
 def _typed(values: pd.Series, column: Column, table: str) -> pd.Series:
@@ -197,6 +222,11 @@ def _typed(values: pd.Series, column: Column, table: str) -> pd.Series:
         told = f"The {table} table has “{values.iloc[row]}” for {column.name!r} in row {row}; it must be {kind}."
         raise TableError(told)
     return numbers.astype("int64") if column.kind == "integer" and not missing.any() else numbers
+
+
+def ordered(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Rows by these keys, equal ones as they came."""
+    return frame.sort_values(list(keys), kind="stable", ignore_index=True)
 
 
 def _sources(frame: pd.DataFrame) -> pd.DataFrame:

@@ -41,13 +41,13 @@ def _learners() -> Iterable[str]:
 
 
 def _exchanges() -> Iterable[str]:
-    from transfer.exchange.exchange import EXCHANGES
+    from transfer.exchange.policies import EXCHANGES
 
     return EXCHANGES
 
 
 def _admissions() -> Iterable[str]:
-    from transfer.exchange.exchange import ADMISSIONS
+    from transfer.exchange.policies import ADMISSIONS
 
     return ADMISSIONS
 

@@ -24,7 +24,9 @@ STYLES = {"observation": "cyan", "action": "bold green", "reward": "yellow", "er
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="A run directory; several are compared with each other.")],
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap and permutation resamples.")] = 10_000,
+    resamples: Annotated[
+        int | None, typer.Option(min=100, help="Bootstrap and permutation resamples, other than the study's.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where a comparison of runs is written.")] = Path("comparison"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
@@ -64,14 +66,14 @@ def _print_comparison(found: Comparison, out: Path, as_json: bool) -> None:
 
 
 def audit(
-    run: Annotated[Path, typer.Argument(help="A run directory with a report.")],
+    run: Annotated[Path, typer.Argument(help="A run directory with a report, or the folder of a comparison.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print what differs as JSON.")] = False,
 ) -> None:
-    """Recompute every number of a report from the episodes alone. Exit code 1 where one differs.
+    """Check the records against the study, and every file of the report against the records. Exit code 1 for a fault.
 
     Example: `procmem audit runs/matrix-1a2b3c4d`
     """
-    from testbed.reports.write import audit_run
+    from testbed.reports.audit import audit_run
 
     with Console(stderr=True).status("recomputing"):
         differences = audit_run(run)
@@ -80,7 +82,8 @@ def audit(
     else:
         for sentence in differences:
             typer.echo(sentence)
-        typer.echo(f"{len(differences)} numbers differ." if differences else "The episodes give every number.")
+        agree = "The records fit the study, and give every file of the report."
+        typer.echo(f"{len(differences)} differences." if differences else agree)
     if differences:
         raise typer.Exit(1)
 

@@ -20,6 +20,10 @@ Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled", "rag"]
 ALWAYS: tuple[Arm, ...] = ("none", "seed", "self", "transfer", "random", "shuffled")
 
 
+SINCE_FORMAT_1 = ("margin", "epochs", "resamples")
+"""Keys that came later: where one has its default, the digest is what it was without it."""
+
+
 class ConfigError(ValueError):
     """A study that cannot be run; one sentence a line, each naming the place and the remedy."""
 
@@ -74,8 +78,12 @@ class StudyConfig(Table):
     """Independent pools per (agent, task): the clusters of every claim about learning."""
     evaluation_episodes: int = Field(default=12, ge=1)
     """Per cell and learning run, on environment seeds common to all arms."""
+    epochs: int = Field(default=1, ge=1)
+    """Episodes of each of these environment seeds in a matrix: what differs between them is sampling alone."""
     margin: float | None = Field(default=None, gt=0.0)
     """Differences in return within ± this are equivalent; to be declared before the data are seen."""
+    resamples: int = Field(default=10_000, ge=100)
+    """Bootstrap and permutation resamples of the report."""
     arms: tuple[Arm, ...] = Field(default=ALWAYS, min_length=1)
     agents: tuple[AgentConfig, ...] = Field(min_length=1)
     tasks: tuple[TaskConfig, ...] = Field(min_length=1)
@@ -117,7 +125,7 @@ class StudyConfig(Table):
         """SHA-256 (8 digits) of everything that can change a result: not concurrency, nor at which address a model is
         served (a server that died may come back elsewhere; what it serves is in `study.json`)."""
         elsewhere = set[str]() if self.study == "population" else {"population"}
-        undeclared = {"margin"} if self.margin is None else set[str]()
+        undeclared = {name for name in SINCE_FORMAT_1 if getattr(self, name) == type(self).model_fields[name].default}
         content = self.model_dump(mode="json", exclude={"concurrency"} | elsewhere | undeclared)
         content["agents"] = [result_keys(agent) | {"base_url": bool(agent["base_url"])} for agent in content["agents"]]
         if isinstance(self.learning.evolver, AgentConfig):

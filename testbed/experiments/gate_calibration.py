@@ -18,8 +18,7 @@ from testbed.experiments.closed_forms import ClosedForm, player, settings_of, sk
 from testbed.play.rollout import play
 from transfer.gate.advantage import Advantage
 from transfer.gate.gate import Evidence, PPOGate
-from transfer.memory.buffer import controlled, extremes
-from transfer.memory.experience import Trajectory
+from transfer.memory.experience import Trajectory, controlled, extremes
 
 GateFactory = Callable[[Model], PPOGate]
 

@@ -18,8 +18,7 @@ from agents.models.scripted import Policy, ScriptedModel
 from agents.skill import Skill
 from environments.grammar import Choices, Grammar
 from testbed.experiments.gate_calibration import collect
-from transfer.memory.buffer import controlled
-from transfer.memory.experience import Trajectory
+from transfer.memory.experience import Trajectory, controlled
 from transfer.nppo.aggregation import Aggregation
 from transfer.nppo.evolver import Unusable
 from transfer.nppo.gradient import Critic, Gradient

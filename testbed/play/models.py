@@ -30,7 +30,7 @@ from testbed.play.players import Cast, Part
 from testbed.records.run_directory import Versions
 from testbed.records.trial import said
 from transfer.contamination.poison import POISONS, Poison
-from transfer.exchange.exchange import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
+from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.learner import Learner
 from transfer.nppo.config import choose
 from transfer.registry import LEARNERS, Minds

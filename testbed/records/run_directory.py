@@ -16,8 +16,9 @@ from testbed.config.study import StudyConfig, parse_study
 from testbed.records.append_only import StoreError, append_text, complete_lines, drop_torn_line, writing
 from testbed.records.trial import Episode
 from transfer.exchange.population import Society
-from transfer.learner import Event, LearnerState
+from transfer.memory.events import Event
 from transfer.memory.pool import SkillPool
+from transfer.memory.state import LearnerState
 
 FORMAT = 1
 """Version of the run directory's layout."""

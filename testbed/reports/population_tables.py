@@ -1,20 +1,20 @@
-"""Annals: a population study's records as the tables that `analysis.tables.population` documents."""
+"""A population study's records as the tables that `analysis.tables.population` documents."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
 from agents.skill import Skill
-from analysis.tables import population as tables
+from analysis.tables import population as schema
 from analysis.tables.population import Annals
 from testbed.config.study import StudyConfig
-from testbed.records.run_directory import Gathered, RunDirectory, Told
+from testbed.records.run_directory import Gathered, Line, Told
 from testbed.records.trial import Episode
+from testbed.reports.reader import Reader, Rows
 from testbed.studies.learn import Source
 from testbed.studies.schedule import Place
 from transfer.contamination.scan import scan, scan_traces
@@ -24,76 +24,87 @@ Row = dict[str, Any]
 DEEDS = ("gift", "verdict", "admitted", "pruned", "planted", "skipped", "lost", "warning")
 
 
-def load_annals(path: Path | str) -> Annals:
-    """The annals of a population's run directory. Raises StoreError or TableError in one sentence."""
-    run = RunDirectory.open(Path(path))
-    config = run.config()
-    plays, uses, seats = _episodes(run)
-    chronicle = _Chronicle(run)
-    return Annals.of(
-        policies=_frame(_policies(config), tables.POLICIES),
-        members=_frame(_members(config), tables.MEMBERS),
-        plays=_frame(plays, tables.PLAYS),
-        uses=_frame(uses, tables.USES),
-        holdings=_frame(chronicle.holdings, tables.HOLDINGS),
-        deeds=_frame(chronicle.deeds, tables.DEEDS),
-        skills=_frame(chronicle.skills(), tables.SKILLS),
-        seats=_frame(seats, tables.SEATS),
-    )
+class PopulationReader(Reader):
+    """Rounds, events, skills and games of a population's run, as `analysis.tables.population` documents them."""
 
-
-def pool_rows(run: RunDirectory) -> Iterator[Row]:
-    """The pools that members ended with, as rows of `analysis.tables.run.POOLS`."""
-    tokens: dict[str, int] = {}
-    last: dict[str, Gathered] = {}
-    for line in run.events():
-        if isinstance(line, Gathered):
-            tokens |= line.tokens
-            last[line.population] = line
-    for key, gathered in last.items():
-        place = _life(key)
-        for name, member in gathered.society.members.items():
-            pool = member.state.pool
-            for skill in pool.each():
-                author = gathered.society.authors[skill.id]
-                own = "refined" if skill.parents else "discovered"
-                yield {
-                    "pool": pool.digest,
-                    "agent": name,
-                    "task": place["task"],
-                    "learning_run": place["learning_run"],
-                    "unit": skill.id,
-                    "name": skill.name,
-                    "tokens": tokens[skill.id],
-                    "origin": "seed" if author == NOBODY else own if author == name else "given",
-                }
-
-
-class _Chronicle:
-    """One pass through `events.jsonl`."""
-
-    def __init__(self, run: RunDirectory) -> None:
-        self._run = run
+    def __init__(self, config: StudyConfig) -> None:
+        self._config = config
         self._held: dict[str, dict[str, Skill]] = {}
-        self._authors: dict[str, Mapping[str, str]] = {}
+        self._last: dict[str, Gathered] = {}
+        self._tokens: dict[str, int] = {}
         self._poisons: dict[tuple[str, str], str] = {}
         self._sources: dict[tuple[str, str], tuple[str, ...]] = {}
-        self.holdings: list[Row] = []
-        self.deeds: list[Row] = []
-        for order, line in enumerate(run.events()):
-            if isinstance(line, Gathered):
-                self._round(line)
-            elif isinstance(line, Told):
-                self._event(order, line)
+        self._wanted: set[str] = set()
+        self._signs: dict[str, tuple[str, ...]] = {}
+        self._calls: Counter[tuple[str, str, int, int, str, str]] = Counter()
+        self._plays, self._seats = Rows(schema.PLAYS), Rows(schema.SEATS)
+        self._holdings, self._deeds = Rows(schema.HOLDINGS), Rows(schema.DEEDS)
+
+    def event(self, order: int, line: Line) -> None:
+        if isinstance(line, Gathered):
+            self._round(line)
+        elif isinstance(line, Told):
+            self._event(order, line)
+
+    def episode(self, episode: Episode) -> None:
+        trial = episode.trial
+        for trajectory in episode.seats.values():
+            if trajectory.id in self._wanted and (signs := scan_traces([trajectory])):
+                self._signs[trajectory.id] = tuple(signs)
+        if trial.phase == "league" and episode.error is None:
+            for row in _seats(episode):
+                self._seats.add(row)
+        if trial.phase != "learn":
+            return
+        self._plays.add(_play(episode))
+        for step in episode.trajectory.steps if episode.error is None else ():
+            if step.started and step.skill:
+                where = (trial.arm, trial.task, trial.learning_run, trial.iteration, trial.agent, step.skill)
+                self._calls[where] += 1
+
+    def tables(self) -> Annals:
+        """Raises TableError in one sentence."""
+        keys = ("arm", "task", "learning_run", "round", "agent", "unit")
+        uses = [{**dict(zip(keys, where, strict=True)), "calls": count} for where, count in self._calls.items()]
+        return Annals.of(
+            policies=_frame(_policies(self._config), schema.POLICIES),
+            members=_frame(_members(self._config), schema.MEMBERS),
+            plays=self._plays.frame(),
+            uses=_frame(uses, schema.USES),
+            holdings=self._holdings.frame(),
+            deeds=self._deeds.frame(),
+            skills=_frame(self._skills(), schema.SKILLS),
+            seats=self._seats.frame(),
+        )
+
+    def pool_rows(self) -> Iterator[Row]:
+        """The pools that members ended with, as rows of `analysis.tables.run.POOLS`."""
+        for key, gathered in self._last.items():
+            place = _life(key)
+            for name, member in gathered.society.members.items():
+                pool = member.state.pool
+                for skill in pool.each():
+                    author = gathered.society.authors[skill.id]
+                    own = "refined" if skill.parents else "discovered"
+                    yield {
+                        "pool": pool.digest,
+                        "agent": name,
+                        "task": place["task"],
+                        "learning_run": place["learning_run"],
+                        "unit": skill.id,
+                        "name": skill.name,
+                        "tokens": self._tokens[skill.id],
+                        "origin": "seed" if author == NOBODY else own if author == name else "given",
+                    }
 
     def _round(self, line: Gathered) -> None:
-        self._authors[line.population] = line.society.authors
+        self._last[line.population] = line
+        self._tokens |= line.tokens
         held = self._held.setdefault(line.population, {})
         for name, member in line.society.members.items():
             for skill in member.state.pool.each():
                 held.setdefault(skill.id, skill)
-                row = {**_life(line.population), "round": line.committed, "agent": name, "unit": skill.id}
-                self.holdings.append(row)
+                self._holdings.add({**_life(line.population), "round": line.committed, "agent": name, "unit": skill.id})
 
     def _event(self, order: int, line: Told) -> None:
         payload = line.payload
@@ -101,8 +112,9 @@ class _Chronicle:
             self._poisons[line.population, line.skill] = str(payload["poison"])
         if line.trajectories and line.kind in ("candidate", "admitted"):
             self._sources.setdefault((line.population, line.skill), line.trajectories)
+            self._wanted.update(line.trajectories)
         if line.kind in DEEDS:
-            self.deeds.append(
+            self._deeds.add(
                 {
                     **_life(line.population),
                     "round": line.iteration,
@@ -117,55 +129,22 @@ class _Chronicle:
                 }
             )
 
-    def skills(self) -> Iterator[Row]:
+    def _skills(self) -> Iterator[Row]:
         """Every skill ever held, once per population, with what a scan says of it and of what it came from."""
-        wanted = {id for ids in self._sources.values() for id in ids}
-        seen = _signs_of(self._run, wanted)
         for population, held in self._held.items():
             for skill in held.values():
-                traces = [seen.get(id, ()) for id in self._sources.get((population, skill.id), ())]
+                traces = [self._signs.get(id, ()) for id in self._sources.get((population, skill.id), ())]
                 yield {
                     **_life(population),
                     "unit": skill.id,
                     "name": skill.name,
-                    "author": self._authors[population].get(skill.id) or None,
+                    "author": self._last[population].society.authors.get(skill.id) or None,
                     "parents": " ".join(skill.parents),
                     "words": f"{skill.activation}\n{skill.procedure}",
                     "poison": self._poisons.get((population, skill.id)),
                     "signs": "; ".join(scan(skill)),
                     "traces": "; ".join(dict.fromkeys(sign for signs in traces for sign in signs)),
                 }
-
-
-def _signs_of(run: RunDirectory, wanted: set[str]) -> dict[str, tuple[str, ...]]:
-    """Signs of harm in the trajectories of these ids; those without any are left out."""
-    found: dict[str, tuple[str, ...]] = {}
-    for episode in run.episodes() if wanted else ():
-        for trajectory in episode.seats.values():
-            if trajectory.id in wanted and (signs := scan_traces([trajectory])):
-                found[trajectory.id] = tuple(signs)
-    return found
-
-
-def _episodes(run: RunDirectory) -> tuple[list[Row], list[Row], list[Row]]:
-    """Plays, uses and the league's seats."""
-    plays: list[Row] = []
-    seats: list[Row] = []
-    calls: Counter[tuple[str, str, int, int, str, str]] = Counter()
-    for episode in run.episodes():
-        trial = episode.trial
-        if trial.phase == "league" and episode.error is None:
-            seats += _seats(episode)
-        if trial.phase != "learn":
-            continue
-        plays.append(_play(episode))
-        for step in episode.trajectory.steps if episode.error is None else ():
-            if step.started and step.skill:
-                where = (trial.arm, trial.task, trial.learning_run, trial.iteration, trial.agent, step.skill)
-                calls[where] += 1
-    keys = ("arm", "task", "learning_run", "round", "agent", "unit")
-    uses = [{**dict(zip(keys, where, strict=True)), "calls": count} for where, count in calls.items()]
-    return plays, uses, seats
 
 
 def _play(episode: Episode) -> Row:
@@ -227,5 +206,5 @@ def _life(population: str) -> Row:
     return Place.of(population)._asdict()
 
 
-def _frame(rows: Iterator[Row] | Sequence[Row], columns: Sequence[tables.Column]) -> pd.DataFrame:
+def _frame(rows: Iterator[Row] | Sequence[Row], columns: Sequence[schema.Column]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=[column.name for column in columns])

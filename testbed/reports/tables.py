@@ -5,49 +5,53 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import pandas as pd
-
-from analysis.tables.run import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, POOLS, Tables, Transcript
+from analysis.tables.population import Annals
+from analysis.tables.run import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, POOLS, TableError, Tables, Transcript
+from environments.registry import ENVIRONMENTS
+from environments.spec import EnvSpec
+from testbed.config.study import StudyConfig
 from testbed.records.run_directory import Committed, Gathered, Line, Recorded, RunDirectory, StudyRecord, Told
-from testbed.records.trial import Episode
-from testbed.reports.population_tables import pool_rows
+from testbed.records.trial import Episode, Trial
+from testbed.reports.plan import declared_plan
+from testbed.reports.population_tables import PopulationReader
+from testbed.reports.reader import Reader, Rows, read_records
 from testbed.studies.learn import Source
 
 SAMPLED_TRANSCRIPTS = 12
 """Transcripts a report shows: the first evaluated episode of as many different cells."""
 
 
+class RunTables(NamedTuple):
+    """Everything a report is made from."""
+
+    run: Tables
+    population: Annals | None
+    """None but for a population study."""
+
+
 def load_run(path: Path | str) -> Tables:
     """The tables of one run directory. Raises StoreError or TableError in one sentence."""
-    run = RunDirectory.open(Path(path))
-    study = run.study()
-    name = study.config["study"]
-    evaluated: list[dict[str, Any]] = []
-    invoked: list[dict[str, Any]] = []
-    learned: list[dict[str, Any]] = []
-    samples: dict[tuple[Any, ...], Transcript] = {}
-    for episode in run.episodes():
-        trial = episode.trial
-        if trial.phase == "learn" and name != "population":  # whose rounds `testbed.reports.population_tables` tells
-            learned.append(_learning_row(episode))
-        if trial.phase != "evaluate":
-            continue
-        evaluated.append({"study": name, "run": run.path.name, **_episode_row(episode)})
-        invoked += _invocation_rows(episode)
-        cell = (trial.arm, trial.agent, trial.task)
-        if episode.error is None and cell not in samples and len(samples) < SAMPLED_TRANSCRIPTS:
-            samples[cell] = transcript(episode)
-    return Tables.of(
-        _frame(evaluated, EPISODES),
-        invocations=_frame(invoked, INVOCATIONS),
-        pools=_frame([*_pool_rows(run.learner_states().values(), run), *pool_rows(run)], POOLS),
-        learning=_frame(learned, LEARNING),
-        events=_frame(_event_rows(run.events()), EVENTS),
-        transcripts=list(samples.values()),
-        versions=_versions(study),
-    )
+    return read_run(RunDirectory.open(Path(path))).run
+
+
+def load_population(path: Path | str) -> Annals:
+    """The tables of a population's run directory. Raises StoreError or TableError in one sentence."""
+    found = read_run(RunDirectory.open(Path(path))).population
+    if found is None:
+        raise TableError(f"{path}: its study is no population; load_run reads it.")
+    return found
+
+
+def read_run(run: RunDirectory, *others: Reader) -> RunTables:
+    """All tables of a run, whose files are read once; `others` look on. Raises as `load_run`."""
+    study, config = run.study(), run.config()
+    matrix = _MatrixReader(config.study, run.path.name)
+    population = PopulationReader(config) if config.study == "population" else None
+    read_records(run, [matrix, *([population] if population else []), *others])
+    tables = matrix.tables(study, config, population)
+    return RunTables(tables, population.tables() if population else None)
 
 
 def transcript(episode: Episode) -> Transcript:
@@ -72,8 +76,78 @@ def transcript(episode: Episode) -> Transcript:
     return Transcript(title, (*lines, ("end", ending)))
 
 
-def _frame(rows: Iterable[Mapping[str, Any]], columns: Iterable[Any]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=[column.name for column in columns])
+class _MatrixReader(Reader):
+    """Evaluated episodes, learning episodes, learners' events and last pools."""
+
+    def __init__(self, study: str, run: str) -> None:
+        self._names = {"study": study, "run": run}
+        self._evaluated, self._invoked, self._learned = Rows(EPISODES), Rows(INVOCATIONS), Rows(LEARNING)
+        self._events, self._pools = Rows(EVENTS), Rows(POOLS)
+        self._states: dict[str, Committed] = {}
+        self._seeds: set[str] = set()
+        self._samples: dict[tuple[str, str, str], Episode] = {}
+        self._tasks: set[str] = set()
+
+    def event(self, order: int, line: Line) -> None:
+        if isinstance(line, Committed):
+            self._states[line.learner] = line
+        elif not isinstance(line, Gathered | Told):
+            if line.kind == "seeded":
+                self._seeds.add(line.skill)
+            self._events.add(_event_row(order, line))
+
+    def episode(self, episode: Episode) -> None:
+        trial = episode.trial
+        self._tasks.add(trial.task)
+        if trial.phase == "learn" and self._names["study"] != "population":  # whose rounds PopulationReader keeps
+            self._learned.add(_learning_row(episode))
+        if trial.phase == "evaluate":
+            self._evaluated.add(self._names | _episode_row(episode))
+            for row in _invocation_rows(episode):
+                self._invoked.add(row)
+            self._sample(episode)
+
+    def _sample(self, episode: Episode) -> None:
+        """Keep the first episode of the first cells, in an order that does not depend on who finished first."""
+        cell = _shown_first(episode.trial)
+        if episode.error is not None or ((kept := self._samples.get(cell)) and _place(kept) <= _place(episode)):
+            return
+        self._samples[cell] = episode
+        if len(self._samples) > SAMPLED_TRANSCRIPTS:
+            del self._samples[max(self._samples)]
+
+    def tables(self, study: StudyRecord, config: StudyConfig, population: PopulationReader | None) -> Tables:
+        for row in _pool_rows(self._states, self._seeds):
+            self._pools.add(row)
+        for row in population.pool_rows() if population else ():
+            self._pools.add(row)
+        games = study_games(config, self._tasks)
+        return Tables.of(
+            self._evaluated.frame(),
+            invocations=self._invoked.frame(),
+            pools=self._pools.frame(),
+            learning=self._learned.frame(),
+            events=self._events.frame(),
+            plan=declared_plan(config, {name: 1 if game is None else game.seats for name, game in games.items()}),
+            ranges={name: game.reward_range for name, game in games.items() if game is not None},
+            transcripts=[transcript(self._samples[cell]) for cell in sorted(self._samples)],
+            versions=_versions(study),
+        )
+
+
+def study_games(config: StudyConfig, played: Iterable[str]) -> dict[str, EnvSpec | None]:
+    """The study's games by id. Of another package's game nothing is known here but the id under which it was played."""
+    named = {task.environment: ENVIRONMENTS.get(task.environment) for task in config.tasks}
+    foreign = sorted(set(played) - set(named))
+    return {name: game for name, game in named.items() if game is not None} | dict.fromkeys(foreign)
+
+
+def _shown_first(trial: Trial) -> tuple[str, str, str]:
+    return trial.agent, trial.task, trial.arm
+
+
+def _place(episode: Episode) -> tuple[int, int, str]:
+    return episode.trial.learning_run, episode.trial.episode, episode.trial.id
 
 
 def _episode_row(episode: Episode) -> dict[str, Any]:
@@ -119,9 +193,8 @@ def _learning_row(episode: Episode) -> dict[str, Any]:
     return row
 
 
-def _pool_rows(states: Iterable[Committed], run: RunDirectory) -> Iterator[dict[str, Any]]:
-    seeds = {event.skill for event in run.events() if isinstance(event, Recorded) and event.kind == "seeded"}
-    for committed in states:
+def _pool_rows(states: Mapping[str, Committed], seeds: set[str]) -> Iterator[dict[str, Any]]:
+    for committed in states.values():
         source = Source.of(committed.learner)
         for skill in committed.state.pool.each():
             origin = "seed" if skill.id in seeds else "refined" if skill.parents else "discovered"
@@ -135,25 +208,22 @@ def _pool_rows(states: Iterable[Committed], run: RunDirectory) -> Iterator[dict[
             }
 
 
-def _event_rows(events: Iterable[Line]) -> Iterator[dict[str, Any]]:
-    for order, event in enumerate(events):
-        if isinstance(event, Committed | Gathered | Told):
-            continue
-        payload = event.payload
-        yield {
-            "kind": event.kind,
-            "order": order,
-            **Source.of(event.learner)._asdict(),
-            "iteration": event.iteration,
-            "unit": event.skill,
-            "parents": " ".join(event.parents),
-            "J": payload.get("J"),
-            "delta_J": payload.get("delta_J"),
-            "noise": payload.get("noise"),
-            "verdict": payload.get("outcome"),
-            "score": payload.get("score", payload.get("value")),
-            "text": payload.get("reason", payload.get("why")),
-        }
+def _event_row(order: int, event: Recorded) -> dict[str, Any]:
+    payload = event.payload
+    return {
+        "kind": event.kind,
+        "order": order,
+        **Source.of(event.learner)._asdict(),
+        "iteration": event.iteration,
+        "unit": event.skill,
+        "parents": " ".join(event.parents),
+        "J": payload.get("J"),
+        "delta_J": payload.get("delta_J"),
+        "noise": payload.get("noise"),
+        "verdict": payload.get("outcome"),
+        "score": payload.get("score", payload.get("value")),
+        "text": payload.get("reason", payload.get("why")),
+    }
 
 
 def _versions(study: StudyRecord) -> dict[str, str]:

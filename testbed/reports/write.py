@@ -1,59 +1,49 @@
-"""Reports of run directories: written, compared, audited."""
+"""Reports of run directories: written, and compared."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from analysis.audit import AuditError, audit
 from analysis.matrix.comparison import Comparison
-from analysis.report.write import RESAMPLES, report, report_comparison
+from analysis.report.write import report, report_comparison
 from analysis.results import Findings
 from testbed.config.study import ConfigError
 from testbed.records.run_directory import RunDirectory
-from testbed.reports.population_tables import load_annals
-from testbed.reports.tables import load_run
+from testbed.reports.tables import read_run
 
 
-def write_report(run: Path, *, resamples: int = RESAMPLES) -> Findings:
-    """Analyse a run; the report lies in `run/report`. Raises StoreError or TableError in one sentence."""
-    config = RunDirectory.open(run).config()
-    annals = load_annals(run) if config.study == "population" else None
-    tables = load_run(run)
-    return report(tables, run / "report", annals=annals, resamples=resamples, seed=config.seed, margin=config.margin)
+def write_report(run: Path, out: Path | None = None, *, resamples: int | None = None) -> Findings:
+    """Analyse a run; the report lies in `out`, or in `run/report`. `resamples` other than the study's are a quick look.
+
+    Raises StoreError or TableError in one sentence.
+    """
+    directory = RunDirectory.open(run)
+    config = directory.config()
+    found = read_run(directory)
+    return report(
+        found.run,
+        out or run / "report",
+        annals=found.population,
+        resamples=resamples or config.resamples,
+        seed=config.seed,
+        margin=config.margin,
+    )
 
 
-def write_comparison(runs: Sequence[Path], out: Path, *, resamples: int = RESAMPLES) -> Comparison:
-    """Compare runs on what they have in common; the report lies in `out`. Raises CompareError with the reasons."""
+def write_comparison(runs: Sequence[Path], out: Path, *, resamples: int | None = None) -> Comparison:
+    """Compare runs on what they have in common; the report lies in `out`. Raises CompareError with the reasons.
+
+    The seed, and the resamples where none are given, are those of the first run's study.
+    """
     names = [run.resolve().name for run in runs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(
             f"two of the runs are called {twice[0]!r}; rename one directory, so that they can be told apart"
         )
-    tables = dict(zip(names, map(load_run, runs), strict=True))
-    return report_comparison(tables, out, resamples=resamples, seed=RunDirectory.open(runs[0]).config().seed)
-
-
-def audit_run(run: Path) -> list[str]:
-    """One sentence for each number of the run's report that its episodes do not give.
-
-    Raises AuditError where there is no report that can be audited, StoreError where the records are damaged.
-    """
-    config = RunDirectory.open(run).config()
-    recorded = _findings(run / "report" / "findings.json")
-    stored = {path.stem: pd.read_parquet(path) for path in sorted((run / "report" / "tables").glob("*.parquet"))}
-    annals = load_annals(run) if config.study == "population" else None
-    return audit(load_run(run), recorded, stored, annals)
-
-
-def _findings(path: Path) -> Mapping[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise AuditError(f"{path}: there is no report; write it with `procmem report {path.parent.parent}`") from None
-    except ValueError as error:
-        raise AuditError(f"{path}: damaged ({error}); write it again: `procmem report {path.parent.parent}`") from None
+    directories = [RunDirectory.open(run) for run in runs]
+    config = directories[0].config()
+    tables = {name: read_run(directory).run for name, directory in zip(names, directories, strict=True)}
+    places = [os.path.relpath(run.resolve(), out.resolve()) for run in runs]
+    return report_comparison(tables, out, resamples=resamples or config.resamples, seed=config.seed, places=places)

@@ -54,7 +54,7 @@ def count_episodes(config: StudyConfig) -> tuple[int, int]:
     if config.study == "learn":
         return learning, 0
     sources = sum(pools - 1 if arm == "transfer" else 1 for arm in set(config.arms))
-    return learning, pools * sources * config.learning_runs * config.evaluation_episodes
+    return learning, pools * sources * config.learning_runs * config.evaluation_episodes * config.epochs
 
 
 def _count_population(config: StudyConfig) -> tuple[int, int]:

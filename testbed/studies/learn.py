@@ -12,8 +12,9 @@ from testbed.config.study import LearningConfig
 from testbed.play.lab import Lab, first_cause
 from testbed.play.seeds import environment_seed
 from testbed.records.trial import Trial
-from transfer.learner import Learner, LearnerState
+from transfer.learner import Learner
 from transfer.memory.pool import SkillPool
+from transfer.memory.state import LearnerState
 
 
 class Source(NamedTuple):

@@ -13,10 +13,9 @@ from testbed.play.seeds import environment_seed
 from testbed.records.trial import Trial
 from testbed.studies.learn import Source, learn_all
 from transfer.learner import Learner
+from transfer.memory.control_pools import remembered, shuffled
 from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
-from transfer.memory.retrieval import remembered
-from transfer.memory.shuffle import shuffled
 
 
 class Cell(NamedTuple):
@@ -103,12 +102,12 @@ def evaluation_trials(lab: Lab, cell: Cell) -> list[Trial]:
             task=cell.task,
             learning_run=cell.learning_run,
             episode=episode,
-            env_seed=environment_seed(config.seed, "evaluate", cell.task, cell.learning_run, episode),
-            seat=episode % lab.cast.tasks[cell.task].seats,
+            env_seed=environment_seed(config.seed, "evaluate", cell.task, cell.learning_run, episode // config.epochs),
+            seat=episode // config.epochs % lab.cast.tasks[cell.task].seats,
             pool=None if cell.pool is None else cell.pool.digest,
             selector=cell.selector,
             source_agent=cell.source.agent if cell.source else None,
             source_task=cell.source.task if cell.source else None,
         )
-        for episode in range(config.evaluation_episodes)
+        for episode in range(config.evaluation_episodes * config.epochs)
     ]

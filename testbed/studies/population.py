@@ -25,9 +25,10 @@ from transfer.gate.advantage import StepBaseline
 from transfer.gate.gate import PPOGate
 from transfer.learner import Learner
 from transfer.maintenance.intake import Upkeep
+from transfer.memory.events import Event
 from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
-from transfer.memory.state import Event, LearnerState
+from transfer.memory.state import LearnerState
 from transfer.nppo.config import Choices, choose
 from transfer.registry import maintenance, ppo_gate
 

@@ -1,126 +1,128 @@
-"""Audit recomputes a report; compare joins runs or refuses; the paper's tables say what they can."""
+"""Whole files of a report, compared with those of one written anew."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.audit import AuditError, audit
-from analysis.matrix.comparison import CompareError, compare
-from analysis.statistics.bootstrap import Resampler
-from analysis.tables.run import Tables
-from tests.support.simulated_study import simulate
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "audit_paper.py"
+from analysis.audit import AuditError, compare_reports, compare_settings, read_findings, same_number
 
 
-@pytest.fixture(scope="module")
-def paper():
-    spec = importlib.util.spec_from_file_location("audit_paper", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def stored(written, tmp_path: Path) -> Path:
+    """A copy of the report, to be tampered with."""
+    return Path(shutil.copytree(written[0], tmp_path / "report"))
 
 
-def text_keys(tables: Tables, **changes) -> Tables:
-    frame = tables.episodes.astype({"arm": "str", "agent": "str", "task": "str"}).assign(**changes)
-    return Tables.of(frame, invocations=tables.invocations, pools=tables.pools)
+def rewrite(path: Path, change: Callable[[str], str]) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert change(text) != text
+    path.write_text(change(text), encoding="utf-8")
 
 
-def tables(report: Path) -> dict[str, pd.DataFrame]:
-    return {path.stem: pd.read_parquet(path) for path in (report / "tables").glob("*.parquet")}
+def edit_findings(report: Path, change: Callable[[dict], None]) -> None:
+    path = report / "findings.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def test_audit_agrees_with_its_own_report(written, study: Tables):
-    recorded = json.loads((written[0] / "findings.json").read_text(encoding="utf-8"))
-    assert audit(study, recorded, tables(written[0])) == []
+def edit_table(report: Path, name: str) -> None:
+    path = report / "tables" / f"{name}.parquet"
+    frame = pd.read_parquet(path)
+    column = next(column for column in frame.columns if frame[column].dtype == float)
+    frame.loc[0, column] = 7.25
+    frame.to_parquet(path, index=False)
 
 
-def test_audit_finds_what_was_changed(written, study: Tables):
-    recorded = json.loads((written[0] / "findings.json").read_text(encoding="utf-8"))
-    recorded["findings"][0]["estimate"] += 0.01
-    recorded["findings"][1]["id"] = "invented"
-    stored = tables(written[0])
-    stored["arms"].loc[0, "return"] += 0.01
-    told = audit(study, recorded, stored)
-    assert len(told) == 4
-    assert any(sentence.startswith("tables/arms: row 0, return is") for sentence in told)
-    assert any("the episodes give" in sentence for sentence in told)
-    assert any(sentence.startswith("invented: in the report") for sentence in told)
-    with pytest.raises(AuditError, match="format 9, not 1"):
-        audit(study, recorded | {"format": 9}, {})
+def set_in_first(key: str, value: object) -> Callable[[Path], None]:
+    return lambda report: edit_findings(report, lambda content: content["findings"][0].update({key: value}))
 
 
-def test_compare_recovers_the_difference_of_two_runs(by: Resampler):
-    first = simulate(np.random.default_rng(5), runs=8)
-    second = text_keys(first, **{"return": first.episodes["return"] + 0.1})
-    found = compare({"monday": first, "tuesday": second}, by)
-    assert {each.subject.split(", ")[1] for each in found.findings} >= {"no memory", "own pool"}
-    assert all(each.estimate == pytest.approx(0.1) for each in found.findings)
-    assert all(each.verdict == "better" for each in found.findings)
+def second_of_the_same_id(content: dict) -> None:
+    content["findings"].insert(0, {**content["findings"][0], "estimate": 1.0})
 
 
-def test_compare_pairs_single_agents_of_other_names(by: Resampler):
-    first = simulate(np.random.default_rng(5), runs=7, agents=("small",))
-    own = first.episodes["source_agent"] == "small"
-    second = text_keys(first, agent="large", source_agent=np.where(own, "large", ""))
-    assert all(each.estimate == 0 for each in compare({"a": first, "b": second}, by).findings)
+CHANGES: dict[str, Callable[[Path], None]] = {
+    **{
+        f"{key} of a finding": set_in_first(key, value)
+        for key, value in {
+            "estimate": 0.5, "sentence": "Better.", "family": "1 contrast", "adjustment": "none", "method": "t",
+            "subject": "a − b", "question": "?", "sign": -1, "margin": 0.5, "p_equivalence": 0.001, "level": 0.5,
+        }.items()
+    },
+    "summary": lambda report: edit_findings(report, lambda content: content.update(summary=["All is well."])),
+    "warnings": lambda report: edit_findings(report, lambda content: content.update(warnings=["None."])),
+    "missing key": lambda report: edit_findings(report, lambda content: content.pop("missing")),
+    "level": lambda report: edit_findings(report, lambda content: content.update(level=0.9)),
+    "second finding of one id": lambda report: edit_findings(report, second_of_the_same_id),
+    "page": lambda report: rewrite(report / "report.html", lambda text: text.replace("Better: ", "Proven: ")),
+    "a printed number": lambda report: rewrite(report / "report.html", lambda text: text.replace("0.4", "0.5", 1)),
+    "page gone": lambda report: (report / "report.html").unlink(),
+    "csv": lambda report: rewrite(report / "tables" / "cells.csv", lambda text: text.replace("ada", "bob", 1)),
+    "tex": lambda report: rewrite(report / "tables" / "return.tex", lambda text: text.replace("0.", "1.", 1)),
+    "table": lambda report: edit_table(report, "arms"),
+    "table of findings": lambda report: edit_table(report, "findings"),
+    "table gone": lambda report: (report / "tables" / "cells.parquet").unlink(),
+    "invented table": lambda report: (report / "tables" / "proof.csv").write_text("a\n1\n", encoding="utf-8"),
+    "figure": lambda report: rewrite(report / "figures" / "returns.svg", lambda text: text.replace("ada", "bob", 1)),
+    "figure as PDF": lambda report: (report / "figures" / "returns.pdf").write_bytes(b"%PDF-1.4"),
+    "broken": lambda report: (report / "findings.json").write_text("{", encoding="utf-8"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_every_change_is_found(written, stored: Path, change: Callable[[Path], None]):
+    assert compare_reports(stored, written[0]) == []
+    change(stored)
+    assert compare_reports(stored, written[0])
+
+
+def test_a_change_is_named_by_its_place(written, stored: Path):
+    edit_findings(stored, lambda content: content["findings"][0].update(estimate=7.5))
+    told = compare_reports(stored, written[0])
+    assert len(told) == 1
+    assert "estimate is 7.5 in the report, the records give" in told[0]
+
+
+def test_many_changes_of_one_file_are_counted(written, stored: Path):
+    edit_findings(stored, lambda content: [each.update(p=0.01) for each in content["findings"]])
+    told = compare_reports(stored, written[0])
+    assert len(told) == 21
+    assert "differences more" in told[-1]
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("first", "second", "equal"),
     [
-        ({"task": "Elsewhere"}, "they share no task"),
-        ({"arm": "rag"}, "they share no arm"),
-        ({"env_seed": 10**6}, "environment seeds differ"),
+        ("0.123", "0.124", False),
+        ("0.12345678901", "0.12345678902", True),
+        ("0.1234567", "0.1244567", False),
+        ("5e-17", "0.0", False),
+        ("1.5000000000000002", "1.5", True),
     ],
 )
-def test_compare_refuses_with_the_reason(by: Resampler, changes, reason):
-    first = simulate(np.random.default_rng(5), runs=2, tasks=("Maze",), episodes=3)
-    frame = first.episodes.astype({"arm": "str", "agent": "str", "task": "str"})
-    if "arm" in changes:
-        frame = frame[frame["arm"] == "none"]
-    if "env_seed" in changes:
-        changes = {"env_seed": frame["env_seed"] + changes["env_seed"]}
-    with pytest.raises(CompareError, match=reason):
-        compare({"a": first, "b": Tables.of(frame.assign(**changes))}, by)
+def test_only_long_numbers_may_differ_and_only_by_rounding(first: str, second: str, equal: bool):
+    assert same_number(first, second) == equal
 
 
-def test_compare_needs_two(by: Resampler, study: Tables):
-    with pytest.raises(CompareError, match="needs two runs, not 1"):
-        compare({"a": study}, by)
+def test_settings_are_the_studys(written):
+    recorded = read_findings(written[0], "procmem report RUN")
+    assert compare_settings(recorded, {"seed": 3, "resamples": 500, "margin": 0.05}) == []
+    told = compare_settings(recorded, {"seed": 0, "resamples": 10_000, "margin": None})
+    assert told[0] == "seed is 3 in the report, the study declares 0."
+    assert len(told) == 3
 
 
-def test_only_one_design_explains_the_reuse_cells(paper):
-    assert paper.reuse_designs() == [(8, 5, "population SD")]
-
-
-def test_some_spreads_are_errors_and_others_deviations(paper):
-    kinds = {name: paper.spread_kind(cells[0]) for name, cells in paper.RETURNS.items()}
-    assert kinds["ProcMEM"] == "standard deviation"
-    assert {kinds[name] for name in ("CoT", "ReAct", "ExpeL", "A-MEM", "AWM")} == {"standard error"}
-    assert {kinds[name] for name in ("State", "RAG", "G-Memory")} == {"neither"}
-
-
-def test_a_rate_that_fifty_episodes_cannot_give(paper):
-    assert not paper.possible(0.909)
-    assert paper.smallest_n(0.909) == 11
-    assert paper.possible(0.900)
-
-
-def test_no_gain_over_the_best_other_method_is_significant(paper):
-    rows = paper.against([name for name in paper.RETURNS if name != "ProcMEM"])
-    assert all(adjusted > 0.05 for *_, adjusted in rows)
-    assert [row[2] for row in rows if row[0] == "Extreme"] == [pytest.approx(-0.023)]
-
-
-def test_the_example_runs(paper, capsys):
-    paper.main()
-    assert "only 8 stored units × 5 batches, population SD" in capsys.readouterr().out
+def test_no_report_and_a_damaged_one(tmp_path: Path):
+    with pytest.raises(AuditError, match="there is no report; write it with `procmem report RUN`"):
+        read_findings(tmp_path, "procmem report RUN")
+    for text in ("{", "[]", "[" * 100_000):
+        (tmp_path / "findings.json").write_text(text, encoding="utf-8")
+        with pytest.raises(AuditError, match="damaged"):
+            read_findings(tmp_path, "procmem report RUN")

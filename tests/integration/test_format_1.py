@@ -13,7 +13,8 @@ import pytest
 
 from testbed.config.study import load_study
 from testbed.records.run_directory import RunDirectory
-from testbed.reports.write import audit_run, write_report
+from testbed.reports.audit import audit_run
+from testbed.reports.write import write_report
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 DIGESTS = {"matrix": "73a97884", "population": "0ca3a660"}

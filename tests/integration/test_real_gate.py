@@ -14,10 +14,11 @@ from agents.models.local import LocalModel
 from agents.models.model import Sampling
 from testbed.experiments.gate_calibration import collect
 from tests.support.fake_evolver import skill
+from transfer.gate.acceptance import Improvement
 from transfer.gate.advantage import StepBaseline
-from transfer.gate.gate import Evidence, Improvement, PPOGate
+from transfer.gate.gate import Evidence, PPOGate
 from transfer.gate.replay import ActingPolicy, replay, style_of
-from transfer.memory.buffer import controlled
+from transfer.memory.experience import controlled
 from transfer.memory.seed_pool import SEEDS
 from transfer.nppo.evolver import Unusable
 from transfer.nppo.gradient import Gradient, Hindsight

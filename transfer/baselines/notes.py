@@ -14,12 +14,11 @@ from pydantic import JsonValue
 
 from agents.models.scripted import cue
 from agents.skill import Skill
-from transfer.learner import Recall, begin, seeded, words
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
-from transfer.maintenance.intake import esteem
-from transfer.memory.experience import Step, Trajectory
+from transfer.memory.events import Event, EventKind, skill_texts
+from transfer.memory.experience import Recall, Step, Trajectory
 from transfer.memory.pool import SkillPool
-from transfer.memory.state import Event, EventKind, LearnerState
+from transfer.memory.state import LearnerState
 
 _ENTRY = re.compile(r"([\w-]+): (\[[^\[\]\n]+\])")
 
@@ -32,17 +31,17 @@ class Notes:
     baseline: BaselineRule = field(default_factory=RunningMean)
 
     def begin(self, pool: SkillPool) -> LearnerState:
-        return begin(pool)
+        return LearnerState.begin(pool)
 
     async def iterate(
         self, state: LearnerState, fresh: Sequence[Trajectory], recall: Recall
     ) -> tuple[LearnerState, list[Event]]:
         state, scored = observe(state, fresh, self.credit, self.baseline)
-        events = [*seeded(state), *scored]
+        events = [*state.seed_events(), *scored]
         now = state.iteration + 1
         parent = max(
             (skill for skill in state.pool.each() if entries(skill)),
-            key=lambda skill: (esteem(state, skill.id), len(entries(skill)), skill.id),
+            key=lambda skill: (state.value_estimate(skill.id), len(entries(skill)), skill.id),
             default=None,
         )
         before = entries(parent) if parent is not None else {}
@@ -55,12 +54,12 @@ class Notes:
                 pool = pool.remove(parent.id)
                 events.append(_event("pruned", now, parent, {"why": "rewritten"}))
             elif len(pool) == pool.capacity:
-                least = pool.get(min(pool.ids, key=lambda id: (esteem(state, id), id)))
+                least = pool.get(min(pool.ids, key=lambda id: (state.value_estimate(id), id)))
                 pool = pool.remove(least.id)
                 events.append(_event("pruned", now, least, {"why": "made room for the first notes"}))
             pool = pool.add(skill)
             mode = "REFINE" if parent else "DISCOVER"
-            events.append(_event("candidate", now, skill, {"mode": mode, "skill": words(skill)}, evidence))
+            events.append(_event("candidate", now, skill, {"mode": mode, "skill": skill_texts(skill)}, evidence))
             events.append(_event("admitted", now, skill, {"mode": mode}, evidence))
         born = {id: state.born.get(id, now) for id in pool.ids}
         return state.model_copy(update={"pool": pool, "iteration": now, "born": born, "buffer": {}}), events

@@ -9,11 +9,10 @@ import re
 from collections.abc import Callable
 
 from agents.skill import Skill
-from transfer.exchange.population import Said, Society, holding
-from transfer.learner import words
-from transfer.maintenance.intake import esteem
+from transfer.exchange.population import Said, Society
+from transfer.memory.events import Event, skill_texts
 from transfer.memory.pool import SkillPool
-from transfer.memory.state import Event, Score
+from transfer.memory.state import Score
 
 _MOVE = re.compile(r"\[[^\[\]\n]{1,40}\]")
 
@@ -77,15 +76,15 @@ def planted(society: Society, bearer: str, kind: str, make: Poison, round: int) 
     """
     member = society.members[bearer]
     state = member.state
-    best = max(state.pool.each(), key=lambda skill: (esteem(state, skill.id), skill.id))
+    best = max(state.pool.each(), key=lambda skill: (state.value_estimate(skill.id), skill.id))
     skill = make(best, state.pool)
     said: list[Said] = []
     if len(state.pool) == state.pool.capacity:
-        least = min(state.pool.ids, key=lambda other: (esteem(state, other), other))
-        state = holding(state, state.pool.remove(least), round)
+        least = min(state.pool.ids, key=lambda other: (state.value_estimate(other), other))
+        state = state.hold(state.pool.remove(least), round)
         event = Event(kind="pruned", iteration=round, skill=least, payload={"why": "made room for a poison"})
         said.append(Said(bearer, event))
-    state = holding(state, state.pool.add(skill), round)
+    state = state.hold(state.pool.add(skill), round)
     state = state.model_copy(update={"scores": {**state.scores, skill.id: Score(gain=1.0, n=1)}})
     society = society.replace({bearer: member.model_copy(update={"state": state})})
     society = society.model_copy(update={"authors": {**society.authors, skill.id: bearer}})
@@ -94,6 +93,6 @@ def planted(society: Society, bearer: str, kind: str, make: Poison, round: int) 
         iteration=round,
         skill=skill.id,
         parents=skill.parents,
-        payload={"poison": kind, "skill": words(skill)},
+        payload={"poison": kind, "skill": skill_texts(skill)},
     )
     return society, [*said, Said(bearer, event)]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
+import numpy as np
+
+from agents.models.model import Model, ModelUnavailable, Utterance
 from agents.skill import Skill
 from transfer.exchange.population import Society
-from transfer.gate.gate import Verdict
+from transfer.gate.advantage import Advantage, StepBaseline
+from transfer.gate.gate import PPOGate, Verdict
+from transfer.gate.objective import Floats, log_ratios, objective
+from transfer.gate.replay import replay, style_of
+from transfer.memory.experience import Recall, Trajectory, recalled, stretches
 from transfer.memory.state import LearnerState
 
 
@@ -46,3 +54,104 @@ def case_of(receiver: str, skill: Skill, base: Society, society: Society) -> Cas
     member = society.members[receiver]
     own = (*base.members[receiver].state.pool.each(), *member.state.pool.each())
     return Case(receiver, skill, member.state, member.recent, {each.id: each for each in own})
+
+
+class Brief(NamedTuple):
+    """A case made ready: everything that was done, to be scored as it was guided then and under the new skill."""
+
+    case: Case
+    owners: tuple[str, ...]
+    """Trajectory of each step."""
+    advantages: Floats
+    before: tuple[Utterance, ...]
+    after: tuple[Utterance, ...]
+    rebuilt: float
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """Admission by the PPO gate of each receiver (`gates` by member).
+
+    The ratio of a step compares the incoming skill with whatever the receiver really followed there, or nothing. All
+    cases before one model go into one `score` call: a skill given to everybody is one batch.
+    """
+
+    gates: Mapping[str, PPOGate]
+    recall: Recall
+    advantage: Advantage = field(default_factory=StepBaseline)
+
+    async def judge(self, cases: Sequence[Case]) -> list[Verdict]:
+        """Raises NoLikelihoods where a gate's model has none; one that does not answer leaves its cases undecided."""
+        stored: dict[str, list[Trajectory]] = {}
+        for case in cases:
+            if case.receiver not in stored:
+                stored[case.receiver] = recalled(case.trajectories, self.recall)
+        verdicts: dict[int, Verdict] = {}
+        benches: dict[int, list[int]] = {}
+        briefs = [self._brief(case, stored[case.receiver]) for case in cases]
+        for index, brief in enumerate(briefs):
+            if not np.any(brief.advantages):
+                why = "no experience to judge by" if not brief.owners else "every return equals the baseline"
+                verdicts[index] = Verdict(skill=brief.case.skill.id, outcome="undecided", why=why)
+            else:
+                benches.setdefault(id(self._model(brief.case)), []).append(index)
+        found = await asyncio.gather(*(self._bench([briefs[index] for index in bench]) for bench in benches.values()))
+        for bench, judged in zip(benches.values(), found, strict=True):
+            verdicts |= zip(bench, judged, strict=True)
+        return [verdicts[index] for index in range(len(cases))]
+
+    async def _bench(self, briefs: Sequence[Brief]) -> list[Verdict]:
+        """The verdicts on all cases before one model, from one batch of likelihoods."""
+        model, gate = self._model(briefs[0].case), self.gates[briefs[0].case.receiver]
+        asked = list(dict.fromkeys(said for brief in briefs for said in (*brief.before, *brief.after)))
+        again = [asked[index] for index in np.unique(np.linspace(0, len(asked) - 1, gate.repeats).astype(int))]
+        try:
+            known = dict(zip(asked, await model.score(asked), strict=True))
+            repeated = await model.score(again[::-1]) if gate.repeats else []
+        except ModelUnavailable as error:
+            return [Verdict(skill=brief.case.skill.id, outcome="undecided", why=str(error)) for brief in briefs]
+        value = {said: gate.likelihood(likelihood) for said, likelihood in known.items()}
+        second = dict(zip(again[::-1], map(gate.likelihood, repeated), strict=False))
+        apart = np.array([each - value[said] for said, each in second.items()])
+        apart = apart[np.isfinite(apart)]
+        noise = float(np.sqrt(np.mean(apart**2))) if len(apart) else 0.0
+        return [self._verdict(brief, value, noise) for brief in briefs]
+
+    def _verdict(self, brief: Brief, value: Mapping[Utterance, float], noise: float) -> Verdict:
+        gate = self.gates[brief.case.receiver]
+        old, new = (np.array([value[said] for said in side]) for side in (brief.before, brief.after))
+        found = objective(
+            log_ratios(old, new),
+            brief.advantages,
+            brief.owners,
+            reduction=gate.reduction,
+            clip=gate.clip,
+            noise_nats=noise,
+        )
+        return gate.verdict(brief.case.skill, found, noise, brief.rebuilt)
+
+    def _brief(self, case: Case, trajectories: Sequence[Trajectory]) -> Brief:
+        gate = self.gates[case.receiver]
+        usable = [each for each in trajectories if each.task in case.state.baselines]
+        spans = [span for each in usable for span in stretches(each) if not span.skill or span.skill in case.incumbents]
+        advantages = self.advantage(spans, [case.state.baselines[span.trajectory.task].mean for span in spans])
+        before: list[Utterance] = []
+        after: list[Utterance] = []
+        rebuilt: list[bool] = []
+        for span in spans:
+            incumbent = case.incumbents.get(span.skill)
+            style = style_of(span, incumbent)
+            rebuilt.append(style.certain)
+            before += replay(span, incumbent, gate.voice, style.name)
+            after += replay(span, case.skill, gate.voice, style.name)
+        return Brief(
+            case,
+            tuple(span.trajectory.id for span in spans for _ in range(span.start, span.stop)),
+            np.concatenate([np.empty(0), *advantages]),
+            tuple(before),
+            tuple(after),
+            float(np.mean(rebuilt)) if rebuilt else 0.0,
+        )
+
+    def _model(self, case: Case) -> Model:
+        return self.gates[case.receiver].scorers[0]

@@ -9,12 +9,12 @@ from pydantic import JsonValue
 
 from agents.skill import Skill
 from transfer.exchange.admission import Admission, case_of
-from transfer.exchange.population import Gift, Played, Said, Society, holding, refusing
+from transfer.exchange.population import Gift, Played, Said, Society, refusing
 from transfer.exchange.shared_pool import Change, Commons, Receipt
 from transfer.gate.gate import Outcome, Verdict
-from transfer.learner import words
 from transfer.maintenance.intake import Upkeep
-from transfer.memory.state import Event, LearnerState, Score
+from transfer.memory.events import Event, skill_texts
+from transfer.memory.state import LearnerState, Score
 
 COMMONS = "commons"
 """In events: the shared pool itself, where a member's name stands otherwise."""
@@ -47,7 +47,7 @@ class Sharing:
             events += _told(commons.write(change), played.round)
         version, state = commons.read()
         members = {
-            name: member.model_copy(update={"state": holding(member.state, state.pool, played.round)})
+            name: member.model_copy(update={"state": member.state.hold(state.pool, played.round)})
             for name, member in society.playing.items()
         }
         return society.replace(members).model_copy(update={"version": version}), events
@@ -123,7 +123,7 @@ def _offered(author: str, gift: Gift, votes: Sequence[Verdict], outcome: Outcome
     skill = gift.skill
     events: list[Said] = []
     if gift.since == round:
-        payload: dict[str, JsonValue] = {"from": author, "skill": words(skill)}
+        payload: dict[str, JsonValue] = {"from": author, "skill": skill_texts(skill)}
         event = Event(kind="gift", iteration=round, skill=skill.id, parents=skill.parents, payload=payload)
         events.append(Said(COMMONS, event))
     told = [vote.model_dump(mode="json", exclude={"skill"}) for vote in votes if vote.change is not None]

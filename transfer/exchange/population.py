@@ -10,8 +10,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from agents.skill import Skill
+from transfer.memory.events import Event
 from transfer.memory.pool import SkillPool
-from transfer.memory.state import Event, LearnerState
+from transfer.memory.state import LearnerState
 
 RECENT = 6
 """Trajectories by which a member judges a gift: as many as the paper evolves a skill from."""
@@ -127,18 +128,6 @@ class Played:
 def refusing(member: Member, skills: Iterable[str]) -> Member:
     """The member, never to take these skills again."""
     return member.model_copy(update={"refused": _joined(member.refused, skills)})
-
-
-def holding(state: LearnerState, pool: SkillPool, round: int) -> LearnerState:
-    """The state with another pool: newcomers are born in `round`; scores of what went are kept for the record."""
-    return state.model_copy(
-        update={
-            "pool": pool,
-            "born": {skill: state.born.get(skill, round) for skill in pool.ids},
-            "buffer": {skill: ids for skill, ids in state.buffer.items() if skill in pool},
-            "cooldowns": {skill: until for skill, until in state.cooldowns.items() if skill in pool},
-        }
-    )
 
 
 def _joined(known: tuple[str, ...], more: Iterable[str]) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from threading import Lock
 from typing import NamedTuple
 
 from agents.skill import Skill
-from transfer.exchange.population import holding
 from transfer.maintenance.intake import Upkeep
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
@@ -84,7 +83,7 @@ class Commons:
                 elif len(state.pool) == 1:
                     declined[skill] = "it is the last one"
                 else:
-                    state = holding(state, state.pool.remove(skill), self._round)
+                    state = state.hold(state.pool.remove(skill), self._round)
                     pruned[skill] = "its writer dropped it"
             kept = self._upkeep(state, change.added, self._round)
             pruned |= {event.skill: str(event.payload["why"]) for event in kept.pruned}

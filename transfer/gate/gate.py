@@ -11,7 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from agents.models.model import Likelihood, Model, ModelError, ModelUnavailable, NoLikelihoods, Utterance
 from agents.skill import Skill
-from transfer.gate.objective import LIKELIHOODS, Floats, Objective, Reduction, log_ratios, objective, per_trajectory
+from transfer.gate.acceptance import Acceptance, PositiveObjective
+from transfer.gate.objective import (
+    LIKELIHOODS,
+    ROUNDING,
+    Floats,
+    Objective,
+    Reduction,
+    log_ratios,
+    objective,
+    panel_mean,
+    per_trajectory,
+)
 from transfer.gate.replay import ActingPolicy, Style, Voice, replay, style_of
 from transfer.memory.experience import Segment
 
@@ -62,42 +73,6 @@ class Gate(Protocol):
         ...
 
 
-class Acceptance(Protocol):
-    """When a candidate is good enough: `excess` over what is asked, in units of J."""
-
-    def excess(self, found: Objective) -> float: ...
-
-
-@dataclass(frozen=True)
-class PositiveObjective:
-    """Paper: J(ω') > 0 (as released: > .001). Accepts an unchanged skill whenever the batch is above its baseline."""
-
-    threshold: float = 0.0
-
-    def excess(self, found: Objective) -> float:
-        return found.after - self.threshold
-
-
-@dataclass(frozen=True)
-class Improvement:
-    """ΔJ = J(ω') − J(ω) > margin."""
-
-    margin: float = 0.0
-
-    def excess(self, found: Objective) -> float:
-        return found.change - self.margin
-
-
-@dataclass(frozen=True)
-class ConfidentImprovement:
-    """ΔJ above `z` of its standard errors over trajectories."""
-
-    z: float = 1.0
-
-    def excess(self, found: Objective) -> float:
-        return found.change - self.z * found.stderr if np.isfinite(found.stderr) else -np.inf
-
-
 @dataclass(frozen=True)
 class AcceptAll:
     """Ablation "without gate": every candidate, unseen."""
@@ -140,14 +115,14 @@ class PPOGate:
             raise
         except ModelError as error:
             return [Verdict(skill=each.id, outcome="undecided", why=str(error)) for each in candidates]
-        noise_nats = float(np.mean([noise for _, noise in panel]))
+        noise_nats = float(np.sqrt(np.mean([noise**2 for _, noise in panel])))
         verdicts: list[Verdict] = []
         for index, skill in enumerate(candidates):
             found = [
                 objective(logs[index], advantages, owners, reduction=self.reduction, clip=self.clip, noise_nats=noise)
                 for logs, noise in panel
             ]
-            verdicts.append(self.verdict(skill, Objective(*np.mean(found, axis=0).tolist()), noise_nats, rebuilt))
+            verdicts.append(self.verdict(skill, panel_mean(found), noise_nats, rebuilt))
         return verdicts
 
     async def _ratios(
@@ -181,7 +156,7 @@ class PPOGate:
 
     def verdict(self, skill: Skill, found: Objective, noise_nats: float, rebuilt: float) -> Verdict:
         excess = self.acceptance.excess(found)
-        outcome: Outcome = "accepted" if excess > 0 else "rejected"
+        outcome: Outcome = "accepted" if excess > ROUNDING else "rejected"
         why = f"{type(self.acceptance).__name__}: {excess:+.4g}"
         if found.usable < self.least:
             outcome, why = "undecided", f"only {found.usable:.0%} of the steps have a usable likelihood"

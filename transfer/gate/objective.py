@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,9 @@ LIKELIHOODS: dict[str, Callable[[Likelihood], float]] = {
 
 MOST = 10.0
 """Log-ratios are cut here (as released): beyond it only overflow is different."""
+
+ROUNDING = 1e-12
+"""No more than what floating point makes of zero: with ρ ≡ 1 and a batch at its baseline J is 0, give or take this."""
 
 Reduction = Callable[[Sequence[str]], Floats]
 """From each step's trajectory id to its weight in J; the weights add up to 1."""
@@ -45,18 +48,24 @@ class Objective(NamedTuple):
     """J(ω): the surrogate at ρ ≡ 1, the weighted mean advantage."""
     after: float
     """J(ω')."""
-    stderr: float
-    """Standard error of J(ω') − J(ω) over trajectories; NaN with fewer than two."""
     clipped: float
     """Share of steps where the clip decides."""
     usable: float
     """Share of steps with a usable ratio."""
     noise: float
     """What numerical noise of the likelihoods alone does to J(ω') − J(ω), two standard deviations."""
+    apart: Mapping[str, float] = {}
+    """By trajectory: how much more it adds to J(ω') − J(ω) than its weight in the mean alone would; they sum to 0."""
 
     @property
     def change(self) -> float:
         return self.after - self.before
+
+    @property
+    def stderr(self) -> float:
+        """Standard error of J(ω') − J(ω), a weighted mean over trajectories, linearised; NaN with fewer than two."""
+        n = len(self.apart)
+        return float(np.sqrt(n / (n - 1) * sum(each**2 for each in self.apart.values()))) if n > 1 else np.nan
 
 
 def log_ratios(old: Floats, new: Floats) -> Floats:
@@ -80,20 +89,34 @@ def objective(
     """J of a candidate from its log-ratios; steps without a usable one are left out of both J(ω) and J(ω')."""
     keep = np.isfinite(logs) & np.isfinite(advantages)
     if not keep.any():
-        return Objective(0.0, 0.0, np.nan, 0.0, 0.0, 0.0)
+        return Objective(0.0, 0.0, 0.0, 0.0, 0.0)
     kept = [owner for owner, good in zip(owners, keep, strict=True) if good]
     weights, gains, ratios = reduction(kept), advantages[keep], np.exp(logs[keep])
     terms = surrogate(ratios, gains, clip)
-    shifts = weights * (terms - gains)
-    by_owner = np.array([shifts[[owner == name for owner in kept]].sum() for name in dict.fromkeys(kept)])
-    stderr = float(by_owner.std(ddof=1) * np.sqrt(len(by_owner))) if len(by_owner) > 1 else np.nan
+    before, after = float(weights @ gains), float(weights @ terms)
+    apart = dict.fromkeys(kept, 0.0)
+    for owner, beyond in zip(kept, weights * (terms - gains - (after - before)), strict=True):
+        apart[owner] += float(beyond)
     flat = terms != ratios * gains
     noise = 2.0 * noise_nats * float(np.sqrt(np.sum((weights * gains * ratios * ~flat) ** 2)))
+    return Objective(before, after, float(flat.mean()), float(keep.mean()), noise, apart)
+
+
+def panel_mean(found: Sequence[Objective]) -> Objective:
+    """J of several scorers is the mean of theirs, and as usable as with the scorer that knows least.
+
+    They judge the same trajectories: what each of these adds is averaged before its spread is taken. Their numerical
+    noises are independent and add in squares.
+    """
+    share = 1.0 / len(found)
     return Objective(
-        before=float(weights @ gains),
-        after=float(weights @ terms),
-        stderr=stderr,
-        clipped=float(flat.mean()),
-        usable=float(keep.mean()),
-        noise=noise,
+        before=share * sum(each.before for each in found),
+        after=share * sum(each.after for each in found),
+        clipped=share * sum(each.clipped for each in found),
+        usable=min(each.usable for each in found),
+        noise=share * float(np.sqrt(sum(each.noise**2 for each in found))),
+        apart={
+            owner: share * sum(each.apart.get(owner, 0.0) for each in found)
+            for owner in dict.fromkeys(owner for each in found for owner in each.apart)
+        },
     )

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from transfer.memory.events import Event
 from transfer.memory.experience import Trajectory
-from transfer.memory.state import Baseline, Event, LearnerState, Score
+from transfer.memory.state import Baseline, LearnerState, Score
 
 
 class BaselineRule(Protocol):

@@ -7,7 +7,8 @@ from statistics import fmean
 
 from agents.embedding import Embedder
 from transfer.maintenance.rules import alike
-from transfer.memory.state import Event, LearnerState
+from transfer.memory.events import Event
+from transfer.memory.state import LearnerState
 
 Signature = Callable[[LearnerState, Embedder], str | None]
 """One sentence when the pool shows the signature, else None."""

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from agents.embedding import Embedder
 from agents.skill import Skill
-from transfer.maintenance.rules import Maintenance
-from transfer.memory.state import Event, LearnerState
-from transfer.nppo.evolution import prune
+from transfer.maintenance.rules import Maintenance, prune
+from transfer.memory.events import Event
+from transfer.memory.state import LearnerState
 
 
 class Kept(NamedTuple):
@@ -39,12 +39,3 @@ class Upkeep:
         declined |= {event.skill: str(event.payload["why"]) for event in events if event.skill in fresh}
         pruned = tuple(event.model_copy(update={"iteration": round}) for event in events if event.skill not in fresh)
         return Kept(after, tuple(id for id in fresh if id in after.pool), pruned, declined)
-
-
-def esteem(state: LearnerState, skill: str) -> float:
-    """What a member thinks of a skill: its online score; of an untried one what it thinks of its parents, else 0."""
-    known = state.score(skill)
-    if known.n:
-        return known.value
-    parents = state.pool.get(skill).parents if skill in state.pool else ()
-    return max((state.score(parent).value for parent in parents if state.score(parent).n), default=0.0)

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple, Protocol
 
+from pydantic import JsonValue
+
 from agents.embedding import Embedder
 from agents.skill import Skill
+from transfer.memory.events import Event
+from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
-from transfer.nppo.proposal import same_words
+
+ROUNDING = 1e-12
+"""No more than what floating point makes of zero, the score of a skill that was as good as the baseline."""
 
 
 class Death(NamedTuple):
@@ -52,7 +58,7 @@ class Always:
         return out + [Death(each.id, "lowest score of a full pool") for each in ranked[:surplus]]
 
     def _failed(self, skill: str, state: LearnerState) -> bool:
-        return state.score(skill).n >= self.evidence and state.score(skill).value <= 0
+        return state.score(skill).n >= self.evidence and state.score(skill).value <= ROUNDING
 
     def _young(self, skill: str, state: LearnerState) -> bool:
         return state.score(skill).n < self.evidence and state.age(skill) <= self.grace
@@ -63,7 +69,7 @@ class Always:
         for left, right, cosine in alike(skills, embedder, self.similarity):
             if left.id in out or right.id in out:
                 continue
-            equal = same_words(left, right)
+            equal = left.says_the_same_as(right)
             if not equal and (self._young(left.id, state) or self._young(right.id, state)):
                 continue
             worse = min((left, right), key=lambda each: (state.score(each.id).value, -state.born.get(each.id, 0)))
@@ -129,9 +135,34 @@ def alike(skills: Sequence[Skill], embedder: Embedder, threshold: float) -> list
     cosines = rows @ rows.T
     pairs = combinations(range(len(skills)), 2)
     found = [(skills[i], skills[j], float(cosines[i, j])) for i, j in pairs]
-    return [pair for pair in found if pair[2] >= threshold or same_words(pair[0], pair[1])]
+    return [pair for pair in found if pair[2] >= threshold or pair[0].says_the_same_as(pair[1])]
 
 
 def without(skills: Sequence[Skill], deaths: Sequence[Death]) -> list[Skill]:
     gone = {death.skill for death in deaths}
     return [skill for skill in skills if skill.id not in gone]
+
+
+def prune(
+    state: LearnerState, skills: Sequence[Skill], maintenance: Maintenance, embedder: Embedder
+) -> tuple[LearnerState, list[Event]]:
+    """The state whose pool is what maintenance leaves of `skills`, and an event for each death."""
+    events: list[Event] = []
+    deaths = dict(state.deaths)
+    for death in maintenance.deaths(skills, state, embedder):
+        score = state.score(death.skill)
+        payload: dict[str, JsonValue] = {"why": death.why, "score": score.value, "n": score.n}
+        events.append(Event(kind="pruned", iteration=state.iteration + 1, skill=death.skill, payload=payload))
+        if score.n:
+            deaths[death.skill] = score.value
+    gone = {event.skill for event in events}
+    alive = [skill for skill in skills if skill.id not in gone]
+    ids = {skill.id for skill in alive}
+    update = {
+        "pool": SkillPool.of(alive, state.pool.capacity),
+        "buffer": {skill: kept for skill, kept in state.buffer.items() if skill in ids and kept},
+        "cooldowns": {skill: until for skill, until in state.cooldowns.items() if skill in ids},
+        "born": {skill: since for skill, since in state.born.items() if skill in ids},
+        "deaths": deaths,
+    }
+    return state.model_copy(update=update), events

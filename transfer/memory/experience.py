@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -86,4 +86,42 @@ def segments(trajectory: Trajectory) -> Iterator[Segment]:
             skill = steps[start].skill
             if skill is not None:
                 yield Segment(trajectory, skill, start, index)
+            start = index
+
+
+Recall = Callable[[str], Trajectory]
+"""Gives the trajectory of an id; raises KeyError for one that is not stored."""
+
+
+def extremes(trajectories: Sequence[Trajectory], size: int) -> list[Trajectory]:
+    """The best and the worst halves (paper: successes to distil, failures to repair), in the order they were played."""
+    ranked = sorted(range(len(trajectories)), key=lambda index: (trajectories[index].total, index))
+    half = size // 2
+    chosen = {*ranked[: size - half], *ranked[max(0, len(ranked) - half) :]}
+    return [trajectories[index] for index in sorted(chosen)]
+
+
+def recalled(ids: Sequence[str], recall: Recall) -> list[Trajectory]:
+    """The trajectories that are still stored."""
+    found: list[Trajectory] = []
+    for id in ids:
+        try:
+            found.append(recall(id))
+        except KeyError:
+            continue
+    return found
+
+
+def controlled(trajectory: Trajectory, skill: str) -> list[Segment]:
+    """The segments in which `skill` was active."""
+    return [span for span in segments(trajectory) if span.skill == skill]
+
+
+def stretches(trajectory: Trajectory) -> Iterator[Segment]:
+    """The whole trajectory, cut where another skill, or none (""), takes over."""
+    start = 0
+    steps = trajectory.steps
+    for index in range(1, len(steps) + 1):
+        if index == len(steps) or steps[index].skill != steps[start].skill:
+            yield Segment(trajectory, steps[start].skill or "", start, index)
             start = index

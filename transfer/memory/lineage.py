@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
-from transfer.memory.state import Event
+from transfer.memory.events import Event
 
 
 @dataclass(frozen=True)

@@ -1,45 +1,14 @@
-"""`LearnerState` and `Event`: all that learning knows between two iterations, and all that it says while it learns."""
+"""`LearnerState`: all that learning knows between two iterations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict
 
+from transfer.memory.events import Event, skill_texts
 from transfer.memory.pool import SkillPool
-
-EventKind = Literal[
-    "seeded",  # a skill stood in the first pool; payload: the skill
-    "scored",  # a skill's online score after this iteration's episodes
-    "baseline",  # a task's running baseline R̄
-    "skipped",  # something was left out; payload: why
-    "gradient",  # semantic gradient of one trajectory
-    "aggregate",  # what the gradients of one skill have in common
-    "candidate",  # a proposed skill; payload: the skill, mode
-    "verdict",  # the gate's judgement of a candidate; payload: J, ΔJ, noise, outcome, reason
-    "admitted",  # birth
-    "pruned",  # death; payload: reason, score
-    "gift",  # a skill received from another agent; written by the exchange
-    "planted",  # a harmful skill put into a pool by the study; payload: the skill, which poison
-    "lost",  # an agent whose model is gone; payload: why
-    "warning",  # a failure signature
-]
-
-
-class Event(BaseModel):
-    """One line of `events.jsonl`. `skill` is the id of the skill it is about, "" where it is about none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: EventKind
-    iteration: int
-    skill: str = ""
-    parents: tuple[str, ...] = ()
-    """Ids of the skills the subject was made from."""
-    trajectories: tuple[str, ...] = ()
-    """Ids of the trajectories that are the evidence."""
-    payload: dict[str, JsonValue] = {}
 
 
 class Score(BaseModel):
@@ -93,8 +62,43 @@ class LearnerState(BaseModel):
     warned: tuple[str, ...] = ()
     """Failure signatures that have been reported; each is reported once."""
 
+    @classmethod
+    def begin(cls, pool: SkillPool) -> Self:
+        """Before the first iteration."""
+        return cls(pool=pool, born=dict.fromkeys(pool.ids, 0))
+
+    def seed_events(self) -> list[Event]:
+        """At the first iteration: one event for each skill the learner began with."""
+        if self.iteration:
+            return []
+        return [
+            Event(
+                kind="seeded", iteration=0, skill=skill.id, parents=skill.parents, payload={"skill": skill_texts(skill)}
+            )
+            for skill in self.pool.each()
+        ]
+
+    def hold(self, pool: SkillPool, round: int) -> Self:
+        """The state with another pool: newcomers are born in `round`; scores of what went are kept for the record."""
+        return self.model_copy(
+            update={
+                "pool": pool,
+                "born": {skill: self.born.get(skill, round) for skill in pool.ids},
+                "buffer": {skill: ids for skill, ids in self.buffer.items() if skill in pool},
+                "cooldowns": {skill: until for skill, until in self.cooldowns.items() if skill in pool},
+            }
+        )
+
     def score(self, skill: str) -> Score:
         return self.scores.get(skill, Score())
+
+    def value_estimate(self, skill: str) -> float:
+        """A skill's online score; of an untried one the best of its parents', else 0."""
+        known = self.score(skill)
+        if known.n:
+            return known.value
+        parents = self.pool.get(skill).parents if skill in self.pool else ()
+        return max((self.score(parent).value for parent in parents if self.score(parent).n), default=0.0)
 
     def age(self, skill: str) -> int:
         """Iterations since the skill's admission."""

@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from agents.models.model import Model, Sampling
 from agents.skill import Skill
-from transfer.nppo.evolver import Unusable, structured
+from transfer.nppo.evolver import EVOLVING, Unusable, ask, skill_words, structured
 from transfer.nppo.gradient import Gradient, Line, Lines, joined, meant
-from transfer.nppo.wording import ask, skill_words
 
 
 class Consolidation(BaseModel):
@@ -37,7 +36,8 @@ class Direction(BaseModel):
     @property
     def lines(self) -> str:
         parts = {"activation": self.activation, "procedure": self.procedure, "termination": self.termination}
-        return "\n".join(f"{part}: {text}" for part, text in parts.items() if text) or "(nothing recurs)"
+        lines = [EVOLVING["part"].format(part=part, text=text) for part, text in parts.items() if text]
+        return "\n".join(lines) or EVOLVING["nothing"]
 
 
 class Aggregation(Protocol):

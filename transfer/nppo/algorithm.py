@@ -15,14 +15,13 @@ from agents.embedding import Embedder
 from agents.skill import Skill
 from transfer.gate.advantage import Advantage, ReturnToGo
 from transfer.gate.gate import Evidence, Gate
-from transfer.learner import Recall, begin, seeded, words
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
 from transfer.maintenance.failure_signatures import warnings
 from transfer.maintenance.rules import Always, Maintenance
-from transfer.memory.buffer import controlled, extremes, recalled
-from transfer.memory.experience import Segment, Trajectory
+from transfer.memory.events import Event, skill_texts
+from transfer.memory.experience import Recall, Segment, Trajectory, controlled, extremes, recalled
 from transfer.memory.pool import SkillPool
-from transfer.memory.state import Event, LearnerState
+from transfer.memory.state import LearnerState
 from transfer.nppo.aggregation import Aggregation
 from transfer.nppo.evolution import Evolution, settle
 from transfer.nppo.evolver import Unusable
@@ -56,13 +55,13 @@ class NPPO:
     """Iterations for which a skill with an offspring admitted is no parent again."""
 
     def begin(self, pool: SkillPool) -> LearnerState:
-        return begin(pool)
+        return LearnerState.begin(pool)
 
     async def iterate(
         self, state: LearnerState, fresh: Sequence[Trajectory], recall: Recall
     ) -> tuple[LearnerState, list[Event]]:
         """Score the skills just used, evolve the most promising parents, admit what the gate lets in, prune."""
-        born = seeded(state)
+        born = state.seed_events()
         state, scored = observe(state, fresh, self.credit, self.baseline)
         parents = self.priority.parents(state, self.batch)
         evolutions = await asyncio.gather(*(self._evolve(state, parent, recall) for parent in parents))
@@ -89,7 +88,7 @@ class NPPO:
             return evolution.skip("none of its trajectories gave a usable gradient")
         related = [each for each in gradients if each.is_related]
         evolution.mode = "REFINE" if len(related) >= self.related * len(gradients) else "DISCOVER"
-        used = related if evolution.mode == "REFINE" else gradients
+        used = related if related and evolution.mode == "REFINE" else gradients
         direction = await self.aggregation(parent, used, _seed(rng))
         evolution.note("aggregate", {"mode": evolution.mode, "related": len(related), **direction.model_dump()})
 
@@ -103,7 +102,7 @@ class NPPO:
                 evolution.skip(f"candidate {skill.id} is in the pool or was pruned from it before")
                 continue
             candidates.append(skill)
-            evolution.note("candidate", {"mode": evolution.mode, "skill": words(skill)}, skill=skill)
+            evolution.note("candidate", {"mode": evolution.mode, "skill": skill_texts(skill)}, skill=skill)
 
         flat = [(span, base) for group, base in zip(spans, baselines, strict=True) for span in group]
         controlled_spans = tuple(span for span, _ in flat)

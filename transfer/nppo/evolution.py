@@ -10,9 +10,9 @@ from pydantic import JsonValue
 from agents.embedding import Embedder
 from agents.skill import Skill
 from transfer.gate.gate import Verdict, best
-from transfer.maintenance.rules import Maintenance
-from transfer.memory.pool import SkillPool
-from transfer.memory.state import Event, EventKind, LearnerState
+from transfer.maintenance.rules import Maintenance, prune
+from transfer.memory.events import Event, EventKind
+from transfer.memory.state import LearnerState
 from transfer.nppo.proposal import Mode
 
 
@@ -96,28 +96,3 @@ def settle(
         update={"buffer": buffer, "cooldowns": cooldowns, "born": born, "outcomes": outcomes},
     )
     return prune(grown, list(skills.values()), maintenance, embedder)
-
-
-def prune(
-    state: LearnerState, skills: Sequence[Skill], maintenance: Maintenance, embedder: Embedder
-) -> tuple[LearnerState, list[Event]]:
-    """The state whose pool is what maintenance leaves of `skills`, and an event for each death."""
-    events: list[Event] = []
-    deaths = dict(state.deaths)
-    for death in maintenance.deaths(skills, state, embedder):
-        score = state.score(death.skill)
-        payload: dict[str, JsonValue] = {"why": death.why, "score": score.value, "n": score.n}
-        events.append(Event(kind="pruned", iteration=state.iteration + 1, skill=death.skill, payload=payload))
-        if score.n:
-            deaths[death.skill] = score.value
-    gone = {event.skill for event in events}
-    alive = [skill for skill in skills if skill.id not in gone]
-    ids = {skill.id for skill in alive}
-    update = {
-        "pool": SkillPool.of(alive, state.pool.capacity),
-        "buffer": {skill: kept for skill, kept in state.buffer.items() if skill in ids and kept},
-        "cooldowns": {skill: until for skill, until in state.cooldowns.items() if skill in ids},
-        "born": {skill: since for skill, since in state.born.items() if skill in ids},
-        "deaths": deaths,
-    }
-    return state.model_copy(update=update), events

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from agents.models.model import Model, Sampling
 from agents.skill import Skill
 from transfer.memory.experience import Segment, Trajectory
-from transfer.nppo.evolver import structured
-from transfer.nppo.wording import ask, record, skill_words
+from transfer.nppo.evolver import EVOLVING, ask, record, skill_words, structured
 
 EMPTY = ("none", "n/a", "null", "no change", "no change needed", "keep as is", "empty", "unchanged")
 """What small models write when they mean nothing."""
@@ -61,8 +60,10 @@ class Gradient:
     def lines(self) -> str:
         """As the aggregation reads it; parts without a change are left out."""
         parts = {"activation": self.activation, "procedure": self.procedure, "termination": self.termination}
-        changes = "".join(f"\n  {part}: {text}" for part, text in parts.items() if text)
-        return f"- ({self.total:.3g} points) {self.diagnosis}{changes}"
+        changes = "".join(
+            f"\n  {EVOLVING['part'].format(part=part, text=text)}" for part, text in parts.items() if text
+        )
+        return EVOLVING["lesson"].format(total=self.total, diagnosis=self.diagnosis) + changes
 
     @property
     def payload(self) -> dict[str, JsonValue]:

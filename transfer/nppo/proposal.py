@@ -13,9 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agents.models.model import Model, Sampling
 from agents.skill import Skill
 from transfer.nppo.aggregation import Direction
-from transfer.nppo.evolver import Unusable, structured
+from transfer.nppo.evolver import EVOLVING, Unusable, ask, skill_words, structured
 from transfer.nppo.gradient import Gradient
-from transfer.nppo.wording import EVOLVING, ask, skill_words
 
 Mode = Literal["REFINE", "DISCOVER"]
 
@@ -71,9 +70,9 @@ class Evolve:
         for each in found:
             if isinstance(each, str):
                 problems.append(each)
-            elif batch.parent is not None and same_words(each, batch.parent):
+            elif batch.parent is not None and each.says_the_same_as(batch.parent):
                 problems.append("a candidate repeats its parent")
-            elif any(same_words(each, other) for other in skills.values()):
+            elif any(each.says_the_same_as(other) for other in skills.values()):
                 problems.append("a candidate repeats another")
             else:
                 skills[each.id] = each
@@ -127,12 +126,3 @@ def finished(draft: Draft, parent: Skill | None) -> Skill:
         termination=draft.termination.strip(),
         parents=(parent.id,) if parent else (),
     )
-
-
-def same_words(left: Skill, right: Skill) -> bool:
-    """Equal but for the name, case and spaces."""
-
-    def bare(skill: Skill) -> list[str]:
-        return " ".join((skill.activation, skill.procedure, skill.termination)).casefold().split()
-
-    return bare(left) == bare(right)

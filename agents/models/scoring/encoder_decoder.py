@@ -12,10 +12,9 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from agents.models.model import Likelihood, Message, ModelError, Utterance
 from agents.models.scoring.precision import computing_in
-from agents.models.scoring.readout import Predictions
 from agents.models.scoring.scorer import PRECISION, likelihoods
 from agents.models.tokens import template
-from agents.models.tokens.masks import Policies
+from agents.models.tokens.masks import Policies, Predictions
 from agents.models.tokens.matcher import grammar_ends
 from agents.models.tokens.template import Joint
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,50 +10,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from agents.models.model import ModelError
+from agents.models.tokens.masks import Predictions
 
 _ROWS, _ENTRIES = 1024, 8192
 """Predictions and vocabulary entries whose logits are held at a time: 32 MB. Entries are a multiple of 32."""
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Tokens to be predicted, one per row. `targets` (n,) are their ids, `temperatures` (n,) the policy's.
-
-    `bits` (n, ⌈vocabulary/32⌉) int32 are the tokens that a grammar allows, all of them where there is none.
-    None: no row has a grammar.
-    """
-
-    targets: Tensor
-    temperatures: Tensor
-    bits: Tensor | None
-
-    def __getitem__(self, rows: slice) -> Predictions:
-        bits = None if self.bits is None else self.bits[rows]
-        return Predictions(self.targets[rows], self.temperatures[rows], bits)
-
-    def to(self, device: torch.device) -> Predictions:
-        bits = None if self.bits is None else self.bits.to(device)
-        return Predictions(self.targets.to(device), self.temperatures.to(device), bits)
-
-    def logprobs(self, logits: Iterable[tuple[int, Tensor]]) -> Tensor:
-        """log p (n,) of the targets in nats, from slices of the vocabulary: (first entry, float32 (n, entries))."""
-        normaliser = torch.full_like(self.temperatures, -torch.inf)
-        chosen = torch.full_like(self.temperatures, -torch.inf)
-        for first, raw in logits:
-            scores = self._policy(first, raw)
-            normaliser = torch.logaddexp(normaliser, scores.logsumexp(-1))
-            inside = (self.targets >= first) & (self.targets < first + scores.shape[1])
-            column = (self.targets - first).clamp(0, scores.shape[1] - 1)
-            chosen = torch.where(inside, scores.gather(1, column[:, None])[:, 0], chosen)
-        return torch.where(chosen == -torch.inf, chosen, chosen - normaliser)  # where nothing is allowed both are −inf
-
-    def _policy(self, first: int, scores: Tensor) -> Tensor:
-        scores = scores / self.temperatures[:, None]
-        if self.bits is None:
-            return scores
-        words = self.bits[:, first // 32 : first // 32 + -(-scores.shape[1] // 32), None]
-        allowed = (words >> torch.arange(32, device=words.device)) & 1
-        return scores.masked_fill(allowed.flatten(1)[:, : scores.shape[1]] == 0, -torch.inf)
 
 
 class Readout:

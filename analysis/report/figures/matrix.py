@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from analysis.findings import Finding
-from analysis.matrix.gate import GateCalibration
+from analysis.matrix.cells import relation
 from analysis.report.text_matrix import column_labels, ordered, row_labels
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
@@ -96,13 +96,48 @@ def invocations(shares: pd.DataFrame) -> Chart:
         .encode(
             x=alt.X("share:Q", title="share of calls", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
             y=alt.Y("target:N", axis=LABEL),
-            color=alt.Color("name:N", title="skill", scale=alt.Scale(range=PALETTE), legend=alt.Legend(labelLimit=240)),
+            color=alt.Color(
+                "name:N",
+                title="skill",
+                scale=alt.Scale(range=PALETTE),
+                legend=alt.Legend(labelLimit=240, symbolLimit=16),
+            ),
             order=alt.Order("share:Q", sort="descending"),
             row=alt.Row("memory:N", title=None, sort=None, header=alt.Header(labelOrient="top", labelAnchor="start")),
             tooltip=["memory:N", "target:N", "name:N", "unit:N", "calls:Q", alt.Tooltip("share:Q", format=".1%")],
         )
         .properties(width=WIDTH)
     )
+
+
+def equivalence(opinions: pd.DataFrame, margin: float) -> Chart:
+    """90 % intervals of the declared contrasts against the declared margin: equivalent is what lies inside the band."""
+    frame = opinions[["contrast", "low90", "high90", "smallest_margin"]].assign(
+        estimate=(opinions["low90"] + opinions["high90"]) / 2,
+        inside=(opinions["low90"] > -margin) & (opinions["high90"] < margin),
+    )
+    band = alt.Chart(pd.DataFrame({"from": [-margin], "to": [margin]})).mark_rect(opacity=0.15, color="#009E73")
+    base = alt.Chart(frame).encode(
+        y=alt.Y("contrast:N", sort=None, axis=alt.Axis(labelLimit=460, title=None)),
+        color=alt.Color("inside:N", scale=alt.Scale(domain=[True, False], range=["#009E73", "#888888"])),
+        tooltip=["contrast:N", *[alt.Tooltip(f"{name}:Q", format=".3f") for name in ("low90", "high90")],
+                 alt.Tooltip("smallest_margin:Q", title="smallest margin that would pass", format=".3f")],
+    )  # fmt: skip
+    lines = base.mark_rule(strokeWidth=2).encode(x=alt.X("low90:Q", title="difference (90 % CI)"), x2="high90:Q")
+    points = base.mark_point(filled=True, size=70).encode(x="estimate:Q")
+    return alt.layer(band.encode(x="from:Q", x2="to:Q"), lines, points).properties(width=WIDTH, height=alt.Step(20))
+
+
+def run_values(values: pd.DataFrame) -> Chart:
+    """Every learning run's difference as a dot, and their mean as a line: the data themselves, where they are few."""
+    base = alt.Chart(values).encode(y=alt.Y("contrast:N", sort=None, axis=alt.Axis(labelLimit=460, title=None)))
+    dots = base.mark_point(filled=True, opacity=0.6, size=45, color=PALETTE[0]).encode(
+        x=alt.X("value:Q", title="difference of one learning run"),
+        tooltip=["contrast:N", "task:N", "learning_run:Q", alt.Tooltip("value:Q", format=".3f")],
+    )
+    means = base.mark_tick(thickness=3, size=16, color="#D55E00").encode(x="mean(value):Q")
+    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(strokeDash=[4, 3], color="#888888").encode(x="zero:Q")
+    return alt.layer(zero, dots, means).properties(width=WIDTH, height=alt.Step(20))
 
 
 def profile(profiles: pd.DataFrame) -> Chart:
@@ -157,11 +192,11 @@ def timeline(lives: pd.DataFrame) -> Chart:
     return chart.properties(width=WIDTH, height=alt.Step(26))
 
 
-def gate(calibration: GateCalibration) -> Chart:
-    """ΔJ against the gain of every candidate, and the mean of each fifth."""
-    points = calibration.points[calibration.points["gain"].notna()]
+def gate(points: pd.DataFrame, curve: pd.DataFrame) -> Chart:
+    """ΔJ against the gain of candidates, and the mean of each fifth."""
+    columns = ["unit", "parents", "delta_J", "noise", "gain", "verdict"]
     dots = (
-        alt.Chart(points)
+        alt.Chart(points[columns])
         .mark_point(filled=True, opacity=0.6)
         .encode(
             x=alt.X("delta_J:Q", title="ΔJ at the gate"),
@@ -171,22 +206,23 @@ def gate(calibration: GateCalibration) -> Chart:
             tooltip=["unit:N", "parents:N", "delta_J:Q", "noise:Q", "gain:Q", "verdict:N"],
         )
     )
-    line = alt.Chart(calibration.curve).mark_line(point=True, color="#888888").encode(x="delta_J:Q", y="gain:Q")
+    line = alt.Chart(curve).mark_line(point=True, color="#888888").encode(x="delta_J:Q", y="gain:Q")
     return alt.layer(dots, line).properties(width=WIDTH, height=260)
 
 
 def retention(transfer: pd.DataFrame) -> Chart:
     """Gain of transferred pools against the target's difficulty (return without memory: left is hard)."""
     columns = ["gain", "own", "home", "difficulty", "ratio", "retention"]
-    frame = transfer[columns].assign(memory=row_labels(transfer), target=column_labels(transfer))
+    names = {"memory": row_labels(transfer), "target": column_labels(transfer), "relation": relation(transfer)}
+    frame = transfer[columns].assign(**names)
     dots = (
         alt.Chart(frame)
         .mark_point(filled=True, size=60)
         .encode(
             x=alt.X("difficulty:Q", title="return without memory (harder to the left)"),
             y=alt.Y("gain:Q", title="gain over no memory"),
-            color=alt.Color("target:N", scale=alt.Scale(range=PALETTE), legend=alt.Legend(labelLimit=320)),
-            shape="target:N",
+            color=alt.Color("relation:N", scale=alt.Scale(range=PALETTE)),
+            shape="relation:N",
             tooltip=["memory:N", "target:N", *[alt.Tooltip(f"{name}:Q", format=".3f") for name in columns]],
         )
     )

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from analysis.findings import Finding, number, p_text
 from analysis.matrix.comparison import Comparison
-from analysis.report.figures import matrix
+from analysis.matrix.learning import LEARNER
+from analysis.report.figures import limits, matrix
 from analysis.report.methods import methods
-from analysis.report.page import Figure, PageTable, Section, frame_table
-from analysis.report.text_matrix import TextMatrix, column_labels, row_labels, text_matrix
+from analysis.report.page import TABLE_ROWS, Figure, PageTable, Section, frame_table, rows_note
+from analysis.report.text_matrix import TextMatrix, column_labels, ordered, row_labels, text_matrix
 from analysis.results import Findings
 from analysis.simulation.published import published
-from analysis.tables.run import Tables
+from analysis.tables.run import CELL, Tables
 
-FOREST_ROWS = 60
-"""Rows a forest plot holds; the rest stand in the table."""
-
-
-BAR_MEMORIES = 12
-"""Memories whose invocation bars are drawn."""
+FEW_RUNS = 30
+"""Learning runs up to which each one is drawn."""
 
 
 def compose(tables: Tables, found: Findings, seed: int) -> list[Section]:
     """The sections of the page, in order; a section without data is left out."""
     sections = [
+        _basis(tables, found),
         Section("summary", "What is and is not shown", points=found.summary, warnings=found.warnings),
         _returns(found),
         *_contrasts(found),
@@ -56,13 +55,39 @@ def compose_comparison(found: Comparison, level: float, resamples: int, seed: in
     ]
 
 
+def _basis(tables: Tables, found: Findings) -> Section:
+    """What it is, whether it is finished, what is missing: before any verdict."""
+    episodes = tables.episodes
+    studies, runs = (", ".join(sorted(set(episodes[name]))) for name in ("study", "run"))
+    answered = int(episodes["error"].isna().sum())
+    state = found.unfinished or (
+        "The study is finished: every planned episode is there."
+        if len(tables.plan)
+        else "No plan came with the tables."
+    )
+    words = f"Study {studies}, run {runs}: {answered:,} answered episodes in {len(found.cells):,} cells."
+    table = frame_table(
+        found.attendance,
+        "Episodes by arm",
+        "planned by the study; answered; failed for technical reasons; owed: never played",
+        measures=("missing_share",),
+        labels=("arm", "planned", "answered", "failed", "owed"),
+    )
+    paragraphs, warnings = ((words,), (state,)) if found.unfinished else ((words, state), ())
+    return Section("basis", "What this rests on", paragraphs, warnings=(*warnings, *found.missing), tables=(table,))
+
+
 def _returns(found: Findings) -> Section:
-    returns = text_matrix(found.cells, "return")
-    chart = matrix.heatmap(found.cells, "return")
-    charts = [Figure("returns", "Returns", f"{returns.note}. Hover for intervals.", chart)]
+    tiles, note = limits.first_groups(
+        ordered(found.cells), CELL[:3], "memories", max(1, limits.TILES // max(1, _targets(found.cells)))
+    )
+    returns = text_matrix(tiles, "return")
+    chart = matrix.heatmap(tiles, "return")
+    charts = [Figure("returns", "Returns", f"{returns.note}. Hover for intervals.{note}", chart)]
     if len(found.profiles):
         words = "Performance profile: share of scores above each return; higher is better. Bands are pointwise 95 % CI."
-        charts.append(Figure("profiles", "Performance profile", words, matrix.profile(found.profiles)))
+        lines, note = limits.first_groups(found.profiles, ["arm"], "arms")
+        charts.append(Figure("profiles", "Performance profile", words + note, matrix.profile(lines)))
     arms = frame_table(
         found.arms,
         "Arms over the whole matrix",
@@ -77,19 +102,59 @@ def _returns(found: Findings) -> Section:
         measures=("sd",),
         labels=("memory", "target", "n", "missing", "clusters"),
     )
-    others = [_matrix(text_matrix(found.cells, measure)) for measure in ("solved", "invalid")]
-    return Section("returns", "Returns", charts=tuple(charts), tables=(_matrix(returns, True), *others, arms, counts))
+    others = [_matrix(text_matrix(tiles, measure)) for measure in ("solved", "invalid")]
+    tables = [_matrix(returns, True), *others, arms, *_scores(found), counts]
+    return Section("returns", "Returns", charts=tuple(charts), tables=tuple(tables))
+
+
+def _scores(found: Findings) -> list[PageTable]:
+    """Normalised scores, epochs and the split of variance, each where the study has what it needs."""
+    tables: list[PageTable] = []
+    if len(found.normalised):
+        tables.append(
+            frame_table(
+                found.normalised,
+                "Normalised scores",
+                "return as a share of the reward range of its task, so that tasks weigh alike; optimality gap: mean "
+                "distance to the best possible score [95 % CI]",
+                measures=("score", "iqm", "optimality_gap"),
+                labels=("arm",),
+            )
+        )
+    if len(found.epochs):
+        tables.append(
+            frame_table(
+                found.epochs,
+                "Several episodes per seed",
+                "pass@k: at least one of k episodes solves; pass^k: all do; majority: most do [95 % CI]",
+                measures=("share",),
+                labels=("arm", "reducer", "k", "seeds"),
+            )
+        )
+    split = frame_table(
+        found.variance,
+        "Where the variance comes from",
+        "components between learning runs, environment seeds and episodes of one seed (the last two cannot be told "
+        "apart with one episode per seed); run share: intraclass correlation",
+        measures=("run", "seed", "sampling", "seed_and_sampling", "run_share"),
+        labels=("arm", "outcome"),
+    )
+    return [*tables, split]
+
+
+def _targets(cells: pd.DataFrame) -> int:
+    return len(cells[["agent", "task"]].drop_duplicates())
 
 
 def _contrasts(found: Findings) -> list[Section]:
     declared = [each for each in found.findings if each.kind == "contrast" and each.outcome == "return"]
     if not declared:
         return []
-    charts = [_forest("contrasts", "Declared contrasts in return", declared)]
+    charts = [_forest("contrasts", "Declared contrasts in return", declared), *_opinions(found)]
     for kind in ("gain", "regret"):
-        cells = sorted((each for each in found.findings if each.kind == kind), key=lambda each: -abs(each.estimate))
+        cells = [each for each in found.findings if each.kind == kind]
         if cells:
-            charts.append(_forest(kind, f"{kind.capitalize()} of each cell", cells[:FOREST_ROWS]))
+            charts.append(_forest(kind, f"{kind.capitalize()} of each cell", cells))
     better = frame_table(
         found.improvements,
         "Probability of improvement",
@@ -111,8 +176,36 @@ def _contrasts(found: Findings) -> list[Section]:
         measures=("difference", "p", "p_adjusted"),
         labels=("first", "second"),
     )
-    tables = (_findings_table(found.findings), better, checks, ranks)
+    opinions = frame_table(
+        found.sensitivity,
+        "What a verdict hangs on",
+        "mde: difference found with 80 % power at .05 ÷ number of contrasts; smallest margin: that would have passed "
+        "as equivalent; loo: least and largest estimate without one learning run, and the run that moves it most; "
+        "posterior mean [95 % credible] under a normal prior around 0 whose SD is half the reward range, chance of a "
+        "difference above 0 and within the margin, and the first of them under a prior a quarter as wide",
+        measures=("mde", "smallest_margin", "loo_low", "loo_high", "posterior", "p_positive", "p_within_margin",
+                  "sceptic_p_positive"),
+        labels=("contrast", "outcome", "clusters", "loo_run"),
+    )  # fmt: skip
+    tables = (_findings_table(found.findings), opinions, better, checks, ranks)
     return [Section("findings", "Findings", charts=tuple(charts), tables=tables)]
+
+
+def _opinions(found: Findings) -> list[Figure]:
+    """The margin's band where one was declared, and every learning run where they are few."""
+    charts: list[Figure] = []
+    asked = found.sensitivity[found.sensitivity["outcome"] == "return"]
+    if np.isfinite(found.margin) and bool(asked["low90"].notna().any()):
+        rows, note = limits.first_groups(asked, ["contrast"], "contrasts", limits.BARS)
+        words = f"Equivalence: 90 % intervals against the declared margin ±{found.margin:g} (the band)."
+        charts.append(Figure("equivalence", "Equivalence", words + note, matrix.equivalence(rows, found.margin)))
+    values = found.cluster_values[found.cluster_values["outcome"] == "return"]
+    sizes = values.groupby("contrast")["value"].transform("size")
+    few, note = limits.first_groups(values[sizes <= FEW_RUNS], ["contrast"], "contrasts", limits.LINES)
+    if len(few):
+        words = "Every learning run's difference (dots) and their mean (bar), of contrasts that rest on few."
+        charts.append(Figure("values", "Learning runs", words + note, matrix.run_values(few)))
+    return charts
 
 
 def _transfer(found: Findings) -> list[Section]:
@@ -123,8 +216,9 @@ def _transfer(found: Findings) -> list[Section]:
         "own pool. Retention: gain over that of the pool where it was learned. A ratio is suppressed where the "
         "interval of its denominator covers 0; prefer the differences."
     )
-    note = "Gain of transferred pools against the difficulty of the target."
-    chart = Figure("retention", "Retention by difficulty", note, matrix.retention(found.transfer))
+    points, note = limits.evenly(found.transfer, "gain")
+    caption = f"Gain of transferred pools against the difficulty of the target.{note}"
+    chart = Figure("retention", "Retention by difficulty", caption, matrix.retention(points))
     cells = frame_table(
         _labelled(found.transfer),
         "Transfer of each cell",
@@ -152,16 +246,17 @@ def _reuse(found: Findings) -> list[Section]:
         "with a skill call. Per step (retrieval ratio): share of steps under a skill."
     )
     told = tuple(each.sentence for each in found.findings if each.kind == "reuse")
-    chart = matrix.heatmap(found.reuse, "coverage")
-    charts = [Figure("coverage", "Coverage of the pool", "Coverage; hover for intervals.", chart)]
-    bars = found.invocations[found.invocations["arm"].isin(["self", "transfer"])]
-    if len(bars):
-        memories = pd.Series(row_labels(bars), index=bars.index)
-        bars = bars[memories.isin(memories.unique()[:BAR_MEMORIES])]
-        note = "How calls are spread over skills, per evaluated agent and task."
-        if memories.nunique() > BAR_MEMORIES:
-            note += f" The first {BAR_MEMORIES} of {memories.nunique()} memories; all are in tables/invocations."
-        charts.append(Figure("invocations", "Skill invocations", note, matrix.invocations(bars)))
+    tiles, note = limits.first_groups(
+        ordered(found.reuse), CELL[:3], "memories", max(1, limits.TILES // max(1, _targets(found.reuse)))
+    )
+    chart = matrix.heatmap(tiles, "coverage")
+    charts = [Figure("coverage", "Coverage of the pool", f"Coverage; hover for intervals.{note}", chart)]
+    calls = found.invocations[found.invocations["arm"].isin(["self", "transfer"])]
+    if len(calls):
+        bars, note = limits.first_groups(ordered(calls), CELL, "bars", limits.BARS)
+        parts = limits.lump_parts(bars, CELL)
+        words = f"How calls are spread over skills, per evaluated agent and task; the {limits.PARTS} most used of each."
+        charts.append(Figure("invocations", "Skill invocations", words + note, matrix.invocations(parts)))
     rates = frame_table(
         _labelled(found.reuse),
         "Reuse rates",
@@ -190,21 +285,32 @@ def _learning(found: Findings) -> list[Section]:
     charts: list[Figure] = []
     if len(found.curves):
         words = "Mean return per iteration; bands are 95 % CI over learning runs."
-        charts.append(Figure("curves", "Learning curves", words, matrix.curves(found.curves)))
+        lines, note = limits.first_groups(found.curves, ["agent", "task"], "learners")
+        charts.append(Figure("curves", "Learning curves", words + note, matrix.curves(lines)))
     if len(found.lineage):
         words = "Births, refinements and prunings; choose a learner below the chart. A cross marks a pruning."
-        charts.append(Figure("lineage", "Lineage", words, matrix.timeline(found.lineage)))
+        lives, note = limits.first_groups(found.lineage, LEARNER, "learners")
+        lives, more = limits.evenly(lives, "born")
+        charts.append(Figure("lineage", "Lineage", words + (more or note), matrix.timeline(lives)))
     if bool(found.gate.points["gain"].notna().any()):
         words = "Does ΔJ at the gate predict what the candidate then earned? Grey: mean of each fifth."
-        charts.append(Figure("gate", "Gate calibration", words, matrix.gate(found.gate)))
+        points, note = limits.evenly(found.gate.points[found.gate.points["gain"].notna()], "delta_J")
+        charts.append(Figure("gate", "Gate calibration", words + note, matrix.gate(points, found.gate.curve)))
     if not charts and not found.gate.sentences:
         return []
     return [Section("learning", "Learning", points=found.gate.sentences, charts=tuple(charts))]
 
 
-def _forest(name: str, title: str, found: list[Finding]) -> Figure:
-    caption = f"{title}: differences with 95 % CI; colour and shape give the verdict after adjustment."
-    return Figure(name, title, caption, matrix.forest(found))
+def _forest(name: str, title: str, found: Sequence[Finding]) -> Figure:
+    """At most BARS rows: the largest differences, in the order given."""
+    known = sorted(found, key=lambda each: -np.nan_to_num(abs(each.estimate), nan=-1.0))
+    drawn = {each.id for each in known[: limits.BARS]}
+    shown = [each for each in found if each.id in drawn]
+    note = (
+        f" Drawn: the {len(shown)} largest of {len(found):,}; the table holds all." if len(shown) < len(found) else ""
+    )
+    caption = f"{title}: differences with 95 % CI; colour and shape give the verdict after adjustment.{note}"
+    return Figure(name, title, caption, matrix.forest(shown))
 
 
 def _matrix(matrix: TextMatrix, opened: bool = False) -> PageTable:
@@ -230,23 +336,28 @@ def _labelled(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _findings_table(found: Sequence[Finding]) -> PageTable:
     header = ("comparison", "where", "outcome", "verdict", "estimate [95 % CI]", "p", "adjusted p", "effect size")
-    header = (*header, "episodes", "learning runs", "family")
+    header = (*header, "detectable", "episodes", "missing", "learning runs", "family")
     rows = tuple(
         (
             each.subject,
             " / ".join(part for key, part in each.cell.items() if part and key != "arm"),
             each.outcome,
-            each.verdict,
-            f"{number(each.estimate)} [{number(each.low)}, {number(each.high)}]",
+            f"{each.verdict}{' (provisional)' if each.provisional else ''}",
+            _ends(each.estimate, each.low, each.high, 3),
             p_text(each.p),
             p_text(each.p_adjusted),
-            number(each.effect_size, 2),
+            _ends(each.effect_size, each.effect_low, each.effect_high, 2),
+            number(each.mde),
             str(each.n_episodes),
+            ", ".join(f"{arm} {count} of {each.planned[arm]}" for arm, count in each.missing.items() if count) or "0",
             str(each.n_clusters),
             f"{each.family} ({each.adjustment})",
         )
-        for each in found
+        for each in found[:TABLE_ROWS]
     )
-    return PageTable(
-        "All findings", header, rows, "Differences; two-sided p; findings.json has each one in words", True
-    )
+    note = "Differences; two-sided p; detectable: with 80 % power in this family; findings.json has each one in words"
+    return PageTable("All findings", header, rows, note + rows_note(len(found)), True)
+
+
+def _ends(value: float, low: float, high: float, digits: int) -> str:
+    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"

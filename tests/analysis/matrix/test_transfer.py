@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.matrix.arms import improvements, profiles, ranks
+from analysis.matrix.arms.scores import improvements, profiles, ranks
 from analysis.matrix.contrasts import DECLARED, Contrast, overall
 from analysis.matrix.gate import gate_calibration
 from analysis.matrix.learning import learning_curves, lineage
-from analysis.matrix.robustness import mixed_model
+from analysis.matrix.robustness.second_opinions import mixed_model
 from analysis.matrix.transfer import transfer_table
 from analysis.results import Findings
 from analysis.simulation.power import PlanError, Variance, caution, flip_p, pilot_variance, plan, power

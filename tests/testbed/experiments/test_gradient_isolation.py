@@ -11,9 +11,8 @@ import pytest
 from testbed.experiments.gradient_isolation import isolate, names_repetition, shares
 from transfer.memory.seed_pool import SEEDS
 from transfer.nppo.aggregation import Juxtapose
-from transfer.nppo.evolver import Unusable
+from transfer.nppo.evolver import Unusable, record
 from transfer.nppo.gradient import Gradient
-from transfer.nppo.wording import record
 
 
 @dataclass

@@ -15,9 +15,10 @@ from testbed.records.append_only import StoreError
 from testbed.records.run_directory import Committed, Recorded, RunDirectory, Versions
 from testbed.records.trial import Episode, Trial
 from testbed.studies.learn import Source
-from transfer.learner import Event, LearnerState
+from transfer.memory.events import Event
 from transfer.memory.experience import Step, Trajectory
 from transfer.memory.seed_pool import seed_pool
+from transfer.memory.state import LearnerState
 
 VERSIONS = Versions(packages={"numpy": "2"}, models={"a": {"name": "m", "weights": "0"}}, prompts="p")
 STATE = LearnerState(pool=seed_pool(), iteration=1)

@@ -11,6 +11,7 @@ from testbed.config.study import parse_study
 POPULATION = {
     "study": "population",
     "seed": 3,
+    "resamples": 200,
     "learning_runs": 2,
     "evaluation_episodes": 2,
     "arms": ["none"],
@@ -35,7 +36,7 @@ def village(run_in, tmp_path_factory):
 
 
 def test_a_population_is_reported_and_audited(procmem, village):
-    said = procmem("report", village, "--resamples", 200)
+    said = procmem("report", village)
     assert said.code == 0, said.err
     assert "3 members lived 3 rounds under 3 policies, in 6 populations." in said.out
     assert "the planted skill was held by at most" in said.out
@@ -44,7 +45,8 @@ def test_a_population_is_reported_and_audited(procmem, village):
     assert all(f'<section id="{name}"' in page for name in sections)
     assert (village / "report" / "tables" / "population_rounds.csv").exists()
     assert (village / "report" / "figures" / "adoption.svg").exists()
-    assert "The episodes give every number." in procmem("audit", village).out
+    said = procmem("audit", village)
+    assert "The records fit the study, and give every file of the report." in said.out, said.out
 
 
 def test_a_population_without_poison_says_nothing_of_one(procmem, run):
@@ -56,16 +58,16 @@ def test_a_population_without_poison_says_nothing_of_one(procmem, run):
 
 
 def test_an_audit_names_what_was_changed(procmem, sentence, run, study, one_agent):
-    path = run(study(**one_agent)).path
+    path = run(study(**one_agent, resamples=200)).path
     assert "there is no report" in sentence("audit", path)
-    assert procmem("report", path, "--resamples", 200).code == 0
+    assert procmem("report", path).code == 0
     file = path / "report" / "findings.json"
     recorded = json.loads(file.read_text(encoding="utf-8"))
     recorded["findings"][0]["estimate"] = 7.5
     file.write_text(json.dumps(recorded), encoding="utf-8")
     said = procmem("audit", path)
     assert said.code == 1
-    assert "estimate is 7.5 in the report, the episodes give" in said.out
+    assert "estimate is 7.5 in the report, the records give" in said.out
     file.write_text(file.read_text(encoding="utf-8")[:40], encoding="utf-8")
     assert "damaged" in sentence("audit", path)
 

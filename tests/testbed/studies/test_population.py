@@ -21,8 +21,7 @@ from testbed.config.study import ConfigError, load_study, parse_study
 from testbed.records import append_only, run_directory
 from testbed.records.run_directory import Gathered, RunDirectory, Told
 from testbed.records.trial import Trial
-from testbed.reports.population_tables import load_annals
-from testbed.reports.tables import load_run
+from testbed.reports.tables import load_population, load_run
 from testbed.studies.cost import count_episodes
 from testbed.studies.learn import Source
 from transfer.exchange.common_pool import COMMONS
@@ -147,7 +146,7 @@ def test_games_between_members(run, task, seats):
     partners = {guest.agent for where in encounters if where[1] == "a_1" for guest in where[-1]}
     assert partners == {"b_1", "a_2", "b_2"}  # over the rounds, everybody
     assert set(load_run(found.path).episodes["arm"]) == {"ring", "none"}
-    league = load_annals(found.path).seats
+    league = load_population(found.path).seats
     assert league.groupby("game")["focal"].sum().eq(1).all()
     assert set(league["agent"]) == {"a_1", "b_1", "a_2", "b_2"}
 
@@ -234,7 +233,7 @@ def test_gifts_carry_giver_and_author(finished):
 
 
 def test_the_poison_is_planted_once_and_the_gate_stops_it(finished):
-    annals = load_annals(finished.path)
+    annals = load_population(finished.path)
     planted = annals.deeds[annals.deeds["kind"] == "planted"]
     assert list(planted["agent"]) == ["a_1", "a_1"]
     assert set(planted["round"]) == {2.0}
@@ -245,7 +244,7 @@ def test_the_poison_is_planted_once_and_the_gate_stops_it(finished):
 
 
 def test_annals_and_tables(finished):
-    annals = load_annals(finished.path)
+    annals = load_population(finished.path)
     assert annals.arms == ["isolated", "commons", "pairs", "ring + gate + wrong-procedure"]
     assert annals.rounds == 4
     assert len(annals.plays) == 4 * 2 * 4 * 4 * 2
@@ -403,7 +402,7 @@ def test_the_others_go_on_when_a_model_dies_for_good(bereaved):
 
 
 def test_the_tables_say_who_was_lost(bereaved):
-    annals = load_annals(bereaved.path)
+    annals = load_population(bereaved.path)
     deed = annals.deeds[annals.deeds["kind"] == "lost"].iloc[0]
     assert (deed["agent"], deed["round"]) == ("b", 7)
     assert "does not answer" in deed["why"]

@@ -19,15 +19,16 @@ from environments.grammar import dump
 from environments.registry import find
 from transfer.contamination.poison import POISONS, planted
 from transfer.contamination.scan import scan, scan_traces
-from transfer.exchange.admission import Case, OnTrust
+from transfer.exchange.admission import Case, OnTrust, Quarantine
 from transfer.exchange.common_pool import COMMONS
-from transfer.exchange.exchange import ADMISSIONS, EXCHANGES, Terms
+from transfer.exchange.exchange import Terms
+from transfer.exchange.policies import ADMISSIONS, EXCHANGES
 from transfer.exchange.population import NOBODY, Gift, Lesson, Member, Played, Society
-from transfer.exchange.quarantine import Quarantine
 from transfer.exchange.shared_pool import Change, Commons
 from transfer.exchange.topology import Graph, Route, TopologyError, directed
-from transfer.gate.gate import Improvement, PPOGate, Verdict
-from transfer.maintenance.intake import Upkeep, esteem
+from transfer.gate.acceptance import Improvement
+from transfer.gate.gate import PPOGate, Verdict
+from transfer.maintenance.intake import Upkeep
 from transfer.maintenance.rules import Always, FirstInFirstOut
 from transfer.memory.experience import Step, Trajectory
 from transfer.memory.pool import SkillPool
@@ -492,8 +493,8 @@ def test_esteem_of_the_untried_is_that_of_its_parents():
     parent = skill("parent")
     child = skill("child", parents=(parent.id,))
     known = state(child, scores={parent.id: 0.25})
-    assert esteem(known, child.id) == 0.25
-    assert esteem(state(child), child.id) == 0.0
+    assert known.value_estimate(child.id) == 0.25
+    assert state(child).value_estimate(child.id) == 0.0
 
 
 def test_every_admission_can_be_made():

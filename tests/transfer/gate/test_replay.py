@@ -84,6 +84,8 @@ def test_reasoning_is_given_back_or_left_out():
     bare = replay(span, None, ActingPolicy(given_reasoning=False), "react")[0]
     assert given.messages[-2].content == "hm"
     assert bare.messages == prompts(span, None)[0]
+    assert replay(span, None, RawModel(given_reasoning=True), "react")[0].messages == given.messages
+    assert replay(span, None, RawModel(given_reasoning=False), "react")[0].messages == bare.messages
 
 
 def test_turns_that_were_dropped_while_acting_are_dropped_again():
@@ -95,3 +97,41 @@ def test_turns_that_were_dropped_while_acting_are_dropped_again():
     assert len(second) == 2  # system and the last observation
     assert second[-1].content == steps[1].observation
     assert len(first) == 2
+
+
+def test_moves_of_a_greedy_policy_are_scored_at_temperature_one():
+    span = next(iter(segments(played())))
+    assert {each.temperature for each in replay(span, None, ActingPolicy(0.0), "direct")} == {1.0}
+
+
+def test_what_is_scored_is_what_the_model_wrote_or_where_that_is_unknown_the_move():
+    trajectory = played()
+    first, *rest = trajectory.steps
+    silent = first.model_copy(update={"completion": "", "grammar": None})
+    span = next(iter(segments(trajectory.model_copy(update={"steps": (silent, *rest)}))))
+    one, other, *_ = replay(span, None, ActingPolicy(), "direct")
+    assert (one.text, one.grammar) == (first.action, None)
+    assert other.text == rest[0].completion
+    assert "Use this skill" not in one.messages[0].content
+    assert one.messages[0].content == trajectory.rules
+
+
+def test_an_unknown_prompt_is_taken_for_the_likeliest_style():
+    trajectory = played()
+    for reasoning, name in (("hm", "reason"), ("", "direct")):
+        changed = {"prompt_digest": "another", "reasoning": reasoning}
+        steps = tuple(step.model_copy(update=changed) for step in trajectory.steps)
+        span = next(iter(segments(trajectory.model_copy(update={"steps": steps}))))
+        assert style_of(span, BY_ID[span.skill]) == Style(name, False)
+
+
+def test_a_later_turn_keeps_the_newest_of_what_came_before():
+    trajectory = played()
+    assert len(trajectory.steps) > 3
+    steps = list(trajectory.steps)
+    steps[3] = steps[3].model_copy(update={"dropped_turns": 2})
+    changed = trajectory.model_copy(update={"steps": tuple(steps)})
+    span = next(each for each in segments(changed) if each.start <= 3 < each.stop)
+    prompt = prompts(span, None)[3 - span.start]
+    kept = [step.observation for step in steps[1:4]]
+    assert [message.content for message in prompt if message.role == "user"] == kept

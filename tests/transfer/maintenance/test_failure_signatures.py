@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from agents.embedding import LexicalEmbedder
 from tests.support.fake_evolver import skill
-from transfer.learner import begin
 from transfer.maintenance.failure_signatures import warnings
 from transfer.memory.pool import SkillPool
-from transfer.memory.state import Score
+from transfer.memory.state import LearnerState, Score
 from transfer.nppo.priority import AsReleased, ByPotential
 
 EMBED = LexicalEmbedder()
@@ -18,7 +17,7 @@ def said(state):
 
 
 def test_fifo_collapse():
-    state = begin(SkillPool.of(SKILLS)).model_copy(
+    state = LearnerState.begin(SkillPool.of(SKILLS)).model_copy(
         update={
             "born": dict.fromkeys(IDS, 2),
             "scores": {id: Score(gain=0.1, n=1) for id in IDS},
@@ -31,14 +30,14 @@ def test_fifo_collapse():
 
 def test_hallucination_cascade():
     variants = [skill(f"v{i}", f"1. Variant {i}.", "the sign is shown on the door") for i in range(4)]
-    state = begin(SkillPool.of(variants)).model_copy(update={"returns": (0.5, 0.4, 0.3)})
+    state = LearnerState.begin(SkillPool.of(variants)).model_copy(update={"returns": (0.5, 0.4, 0.3)})
     assert said(state) == ["hallucination-cascade"]
     assert said(state.model_copy(update={"returns": (0.3, 0.4, 0.5)})) == []
-    assert said(begin(SkillPool.of(SKILLS)).model_copy(update={"returns": (0.5, 0.4, 0.3)})) == []
+    assert said(LearnerState.begin(SkillPool.of(SKILLS)).model_copy(update={"returns": (0.5, 0.4, 0.3)})) == []
 
 
 def test_a_gate_that_passes_everything_or_nothing():
-    state = begin(SkillPool.of(SKILLS))
+    state = LearnerState.begin(SkillPool.of(SKILLS))
     assert said(state.model_copy(update={"outcomes": {"accepted": 12}})) == ["useless-gate"]
     assert said(state.model_copy(update={"outcomes": {"rejected": 9, "undecided": 3}})) == ["useless-gate"]
     assert said(state.model_copy(update={"outcomes": {"accepted": 1, "rejected": 11}})) == []
@@ -46,14 +45,14 @@ def test_a_gate_that_passes_everything_or_nothing():
 
 
 def test_each_warning_comes_once():
-    state = begin(SkillPool.of(SKILLS)).model_copy(update={"outcomes": {"accepted": 12}})
+    state = LearnerState.begin(SkillPool.of(SKILLS)).model_copy(update={"outcomes": {"accepted": 12}})
     warned, _ = warnings(state, EMBED)
     assert said(warned) == []
 
 
 def buffered(**scores):
     by_name = {each.name: each.id for each in SKILLS}
-    return begin(SkillPool.of(SKILLS)).model_copy(
+    return LearnerState.begin(SkillPool.of(SKILLS)).model_copy(
         update={
             "scores": {by_name[name]: score for name, score in scores.items()},
             "buffer": {by_name[name]: tuple("abcdef") for name in scores},

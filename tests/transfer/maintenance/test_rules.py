@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import math
+from random import Random
+
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.embedding import LexicalEmbedder
 from tests.support.fake_evolver import skill
-from transfer.learner import begin
-from transfer.maintenance.rules import Always, FirstInFirstOut, LowerBound, OverCapacity
+from tests.support.minds import Compass
+from tests.support.reference.algorithm import folded
+from tests.support.reference.maintenance import Held, Tally, leaving
+from tests.support.scenario import DRAFTS, Scenario, skill_of
+from transfer.maintenance.rules import Always, FirstInFirstOut, LowerBound, OverCapacity, alike, prune
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState, Score
-from transfer.nppo.evolution import prune
 
 EMBED = LexicalEmbedder()
 WORDS = ["apple", "brick", "cloud", "drum", "eagle", "fork", "glass", "hat", "ink", "jar", "kite", "lamp"]
@@ -19,7 +25,7 @@ RULES = [Always(), OverCapacity(), LowerBound(), FirstInFirstOut()]
 
 
 def state(scores: dict[int, Score], capacity: int = 10, iteration: int = 9, born: dict[int, int] | None = None):
-    held = begin(SkillPool(capacity=capacity))
+    held = LearnerState.begin(SkillPool(capacity=capacity))
     return held.model_copy(
         update={
             "iteration": iteration,
@@ -90,3 +96,81 @@ def test_deaths_keep_the_score_of_what_was_tried():
     after, events = prune(state({0: Score(gain=-1, n=5)}), SKILLS[:2], Always(), EMBED)
     assert after.deaths == {SKILLS[0].id: pytest.approx(-0.2)}
     assert events[0].payload == {"why": "score ≤ 0", "score": pytest.approx(-0.2), "n": 5}
+
+
+KINDS = {
+    "always": (3, Always()),
+    "one is enough": (1, Always(evidence=1)),
+    "over-capacity": (3, OverCapacity()),
+    "lower-bound": (3, LowerBound()),
+    "fifo": (3, FirstInFirstOut()),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_who_leaves_and_why_equals_the_second_implementation(name, seed):
+    """Scores, ages and evidence on, above and below every threshold; twins and near twins among the skills."""
+    rng = Random(seed)
+    evidence, rule = KINDS[name]
+    skills = [skill_of(mark) for mark in rng.sample(DRAFTS, rng.randint(1, 9))]
+    iteration, most = rng.choice([0, 3, 5, 90]), rng.choice([3, 12, 81])
+    tallies = {
+        each.id: Tally(n * rng.choice([-0.5, -0.001, 0.0, 0.0, 0.05, 0.061, 0.4]), n)
+        for each in skills
+        if (n := rng.choice([0, 1, 2, 3, 4, 9, 10, 11, 79, 80, 81])) <= most
+    }
+    born = {each.id: max(0, iteration - rng.choice([-1, 1, 2, 3, 4, 5, 90])) for each in skills if rng.random() < 0.9}
+    held = LearnerState.begin(SkillPool(capacity=rng.randint(1, len(skills) + 1))).model_copy(
+        update={
+            "iteration": iteration,
+            "scores": {id: Score(gain=each.gain, n=each.n) for id, each in tallies.items()},
+            "born": born,
+        }
+    )
+    known = [
+        Held(
+            each.id, folded(each), Scenario.vector(each.activation), tallies.get(each.id, Tally()), born.get(each.id, 0)
+        )
+        for each in skills
+    ]
+    kind = "always" if name == "one is enough" else name
+    assert rule.deaths(skills, held, Compass()) == leaving(kind, evidence, known, held.pool.capacity, iteration)
+
+
+def test_the_well_known_and_bad_goes_first_over_capacity_then_the_least_known():
+    """As released: n ≥ 10, older than two iterations, bound below −.001; then by evidence, 10 and 80 trajectories."""
+    scores = {0: Score(gain=-9, n=20), 1: Score(gain=0.5, n=9), 2: Score(gain=8, n=40), 3: Score(gain=9, n=90)}
+    order = [left(LowerBound(), SKILLS[:4], state(scores, capacity=capacity, iteration=9)) for capacity in (3, 2, 1)]
+    assert order == [{"brick", "cloud", "drum"}, {"cloud", "drum"}, {"drum"}]
+    fresh = state(scores, capacity=3, iteration=2)
+    assert left(LowerBound(), SKILLS[:4], fresh) == {"apple", "cloud", "drum"}
+
+
+def test_a_likeness_of_exactly_the_threshold_is_a_likeness():
+    class Two:
+        def embed(self, texts):
+            return np.array([[1.0, 0.0], [0.95, math.sqrt(1 - 0.95**2)]])
+
+    assert len(alike(SKILLS[:2], Two(), 0.95)) == 1
+    assert alike(SKILLS[:2], Two(), 0.9500001) == []
+    assert alike(SKILLS[:1], Two(), 0.0) == []
+
+
+def test_a_score_of_zero_up_to_rounding_is_a_score_of_zero():
+    held = state({0: Score(gain=1e-16, n=5), 1: Score(gain=1, n=5)})
+    assert left(Always(), SKILLS[:2], held) == {"brick"}
+
+
+def test_those_that_leave_take_their_cooldown_and_buffer_with_them():
+    ids = [each.id for each in SKILLS[:2]]
+    held = state({0: Score(gain=-1, n=5), 1: Score(gain=1, n=5)}).model_copy(
+        update={
+            "cooldowns": dict.fromkeys(ids, 12),
+            "buffer": dict.fromkeys(ids, ("t",)),
+            "born": dict.fromkeys(ids, 3),
+        }
+    )
+    after, _ = prune(held, SKILLS[:2], Always(), EMBED)
+    assert (after.cooldowns, after.buffer, after.born) == ({ids[1]: 12}, {ids[1]: ("t",)}, {ids[1]: 3})

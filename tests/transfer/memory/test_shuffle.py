@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.skill import Skill
+from transfer.memory.control_pools import shuffled
 from transfer.memory.pool import SkillPool
 from transfer.memory.seed_pool import SEEDS, seed_pool
-from transfer.memory.shuffle import shuffled
 
 WORDS = st.sampled_from(["one", "two", "three"])
 SKILLS = st.builds(

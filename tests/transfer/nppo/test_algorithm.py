@@ -12,11 +12,18 @@ import pytest
 from agents.embedding import LexicalEmbedder
 from agents.models.model import NoLikelihoods
 from tests.support.fake_evolver import FakeModel, evolver, preferring, skill, trajectory
-from transfer.learner import LearnerState
+from transfer.gate.gate import Verdict
+from transfer.maintenance.rules import Always
 from transfer.memory.lineage import Lineage
 from transfer.memory.pool import SkillPool
 from transfer.memory.seed_pool import seed_pool
+from transfer.memory.state import LearnerState
+from transfer.nppo.aggregation import Direction
+from transfer.nppo.algorithm import NPPO
 from transfer.nppo.config import AS_RELEASED, PAPER, ChoiceError, choose
+from transfer.nppo.evolver import Unusable
+from transfer.nppo.gradient import Gradient
+from transfer.nppo.proposal import Proposals
 from transfer.registry import LEARNERS, Minds, nppo
 
 OLD = skill()
@@ -229,3 +236,153 @@ def test_unknown_choices_give_one_sentence(preset, changes, message):
     with pytest.raises(ChoiceError, match=message) as caught:
         choose(preset, changes)
     assert "\n" not in str(caught.value)
+
+
+class Parts:
+    """Every part of the algorithm, writing down what it is given."""
+
+    def __init__(self, related=(True,) * 6, drafts=(), direction=("", "p", "")):
+        self.related, self.drafts = related, drafts
+        self.direction = Direction(activation=direction[0], procedure=direction[1], termination=direction[2])
+        self.critics, self.aggregated, self.asked, self.judged = [], [], [], []
+
+    async def critic(self, skill, spans, baseline, seed):
+        played = spans[0].trajectory
+        self.critics.append((skill, played.id, len(spans), baseline, seed))
+        related = self.related[int(played.id[1:])]
+        if related is None:
+            raise Unusable("no answer")
+        return Gradient(played.id, played.total, "d", related)
+
+    async def aggregation(self, skill, gradients, seed):
+        self.aggregated.append((skill, [each.trajectory for each in gradients], seed))
+        return self.direction
+
+    async def proposer(self, batch, seeds):
+        self.asked.append((batch, tuple(seeds)))
+        return Proposals(skills=tuple(self.drafts), problems=("one is missing",))
+
+    async def judge(self, parent, candidates, evidence):
+        self.judged.append((parent, tuple(candidates), evidence))
+        return [Verdict(skill=each.id, outcome="rejected", why="") for each in candidates]
+
+    def learner(self, **changes):
+        seeds = changes.pop("seeds", np.random.SeedSequence(1))
+        maintenance = Always(evidence=99)
+        return NPPO(
+            self.critic,
+            self.aggregation,
+            self.proposer,
+            self,
+            LexicalEmbedder(),
+            seeds,
+            maintenance=maintenance,
+            **changes,
+        )
+
+
+def test_every_part_is_told_about_the_parent_its_baseline_and_its_segments():
+    parts = Parts(drafts=[skill("n", "new")])
+    learner = parts.learner()
+    state, events = iterate(learner, learner.begin(SkillPool.of([OLD])), episodes())
+    assert [each[:4] for each in parts.critics] == [(OLD, f"e{i}", 1, 0.5) for i in range(6)]
+    (aggregated,) = parts.aggregated
+    assert aggregated[:2] == (OLD, [f"e{i}" for i in range(6)])
+    ((asked, seeds),) = parts.asked
+    assert (asked.parent, asked.rules, asked.mode, asked.direction) == (
+        OLD,
+        "Say [a] or [b].",
+        "REFINE",
+        parts.direction,
+    )
+    assert [each.trajectory for each in asked.gradients] == [f"e{i}" for i in range(6)]
+    ((parent, candidates, evidence),) = parts.judged
+    assert (parent, candidates) == (OLD, (skill("n", "new"),))
+    assert [span.trajectory.id for span in evidence.spans] == [f"e{i}" for i in range(6)]
+    assert [values.tolist() for values in evidence.advantages] == [[-0.5], [0.5]] * 3
+    drawn = [*(each[4] for each in parts.critics), aggregated[2], *seeds]
+    assert len(set(drawn)) == len(drawn) == 6 + 1 + 3
+    assert all(0 <= seed < 2**31 for seed in drawn)
+    assert max(drawn) > 2**28
+    assert state.returns == (0.5,)
+    said = {event.kind: event for event in events}
+    assert said["gradient"].trajectories == ("e5",)
+    assert said["candidate"].parents == (OLD.id,)
+    assert said["skipped"].payload == {"why": "one is missing"}
+    assert said["aggregate"].payload == {"mode": "REFINE", "related": 6, **parts.direction.model_dump()}
+
+
+@pytest.mark.parametrize(
+    ("related", "share", "mode", "used"),
+    [
+        ((True, True, True, False, False, False), 0.5, "REFINE", [0, 1, 2]),
+        ((True, True, False, False, False, False), 0.5, "DISCOVER", [0, 1, 2, 3, 4, 5]),
+        ((True, True, False, None, None, None), 0.5, "REFINE", [0, 1]),
+        ((True, False, False, False, False, False), 0.0, "REFINE", [0]),
+        ((False,) * 6, 0.0, "REFINE", [0, 1, 2, 3, 4, 5]),
+        ((True,) * 5 + (False,), 1.0, "DISCOVER", [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_refined_by_what_is_related_or_discovered_from_everything(related, share, mode, used):
+    parts = Parts(related)
+    learner = parts.learner(related=share)
+    _, events = iterate(learner, learner.begin(SkillPool.of([OLD])), episodes())
+    (aggregated,) = parts.aggregated
+    assert aggregated[1] == [f"e{i}" for i in used]
+    assert parts.asked[0][0].mode == mode
+    skipped = [event.payload["why"] for event in events if event.kind == "skipped"]
+    assert skipped == [*["no answer"] * related.count(None), "one is missing"]
+
+
+def test_nothing_usable_or_nothing_recalled_ends_the_attempt_with_a_reason():
+    nobody = Parts((None,) * 6)
+    learner = nobody.learner()
+    _, events = iterate(learner, learner.begin(SkillPool.of([OLD])), episodes())
+    assert events[-1].payload == {"why": "none of its trajectories gave a usable gradient"}
+    assert not nobody.aggregated
+    _, events = iterate(learner, learner.begin(SkillPool.of([OLD])), episodes(), {}.__getitem__)
+    assert events[-1].payload == {"why": "too few of its trajectories can be recalled"}
+
+
+def test_what_is_known_already_is_named_and_the_rest_is_judged():
+    other, dead, new = skill("other", "2. Other."), skill("dead", "3. Dead."), skill("new", "4. New.")
+    parts = Parts(drafts=[other, dead, new])
+    learner = parts.learner()
+    state = learner.begin(SkillPool.of([OLD, other])).model_copy(update={"deaths": {dead.id: -1.0}})
+    _, events = iterate(learner, state, episodes())
+    assert parts.judged[0][1] == (new,)
+    assert [event.payload["why"] for event in events if event.kind == "skipped"][1:] == [
+        f"candidate {each.id} is in the pool or was pruned from it before" for each in (other, dead)
+    ]
+
+
+def drawn_by(seeds, iteration=0, start=0):
+    parts = Parts((True,) * 20)
+    learner = parts.learner(seeds=seeds)
+    state = learner.begin(SkillPool.of([OLD])).model_copy(update={"iteration": iteration})
+    iterate(learner, state, episodes(start=start))
+    return parts.asked[0][1]
+
+
+def test_draws_depend_on_the_run_the_iteration_and_the_trajectories_and_on_nothing_else():
+    one, other = np.random.SeedSequence(1).spawn(2)
+    base = drawn_by(one)
+    assert drawn_by(np.random.SeedSequence(1).spawn(1)[0]) == base
+    changed = [drawn_by(other), drawn_by(one, iteration=1), drawn_by(one, start=6), drawn_by(np.random.SeedSequence(2))]
+    assert len({base, *changed}) == 5
+
+
+def test_draws_of_the_evolver_are_those_of_earlier_versions():
+    """A run that is resumed by a later version must ask with the seeds the interrupted one would have used."""
+    assert drawn_by(np.random.SeedSequence(1)) == (1607794232, 1469704916, 2121208081)
+
+
+def test_iterations_without_an_episode_leave_the_returns_as_they_were():
+    learner = Parts().learner()
+    state, _ = iterate(learner, learner.begin(SkillPool.of([OLD])), [])
+    assert state.returns == ()
+    lost = episodes(1)[0].model_copy(update={"total": math.nan})
+    state, _ = iterate(learner, state, [lost])
+    assert state.returns == ()
+    state, _ = iterate(learner, state, [lost, *episodes(2)])
+    assert state.returns == (0.5,)

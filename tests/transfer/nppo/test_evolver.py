@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from agents.models.model import ModelError, ModelUnavailable
 from environments.grammar import JsonSchema
 from tests.support.fake_evolver import FakeModel, evolver, skill, trajectory
-from transfer.memory.buffer import controlled
+from transfer.memory.experience import controlled
 from transfer.nppo.aggregation import Consolidate, Direction, Juxtapose
-from transfer.nppo.evolver import Unusable
+from transfer.nppo.evolver import OBSERVATION, RECORD, Unusable, record, shortened
 from transfer.nppo.gradient import Attribution, Gradient, Hindsight, NeutralSummary, meant
 from transfer.nppo.proposal import Batch, Draft, Evolve, finished
-from transfer.nppo.wording import OBSERVATION, RECORD, record, shortened
 
 OLD = skill()
 SPANS = controlled(trajectory("t", [("[a]", 0.0), ("[b]", 1.0)], OLD), OLD.id)

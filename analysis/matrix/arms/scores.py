@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -59,6 +59,27 @@ def profiles(seeds: pd.DataFrame, by: Resampler) -> pd.DataFrame:
         sample = aggregate(grouped.mean().reset_index(), *names)
         found = stratified_intervals(sample.values, sample.layout, by, COVERAGE)
         rows += [{"arm": arm, "tau": float(tau)} | _named("share", each) for tau, each in zip(taus, found, strict=True)]
+    return pd.DataFrame(rows)
+
+
+def normalised_scores(seeds: pd.DataFrame, ranges: Mapping[str, tuple[float, float]], by: Resampler) -> pd.DataFrame:
+    """Returns as a share of their task's reward range (0 the least possible, 1 the most), one row per arm.
+
+    Columns: arm, score (mean), iqm (interquartile mean), optimality_gap (mean shortfall from 1; Agarwal et al. 2021),
+    each with its interval. Without the range of every task there are no rows.
+    """
+    tasks = seeds["task"].astype("str")
+    if not ranges or not set(tasks) <= set(ranges):
+        return pd.DataFrame(columns=["arm", "score", "iqm", "optimality_gap"])
+    low, high = (tasks.map({task: bounds[k] for task, bounds in ranges.items()}).astype(float) for k in (0, 1))
+    scaled = seeds.assign(**{"return": (seeds["return"] - low) / (high - low)})
+    scaled = scaled.assign(gap=1 - scaled["return"].clip(upper=1.0))
+    runs = run_means(scaled).merge(scaled.groupby(RUN, observed=True)["gap"].mean().reset_index(), on=RUN)
+    rows: list[dict[str, object]] = []
+    for arm in sorted(runs["arm"].astype("str").unique()):
+        of_arm = runs[runs["arm"] == arm]
+        row: dict[str, object] = {"arm": arm} | _named("score", _mean(of_arm, "return", SHARE, by))
+        rows.append(row | _named("iqm", _iqm(of_arm, by)) | _named("optimality_gap", _mean(of_arm, "gap", SHARE, by)))
     return pd.DataFrame(rows)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.statistics.significance import SIGN_FLIP_FROM, smallest_sign_flip_p
+from analysis.tables.population import Annals
 from analysis.tables.run import CELL, Tables
 
 _LOST = {
@@ -19,6 +20,7 @@ def caveats(tables: Tables) -> list[str]:
     episodes = tables.episodes
     return [
         *_missing(episodes),
+        *_learning(tables.learning),
         *_dead(episodes),
         *_runs(episodes),
         *_absent(set(episodes["arm"].astype("str"))),
@@ -44,6 +46,24 @@ def _missing(episodes: pd.DataFrame) -> list[str]:
         f"{len(missing)} of {len(episodes)} episodes failed for technical reasons and are missing data, not zeros "
         f"(most in {place}: {int(counts.iloc[0])}); each cell shows how many it lost."
     ]
+
+
+def _learning(learning: pd.DataFrame) -> list[str]:
+    lost = learning[learning["return"].isna()]
+    if lost.empty:
+        return []
+    learners = len(lost[["agent", "task", "learning_run"]].drop_duplicates())
+    return [
+        f"{len(lost)} of {len(learning)} learning episodes failed for technical reasons: the pools of {learners} "
+        "learners were made from less than the study plans."
+    ]
+
+
+def learning_owed(tables: Tables, annals: Annals | None) -> int:
+    """Learning episodes that the study plans and nobody has played."""
+    plan = tables.plan[tables.plan["phase"] == "learn"]
+    played = tables.learning if annals is None else annals.plays
+    return max(0, int(plan["episodes"].sum()) - len(played))
 
 
 def _dead(episodes: pd.DataFrame) -> list[str]:

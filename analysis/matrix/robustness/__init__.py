@@ -1,0 +1,1 @@
+"""What a verdict hangs on: other methods, other priors, any one learning run."""

@@ -1,0 +1,49 @@
+"""The records of a run, read once: every line is shown to everybody who wants to see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.tables.run import Column
+from testbed.records.run_directory import Line, RunDirectory
+from testbed.records.trial import Episode
+
+
+class Reader:
+    """Sees the lines of a run as they were written, all events before all episodes; ignores what it does not want."""
+
+    def event(self, order: int, line: Line) -> None:
+        """The line at place `order` of `events.jsonl`."""
+
+    def episode(self, episode: Episode) -> None:
+        """The last word on one trial."""
+
+
+def read_records(run: RunDirectory, readers: Sequence[Reader]) -> None:
+    """One pass over `events.jsonl`, one over `episodes.jsonl`. Raises StoreError in one sentence."""
+    for order, line in enumerate(run.events()):
+        for reader in readers:
+            reader.event(order, line)
+    for episode in run.episodes():
+        for reader in readers:
+            reader.episode(episode)
+
+
+class Rows:
+    """Rows of a documented table, kept column by column with equal texts once: a million of them fit in memory."""
+
+    def __init__(self, columns: Iterable[Column]) -> None:
+        self._values: dict[str, list[Any]] = {column.name: [] for column in columns}
+        self._texts: dict[str, str] = {}
+
+    def add(self, row: dict[str, Any]) -> None:
+        """What a row does not name is missing in it."""
+        for name, values in self._values.items():
+            value = row.get(name)
+            values.append(self._texts.setdefault(value, value) if isinstance(value, str) else value)
+
+    def frame(self) -> pd.DataFrame:
+        return pd.DataFrame(self._values)

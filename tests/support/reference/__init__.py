@@ -1,0 +1,1 @@
+"""The learner a second time, in plain Python, for the tests to hold `transfer` against."""

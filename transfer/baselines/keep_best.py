@@ -1,0 +1,46 @@
+"""Selection without invention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
+from transfer.memory.events import Event
+from transfer.memory.experience import Recall, Trajectory
+from transfer.memory.pool import SkillPool
+from transfer.memory.state import LearnerState
+
+
+@dataclass(frozen=True)
+class KeepBest:
+    """Selection without invention: each iteration drops the worst-scored skill until `keep` are left.
+
+    A skill is dropped only after `evidence` trajectories of its own.
+    """
+
+    keep: int = 3
+    evidence: int = 2
+    credit: Credit = field(default_factory=StepMean)
+    baseline: BaselineRule = field(default_factory=RunningMean)
+
+    def begin(self, pool: SkillPool) -> LearnerState:
+        return LearnerState.begin(pool)
+
+    async def iterate(
+        self, state: LearnerState, fresh: Sequence[Trajectory], recall: Recall
+    ) -> tuple[LearnerState, list[Event]]:
+        known, events = observe(state, fresh, self.credit, self.baseline)
+        events = [*state.seed_events(), *events]
+        now = state.iteration + 1
+        pool = known.pool
+        proven = [skill for skill in pool.ids if known.score(skill).n >= self.evidence]
+        if len(pool) > max(1, self.keep) and proven:
+            worst = min(proven, key=lambda skill: (known.score(skill).value, skill))
+            payload: dict[str, JsonValue] = {"why": "worst score", "score": known.score(worst).value}
+            events.append(Event(kind="pruned", iteration=now, skill=worst, payload=payload))
+            pool = pool.remove(worst)
+        born = {skill: known.born.get(skill, now) for skill in pool.ids}
+        return known.model_copy(update={"pool": pool, "iteration": now, "born": born, "buffer": {}}), events

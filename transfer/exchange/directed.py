@@ -1,0 +1,124 @@
+"""Directed exchange: copies of the givers' best skills along the routes of a topology."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from transfer.exchange.admission import Admission, case_of
+from transfer.exchange.exchange import Terms, weeded
+from transfer.exchange.population import Gift, Member, Played, Said, Society, refusing
+from transfer.exchange.topology import Direction, Route, Topology, check_route, directed
+from transfer.gate.gate import Verdict
+from transfer.maintenance.intake import Upkeep
+from transfer.memory.events import Event, skill_texts
+
+
+@dataclass(frozen=True)
+class Giving:
+    """Copies of the givers' best skills, along the routes of a topology, through the receivers' admission."""
+
+    topology: Topology
+    direction: Direction
+    every: int
+    terms: Terms
+    admission: Admission
+    upkeep: Upkeep
+
+    async def exchange(self, base: Society, society: Society, played: Played) -> tuple[Society, list[Said]]:
+        society, events = weeded(society, self.upkeep, played.round)
+        society, arrived, said = self._arrivals(society, played)
+        events += said
+        cases = [case_of(name, gift.skill, base, society) for name, gift in arrived]
+        verdicts = await self.admission.judge(cases) if cases else []
+        accepted: dict[str, list[Gift]] = {}
+        members = dict(society.members)
+        for (name, gift), verdict in zip(arrived, verdicts, strict=True):
+            events += _judged(name, gift, verdict, played.round)
+            if verdict.outcome == "accepted":
+                accepted.setdefault(name, []).append(gift)
+            elif verdict.outcome == "undecided" and played.round - gift.since < self.terms.patience:
+                waiting = (*members[name].quarantine, gift)
+                members[name] = members[name].model_copy(update={"quarantine": waiting})
+            else:
+                members[name] = refusing(members[name], [gift.skill.id])
+        for name, gifts in accepted.items():
+            members[name], said = admitted(name, members[name], gifts, self.upkeep, played.round)
+            events += said
+        return society.replace(members), events
+
+    def _arrivals(self, society: Society, played: Played) -> tuple[Society, list[tuple[str, Gift]], list[Said]]:
+        """Everything that waits for a ruling: quarantined gifts that still stand, then fresh ones along the routes."""
+        waiting: dict[str, list[Gift]] = {}
+        events: list[Said] = []
+        for name, member in society.playing.items():
+            reasons = {gift.skill.id: _lapsed(gift, society, member) for gift in member.quarantine}
+            waiting[name] = [gift for gift in member.quarantine if not reasons[gift.skill.id]]
+            gone = [gift for gift in member.quarantine if reasons[gift.skill.id]]
+            events += [_skipped(name, gift, reasons[gift.skill.id], played.round) for gift in gone]
+        if played.round % self.every == 0:
+            fresh: dict[str, list[Gift]] = {name: [] for name in waiting}
+            for route in directed(self.topology.routes(played.merits, played.rng), self.direction):
+                check_route(route, list(waiting))
+                gifts = self._gifts(route, society, [*waiting[route.receiver], *fresh[route.receiver]], played.round)
+                fresh[route.receiver] += gifts[: self.terms.capacity - len(fresh[route.receiver])]
+            events += [_given(name, gift, society, played.round) for name, gifts in fresh.items() for gift in gifts]
+            waiting = {name: [*gifts, *fresh[name]] for name, gifts in waiting.items()}
+        emptied = {name: society.members[name].model_copy(update={"quarantine": ()}) for name in waiting}
+        arrived = [(name, gift) for name, gifts in waiting.items() for gift in gifts]
+        return society.replace(emptied), arrived, events
+
+    def _gifts(self, route: Route, society: Society, coming: list[Gift], round: int) -> list[Gift]:
+        """The giver's best skills that the receiver neither has, awaits nor has refused; none that harmed the giver."""
+        giver, receiver = society.members[route.giver].state, society.members[route.receiver]
+        known = {*receiver.state.pool.ids, *receiver.refused, *(gift.skill.id for gift in coming)}
+        best = sorted(giver.pool.each(), key=lambda skill: (-giver.value_estimate(skill.id), skill.id))
+        chosen = [skill for skill in best if skill.id not in known and giver.value_estimate(skill.id) >= 0]
+        return [Gift(giver=route.giver, skill=skill, since=round) for skill in chosen[: self.terms.rate]]
+
+
+def admitted(name: str, member: Member, gifts: Sequence[Gift], upkeep: Upkeep, round: int) -> tuple[Member, list[Said]]:
+    """The member with the gifts in its pool, as far as there is room or something goes to make room."""
+    kept = upkeep(member.state, [gift.skill for gift in gifts], round)
+    events = [Said(name, event) for event in kept.pruned]
+    for gift in gifts:
+        skill = gift.skill
+        payload: dict[str, JsonValue] = {"from": gift.giver}
+        if skill.id in kept.admitted:
+            event = Event(kind="admitted", iteration=round, skill=skill.id, parents=skill.parents, payload=payload)
+            events.append(Said(name, event))
+        else:
+            events.append(_skipped(name, gift, kept.declined[skill.id], round))
+    return member.model_copy(update={"state": kept.state}), events
+
+
+def _lapsed(gift: Gift, society: Society, receiver: Member) -> str:
+    """Why a gift in quarantine is no longer offered or wanted; "" while it is."""
+    giver = society.members[gift.giver]
+    if gift.skill.id in receiver.state.pool:
+        return "it is there already"
+    if giver.lost:
+        return "its giver has left"
+    return "" if gift.skill.id in giver.state.pool else "its giver has pruned it meanwhile"
+
+
+def _given(name: str, gift: Gift, society: Society, round: int) -> Said:
+    skill = gift.skill
+    author = society.authors.get(skill.id, gift.giver)
+    payload: dict[str, JsonValue] = {"from": gift.giver, "author": author, "skill": skill_texts(skill)}
+    return Said(name, Event(kind="gift", iteration=round, skill=skill.id, parents=skill.parents, payload=payload))
+
+
+def _judged(name: str, gift: Gift, verdict: Verdict, round: int) -> list[Said]:
+    """A verdict's event, where the gate had something to say."""
+    if verdict.outcome == "accepted" and verdict.change is None:
+        return []
+    payload: dict[str, JsonValue] = {"from": gift.giver, **verdict.model_dump(mode="json", exclude={"skill"})}
+    return [Said(name, Event(kind="verdict", iteration=round, skill=gift.skill.id, payload=payload))]
+
+
+def _skipped(name: str, gift: Gift, why: str, round: int) -> Said:
+    payload: dict[str, JsonValue] = {"from": gift.giver, "why": why}
+    return Said(name, Event(kind="skipped", iteration=round, skill=gift.skill.id, payload=payload))
