@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import json
-import string
 from collections.abc import Callable
-from functools import lru_cache
-from re import _parser  # pyright: ignore[reportAttributeAccessIssue]
 from typing import Any
 
 from numpy.random import Generator
 
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
-
-_PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " "
-_CATEGORIES = {
-    "CATEGORY_DIGIT": string.digits,
-    "CATEGORY_SPACE": " ",
-    "CATEGORY_WORD": string.ascii_letters + string.digits + "_",
-}
-_UNBOUNDED_EXTRA = 8
+from environments.pattern import PRINTABLE, Branches, Node, OneOf, Repeat, Sequence, parse
 
 
 def sample(grammar: Grammar, rng: Generator) -> str:
@@ -32,62 +22,21 @@ def sample(grammar: Grammar, rng: Generator) -> str:
         case Choices(options):
             return options[int(rng.integers(len(options)))]
         case Regex(pattern):
-            return _walk(_parsed(pattern), rng)
+            return _from_tree(parse(pattern), rng)
         case JsonSchema(schema):
             return json.dumps(_value(json.loads(schema), rng))
 
 
-@lru_cache(maxsize=256)
-def _parsed(pattern: str) -> tuple[Any, ...]:
-    return tuple(_parser.parse(pattern))
-
-
-def _walk(nodes: Any, rng: Generator) -> str:
-    return "".join(_node(str(op), argument, rng) for op, argument in nodes)
-
-
-def _node(op: str, argument: Any, rng: Generator) -> str:
-    match op:
-        case "LITERAL":
-            return chr(argument)
-        case "ANY" | "IN" | "NOT_LITERAL" | "CATEGORY":
-            characters = _characters(op, argument)
-            return characters[int(rng.integers(len(characters)))]
-        case "BRANCH":
-            return _walk(argument[1][int(rng.integers(len(argument[1])))], rng)
-        case "SUBPATTERN":
-            return _walk(argument[-1], rng)
-        case "MAX_REPEAT" | "MIN_REPEAT":
-            low, high, body = argument
-            high = low + _UNBOUNDED_EXTRA if high is _parser.MAXREPEAT else high
-            return "".join(_walk(body, rng) for _ in range(int(rng.integers(low, high + 1))))
-        case "AT":
-            return ""
-        case _:
-            raise ValueError(f"a grammar's pattern may not use {op}: only literals, classes, groups and repetition")
-
-
-def _characters(op: str, argument: Any) -> str:
-    match op:
-        case "LITERAL":
-            found = chr(argument)
-        case "RANGE":
-            found = "".join(map(chr, range(argument[0], argument[1] + 1)))
-        case "CATEGORY":
-            name = str(argument)
-            found = _CATEGORIES.get(name) or _without(_CATEGORIES[name.replace("_NOT_", "_")])
-        case "NOT_LITERAL":
-            found = _without(chr(argument))
-        case "IN":
-            found = "".join(_characters(str(kind), value) for kind, value in argument if str(kind) != "NEGATE")
-            found = _without(found) if str(argument[0][0]) == "NEGATE" else found
-        case _:
-            found = _PRINTABLE
-    return found
-
-
-def _without(characters: str) -> str:
-    return "".join(character for character in _PRINTABLE if character not in characters)
+def _from_tree(node: Node, rng: Generator) -> str:
+    match node:
+        case OneOf(characters):
+            return characters[int(rng.integers(len(characters)))] if len(characters) > 1 else characters
+        case Sequence(parts):
+            return "".join(_from_tree(part, rng) for part in parts)
+        case Branches(options):
+            return _from_tree(options[int(rng.integers(len(options)))], rng)
+        case Repeat(part, least, most):
+            return "".join(_from_tree(part, rng) for _ in range(int(rng.integers(least, most + 1))))
 
 
 def _value(schema: dict[str, Any], rng: Generator) -> Any:
@@ -106,7 +55,7 @@ def _array(schema: dict[str, Any], rng: Generator) -> list[Any]:
 
 def _string(schema: dict[str, Any], rng: Generator) -> str:
     count = _integer(schema, rng, "minLength", "maxLength", 12)
-    return "".join(_PRINTABLE[int(index)] for index in rng.integers(len(_PRINTABLE), size=count))
+    return "".join(PRINTABLE[int(index)] for index in rng.integers(len(PRINTABLE), size=count))
 
 
 def _integer(

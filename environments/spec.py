@@ -45,3 +45,7 @@ class EnvSpec:
     """False where every seed is the same game (tic-tac-toe): its environment seeds are no sample of anything."""
     examples: tuple[str, ...] = ()
     """Legal first moves, where a text drawn from the grammar is rarely one (Wordle's words)."""
+
+    def __post_init__(self) -> None:
+        if not self.id.isprintable() or not self.id:
+            raise ValueError(f"the id of an environment is printable text, which {self.id!r} is not")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,12 @@ TABLE_ROWS = 200
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart with its file name and what it shows, in words."""
+    """A chart with its file name and what it shows, in words. It is made when it is drawn, behind a barrier."""
 
     id: str
     title: str
     caption: str
-    chart: matrix.Chart
+    chart: Callable[[], matrix.Chart]
 
 
 @dataclass(frozen=True)

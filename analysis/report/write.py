@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.matrix.comparison import Comparison, compare
+from analysis.report.drawing import DrawingError, Renderer, Specification, drawable
 from analysis.report.latex import booktabs
 from analysis.report.page import Figure, Section
 from analysis.report.sections.matrix import compose, compose_comparison
@@ -26,6 +29,8 @@ from analysis.tables.population import Annals
 from analysis.tables.run import Tables
 
 RESAMPLES = 10_000
+_FORMULA = re.compile("[=+\\-@\t\r\n＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 def report(
@@ -44,16 +49,17 @@ def report(
     """
     by = Resampler(np.random.default_rng(seed), resamples)
     found = analyse(tables, by, margin=margin, annals=annals)
+    content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": found.level, "margin": margin}
+    content |= {"unfinished": found.unfinished, "missing": found.missing, "summary": found.summary}
+    content |= {"warnings": found.warnings, "findings": found.rows()}
+    write_findings(content, out)
+    write_tables(found, out / "tables")
     sections = compose(tables, found, seed)
     if annals is not None and found.population is not None:
         sections[2:2] = population_sections(annals, found.population)
     title = f"Report: {', '.join(sorted(set(tables.episodes['run'])))}"
     subtitle = "Unfinished: every verdict is provisional." if found.unfinished else "A finished run."
-    content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": found.level, "margin": margin}
-    content |= {"unfinished": found.unfinished, "missing": found.missing, "summary": found.summary}
-    content |= {"warnings": found.warnings, "findings": found.rows()}
-    _write(out, content, page(title, subtitle, sections), sections)
-    write_tables(found, out / "tables")
+    write_page(title, subtitle, sections, out)
     return found
 
 
@@ -71,29 +77,21 @@ def report_comparison(
     """
     by = Resampler(np.random.default_rng(seed), resamples)
     found = compare(runs, by)
-    sections = compose_comparison(found, by.level, resamples, seed)
     content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": by.level, "runs": list(runs)}
     content |= {"places": list(places)}
     content |= {"refusals": found.refusals, "findings": [each.row() for each in found.findings]}
+    write_findings(content, out)
+    sections = compose_comparison(found, by.level, resamples, seed)
     subtitle = "Mean differences in return on common tasks and environment seeds, arm by arm."
-    _write(out, content, page(f"Comparison: {', '.join(runs)}", subtitle, sections), sections)
+    write_page(f"Comparison: {', '.join(runs)}", subtitle, sections, out)
     return found
 
 
-def _write(out: Path, content: Mapping[str, object], html: str, sections: Sequence[Section]) -> None:
+def write_findings(content: Mapping[str, object], out: Path) -> None:
+    """findings.json. It and the tables are written before anything is drawn."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "findings.json").write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-    write_figures([chart for section in sections for chart in section.charts], out / "figures")
-    (out / "report.html").write_text(html, encoding="utf-8")
-
-
-def write_figures(charts: Sequence[Figure], out: Path) -> None:
-    """Every chart as SVG and PDF."""
-    out.mkdir(exist_ok=True)
-    for chart in charts:
-        svg = vl_convert.vegalite_to_svg(chart.chart.to_dict())
-        (out / f"{chart.id}.svg").write_text(svg, encoding="utf-8")
-        (out / f"{chart.id}.pdf").write_bytes(vl_convert.svg_to_pdf(svg))
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    (out / "findings.json").write_text(text, encoding="utf-8", errors="replace")
 
 
 def write_tables(found: Findings, out: Path) -> None:
@@ -101,7 +99,7 @@ def write_tables(found: Findings, out: Path) -> None:
     out.mkdir(exist_ok=True)
     for name, frame in {**found.frames(), "findings": pd.json_normalize(found.rows())}.items():
         plain = frame.astype({column: "str" for column in frame.columns if frame[column].dtype == "category"})
-        plain.to_csv(out / f"{name}.csv", index=False)
+        defused(plain).to_csv(out / f"{name}.csv", index=False, errors="replace")
         plain.to_parquet(out / f"{name}.parquet", index=False)
     for measure in ("return", "solved"):
         (out / f"{measure}.tex").write_text(booktabs(text_matrix(found.cells, measure)), encoding="utf-8")
@@ -109,17 +107,63 @@ def write_tables(found: Findings, out: Path) -> None:
         (out / "coverage.tex").write_text(booktabs(text_matrix(found.reuse, "coverage")), encoding="utf-8")
 
 
-def page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
+def defused(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with an apostrophe before every text that a spreadsheet would take for a formula; numbers stay numbers.
+
+    After OWASP, "CSV Injection". The Parquet file beside it keeps every text as it is.
+    """
+    texts = frame.select_dtypes(exclude=["number", "bool"]).columns
+    return frame.assign(**{column: frame[column].map(_defused, na_action="ignore") for column in texts})
+
+
+def _defused(value: object) -> object:
+    is_formula = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if is_formula else value
+
+
+def write_page(title: str, subtitle: str, sections: Sequence[Section], out: Path) -> None:
+    """report.html, and every chart as SVG and PDF; for one that cannot be drawn the page has a sentence."""
+    (out / "figures").mkdir(exist_ok=True)
+    drawn: list[Section] = []
+    specifications: dict[str, Specification] = {}
+    with Renderer() as renderer:
+        for section in sections:
+            charts: list[Figure] = []
+            warnings: list[str] = list(section.warnings)
+            for chart in section.charts:
+                try:
+                    specifications[chart.id] = write_chart(chart, renderer, out / "figures")
+                    charts.append(chart)
+                except DrawingError as error:
+                    why = f"The chart “{chart.title}” could not be drawn ({error})"
+                    warnings.append(f"{why}; its numbers stand in findings.json and the tables.")
+            drawn.append(replace(section, charts=tuple(charts), warnings=tuple(warnings)))
+    html = page(title, subtitle, drawn, specifications)
+    (out / "report.html").write_text(html, encoding="utf-8", errors="replace")
+
+
+def write_chart(chart: Figure, renderer: Renderer, out: Path) -> Specification:
+    """The chart as SVG and PDF; its specification, for the page. Raises DrawingError."""
+    try:
+        specification = drawable(chart.chart().to_dict())
+    except Exception as error:  # a barrier: whatever is wrong with one chart is no reason to lose the others
+        raise DrawingError(" ".join(f"{type(error).__name__}: {error}".split())[:300]) from error
+    drawing = renderer.draw(specification)
+    (out / f"{chart.id}.svg").write_text(drawing.svg, encoding="utf-8")
+    (out / f"{chart.id}.pdf").write_bytes(drawing.pdf)
+    return specification
+
+
+def page(title: str, subtitle: str, sections: Sequence[Section], specifications: Mapping[str, Specification]) -> str:
     """The one self-contained page. Every string of a study is escaped by the template or by JSON."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
-    charts = [chart for section in sections for chart in section.charts]
     return environment.get_template("page.html.j2").render(
         title=title,
         subtitle=subtitle,
         sections=sections,
-        specs={chart.id: script_json(chart.chart.to_dict()) for chart in charts},
+        specs={id: script_json(specification) for id, specification in specifications.items()},
         library=Markup(library()),
         footer=worst(),
     )

@@ -34,7 +34,7 @@ GARBAGE = (
 _EXPECTED_WARNINGS = ("is not a NumPy array", "probably should be gymnasium.spaces.box or gymnasium.spaces.discrete")
 
 
-class Broken(AssertionError):
+class CheckFailed(AssertionError):
     """A promise is not kept; the text says which and how."""
 
 
@@ -57,7 +57,7 @@ class Subject:
 
 def _require(kept: bool, otherwise: str) -> None:
     if not kept:
-        raise Broken(otherwise)
+        raise CheckFailed(otherwise)
 
 
 def _description(subject: Subject) -> str:
@@ -244,7 +244,7 @@ def _global_state_kept() -> Generator[None]:
         np.random.set_state(numpy)
 
 
-PROMISES: Mapping[str, Callable[[Subject], str]] = {
+CHECKS: Mapping[str, Callable[[Subject], str]] = {
     "describes itself": _description,
     "PettingZoo api_test": _api,
     "PettingZoo seed_test": _seeds,
@@ -256,4 +256,4 @@ PROMISES: Mapping[str, Callable[[Subject], str]] = {
     "grammar": _grammar,
     "global randomness untouched": _untouched,
 }
-"""Each check returns what it found, and raises `Broken` (or whatever the environment raises) where it fails."""
+"""Each check returns what it found, and raises `CheckFailed` (or whatever the environment raises) where it fails."""

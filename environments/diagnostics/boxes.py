@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from environments.games.rounds import World, world
+from environments.games.rounds import RoundGame, round_game
 from environments.grammar import Choices
 from environments.spec import EnvSpec
 
@@ -12,7 +12,7 @@ COUNT, COINS, OPENINGS = 8, 4, 6
 GRAMMAR = Choices(tuple(f"[{box}]" for box in range(1, COUNT + 1)))
 
 
-class Boxes(World):
+class Boxes(RoundGame):
     """Eight boxes, four of them with a coin; six may be opened. A box that was opened before is empty.
 
     A player who never repeats itself earns 3/4 in the mean, one who always names the same box 1/8.
@@ -42,7 +42,7 @@ class Boxes(World):
 
 
 BOXES: tuple[EnvSpec, ...] = (
-    world(
+    round_game(
         "Repeat-v0", Boxes, rounds=OPENINGS, grammar=GRAMMAR, family="Repeat", difficulty=0,
         summary="Find 4 coins in 8 boxes with 6 openings; opening a box twice is the error to be found out.",
     ),

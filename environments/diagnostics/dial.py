@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from environments.games.rounds import World, world
+from environments.games.rounds import RoundGame, round_game
 from environments.grammar import Regex
 from environments.spec import EnvSpec
 
@@ -12,7 +12,7 @@ ROUNDS = 5
 GRAMMAR = Regex(r"\[(0\.[0-9]{2}|1\.00)\]")
 
 
-class Dial(World):
+class Dial(RoundGame):
     """A gauge reads g per cent; the dial x ought to stand at 1 − g/100, and pays (1 − |x − (1 − g/100)|)/5.
 
     Copying the gauge earns 0.48 in the mean, leaving it at 0.50 earns 0.74 (readings are uniform on 0, 5, …, 100).
@@ -39,7 +39,7 @@ class Dial(World):
 
 
 DIALS: tuple[EnvSpec, ...] = (
-    world(
+    round_game(
         "Dial-v0", Dial, rounds=ROUNDS, grammar=GRAMMAR, family="Dial", difficulty=0,
         summary="Set a dial to a real number that a gauge determines; pays by closeness.",
     ),

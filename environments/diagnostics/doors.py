@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from environments.games.rounds import World, world
+from environments.games.rounds import RoundGame, round_game
 from environments.grammar import Choices
 from environments.spec import EnvSpec
 
@@ -101,7 +101,7 @@ SWITCHES = Wording(
 )
 
 
-class Doors(World):
+class Doors(RoundGame):
     """An episode: the signs in an order drawn from the seed, `passes` times over.
 
     `late` tells the right doors only when all is over: else a sign or door that returns would teach itself.
@@ -136,8 +136,8 @@ class Doors(World):
 
     def _sum_up(self) -> str:
         first, *others = SIGNS
-        said = self._wording.sum_up.format(sign=first, colour=self._doors[first])
-        return "; ".join([said, *(f"if {sign}, {self._doors[sign]}" for sign in others)]) + "."
+        first_rule = self._wording.sum_up.format(sign=first, colour=self._doors[first])
+        return "; ".join([first_rule, *(f"if {sign}, {self._doors[sign]}" for sign in others)]) + "."
 
     def _tell(self, sign: str) -> str:
         return self._wording.tell.format(sign=sign, colour=self._doors[sign])
@@ -146,7 +146,7 @@ class Doors(World):
 def _doors(
     id: str, difficulty: int, summary: str, build: Callable[[], Doors] = Doors, *, seeded: bool = True
 ) -> EnvSpec:
-    return world(
+    return round_game(
         id,
         build,
         rounds=build().rounds,

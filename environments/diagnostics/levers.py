@@ -1,4 +1,4 @@
-"""Levers: a world whose expected return is known in closed form for every policy that ignores what it has seen."""
+"""Levers: a game whose expected return is known in closed form for every policy that ignores what it has seen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from environments.games.rounds import World, world
+from environments.games.rounds import RoundGame, round_game
 from environments.grammar import Choices
 from environments.spec import EnvSpec
 
@@ -25,7 +25,7 @@ def expected_return(probabilities: Sequence[float] | NDArray[np.float64]) -> NDA
     return np.asarray(probabilities, dtype=np.float64) @ np.array(list(CHANCES.values()))
 
 
-class Levers(World):
+class Levers(RoundGame):
     """Five pulls at five levers; each pull pays 1/5 or nothing. A better lever pays whenever a worse one would have."""
 
     rounds = PULLS
@@ -48,7 +48,7 @@ class Levers(World):
 
 
 LEVERS: tuple[EnvSpec, ...] = (
-    world(
+    round_game(
         "Lever-v0", Levers, rounds=PULLS, grammar=GRAMMAR, family="Lever", difficulty=0,
         summary="Pull levers of fixed chances; the return of any fixed policy is known in closed form.",
     ),

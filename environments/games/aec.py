@@ -118,7 +118,7 @@ class TextEnv(AECEnv[str, dict[str, str], str | None]):
 
     def _take(self, turn: Turn) -> None:
         """Pass a turn's notes, pay and legal moves on to the seats."""
-        for seat, notes in zip(self.possible_agents, turn.told, strict=True):
+        for seat, notes in zip(self.possible_agents, turn.notes, strict=True):
             for note in notes:
                 _deliver(self._inbox[seat], note)
         self._pay(turn.rewards)

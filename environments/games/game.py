@@ -29,7 +29,7 @@ class Turn:
 
     seat: int
     """Who moves next."""
-    told: tuple[tuple[Note, ...], ...]
+    notes: tuple[tuple[Note, ...], ...]
     """New notes for each seat, in order."""
     grammar: Grammar | None = None
     """Legal moves of that seat, where the game knows them."""

@@ -1,4 +1,4 @@
-"""`World`: the tiny base of our own worlds, one seat each, played in rounds."""
+"""`RoundGame`: the tiny base of our own games, one seat each, played in rounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from environments.spec import EnvSpec
 _BRACKETS = re.compile(r"\[[^\[\]\n]{1,40}\]")
 
 
-class World(ABC):
+class RoundGame(ABC):
     """A game of `rounds` answers, each paid at once; a return lies between 0 and 1.
 
     An answer is the first bracketed text that the grammar accepts. As in TextArena, the first answer without one costs
@@ -70,9 +70,9 @@ class World(ABC):
         return Turn(0, ((Note(text),),), rewards=(pay,))
 
 
-def world(
+def round_game(
     id: str,
-    build: Callable[[], World],
+    build: Callable[[], RoundGame],
     *,
     rounds: int,
     grammar: Grammar,
@@ -81,7 +81,7 @@ def world(
     summary: str,
     seeded: bool = True,
 ) -> EnvSpec:
-    """The spec of one of our own worlds; `build` gives one episode's world."""
+    """The spec of one of our own games; `build` gives one episode's."""
 
     def make() -> Any:
         from environments.games.aec import TextEnv

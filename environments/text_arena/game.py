@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from environments.games.game import GameError, MissingData, Note, Turn
-from environments.text_arena.legal_moves import Legal
+from environments.text_arena.legal_moves import LegalMoves
 
 
 class TextArenaGame:
@@ -22,7 +22,7 @@ class TextArenaGame:
     - Rewards are what `close()` says; a first illegal move costs nothing, a second in a row ends most games.
     """
 
-    def __init__(self, build: Callable[[], Any], id: str, seats: int, legal: Legal, hint: str = "") -> None:
+    def __init__(self, build: Callable[[], Any], id: str, seats: int, legal: LegalMoves, hint: str = "") -> None:
         """`hint` is added to the rules where the game does not say how a move is written."""
         self._build, self._id, self._seats, self._legal, self._hint = build, id, seats, legal, hint
 
@@ -32,9 +32,9 @@ class TextArenaGame:
             self._game = self._build()
             self._game.reset(num_players=self._seats, seed=seed)
         prompts: list[list[str]] = [[] for _ in range(self._seats)]
-        told = self._drain(actor=None, prompts=prompts)
+        notes = self._drain(actor=None, prompts=prompts)
         rules = tuple("\n".join([*texts, self._hint]).strip() for texts in prompts)
-        return rules, self._turn(told)
+        return rules, self._turn(notes)
 
     def play(self, action: str) -> Turn:
         state = self._game.state
@@ -45,27 +45,27 @@ class TextArenaGame:
                 done, _ = self._game.step(action)
         except Exception as error:
             raise GameError(f"{self._id} crashed on the action {action!r}: {error!r}") from error
-        told = self._drain(actor)
+        notes = self._drain(actor)
         # TextArena counts a turn for every legal move; a foul that ends the game is noted in game_info.
         invalid = state.turn == turn or (state.game_info[actor]["invalid_move"] and not fouled)
-        return self._end(told, invalid) if done else self._turn(told, invalid)
+        return self._end(notes, invalid) if done else self._turn(notes, invalid)
 
     def cut_off(self) -> tuple[float, ...]:
         """The game's own partial credit, as at its turn limit; a draw where it has none."""
         credit = getattr(self._game, "_get_percentage_completion", None)
         return (0.0,) * self._seats if credit is None or self._seats > 1 else (credit(),)
 
-    def _turn(self, told: tuple[tuple[Note, ...], ...], invalid: bool = False) -> Turn:
-        return Turn(self._game.state.current_player_id, told, self._legal(self._game), invalid=invalid)
+    def _turn(self, notes: tuple[tuple[Note, ...], ...], invalid: bool = False) -> Turn:
+        return Turn(self._game.state.current_player_id, notes, self._legal(self._game), invalid=invalid)
 
-    def _end(self, told: tuple[tuple[Note, ...], ...], invalid: bool) -> Turn:
+    def _end(self, notes: tuple[tuple[Note, ...], ...], invalid: bool) -> Turn:
         with self._fence():
             rewards, infos = self._game.close()
         if not isinstance(rewards, dict):
             raise GameError(f"{self._id} ended without rewards")
         return Turn(
             self._game.state.current_player_id,
-            told,
+            notes,
             rewards=tuple(rewards.get(seat, 0) for seat in range(self._seats)),
             invalid=invalid,
             over=True,
@@ -73,7 +73,7 @@ class TextArenaGame:
         )
 
     def _drain(self, actor: int | None, prompts: list[list[str]] | None = None) -> tuple[tuple[Note, ...], ...]:
-        told: list[list[Note]] = [[] for _ in range(self._seats)]
+        notes: list[list[Note]] = [[] for _ in range(self._seats)]
         for seat, messages in self._game.state.observations.items():
             for sender, text, kind in messages:
                 if kind.name == "PROMPT" and prompts is not None:
@@ -82,11 +82,11 @@ class TextArenaGame:
                     # Some games leave the sender out (-1): then it is the seat that moved.
                     speaker = actor if sender < 0 else sender
                     if speaker != seat:
-                        told[seat].append(Note(f"[Player {speaker}] {text.strip()}"))
+                        notes[seat].append(Note(f"[Player {speaker}] {text.strip()}"))
                 elif text.strip():
-                    told[seat].append(Note(text.strip("\n").rstrip(), board=kind.name == "GAME_BOARD"))
+                    notes[seat].append(Note(text.strip("\n").rstrip(), board=kind.name == "GAME_BOARD"))
             messages.clear()
-        return tuple(map(tuple, told))
+        return tuple(map(tuple, notes))
 
     @contextmanager
     def _fence(self) -> Generator[None]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from environments.grammar import Choices, Grammar, Regex
 
-Legal = Callable[[Any], Grammar | None]
+LegalMoves = Callable[[Any], Grammar | None]
 """Reads the legal moves off a TextArena game; None where they cannot be listed or never change."""
 
 TALK = r"[A-Za-z0-9 ,.!?]{1,120}"

@@ -26,7 +26,7 @@ def _game(
     summary: str,
     seats: int = 1,
     reward_range: tuple[float, float] | None = None,
-    moves: legal.Legal = legal.unknown,
+    moves: legal.LegalMoves = legal.unknown,
     options: dict[str, Any] | None = None,
     base: str = "",
     words: bool = False,

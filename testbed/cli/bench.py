@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from testbed.cli.terminal import output, plain, say_json
 
 app = typer.Typer(help="Measure speed against a named baseline, with equal results checked.", no_args_is_help=True)
 
@@ -21,7 +21,10 @@ def rollout(
     episodes: Annotated[int, typer.Option(min=1, help="Episodes in flight.")] = 16,
     as_json: AsJson = False,
 ) -> None:
-    """Decision steps per second, against one episode at a time with one call at a time and no cache."""
+    """Decision steps per second, against one episode at a time with one call at a time and no cache.
+
+    Example: `procmem bench rollout --episodes 8`
+    """
     from agents.models.weights.folders import path
     from testbed.bench.rollout import bench_rollout
 
@@ -54,9 +57,9 @@ def gate(
 def _print(figures: Any, as_json: bool) -> None:
     values: dict[str, Any] = asdict(figures)
     if as_json:
-        typer.echo(json.dumps(values))
+        say_json(values)
         return
     table = Table("figure", "value")
     for name, value in values.items():
-        table.add_row(name.replace("_", " "), f"{value:,.4g}" if isinstance(value, float) else str(value))
-    Console().print(table)
+        table.add_row(name.replace("_", " "), plain(f"{value:,.4g}" if isinstance(value, float) else value))
+    output().print(table)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from testbed.cli.study_file import open_working_folder
+from testbed.cli.terminal import notices, output, plain, say_json
 
 if TYPE_CHECKING:
     from agents.models.served.probe import ServerProbe
@@ -37,16 +38,21 @@ def env(
     """Run the conformance suite, PettingZoo's api_test and seed_test among it.
 
     Exit code 1 where a check fails, a named environment lacks its data or has an unknown name.
+
+    Examples: `procmem check env Mastermind-v0` · `procmem check env mygame:COIN` · `procmem check env --all`
     """
     if bool(names) == everything:
         raise typer.BadParameter("give environment ids, or --all")
-    from environments.registry import ENVIRONMENTS, find
+    from environments.registry import ENVIRONMENTS
+    from testbed.config.plugins import find_environment
 
-    reports = _run(list(ENVIRONMENTS.values()) if everything else [find(name) for name in names or []])
+    if any(":" in name for name in names or ()):
+        open_working_folder()
+    reports = _run(list(ENVIRONMENTS.values()) if everything else [find_environment(name) for name in names or []])
     if as_json:
-        print(json.dumps([asdict(report) | {"passed": report.passed} for report in reports], indent=2))
+        say_json([asdict(report) | {"passed": report.passed} for report in reports], indent=2)
     else:
-        Console().print(_overview(reports) if everything else _details(reports))
+        output().print(_overview(reports) if everything else _details(reports))
     # With --all a game whose data is not installed is passed over; asked for by name it is a failure.
     if any(not report.passed and not (everything and report.missing) for report in reports):
         raise typer.Exit(1)
@@ -120,7 +126,7 @@ def _run(specs: list[EnvSpec]) -> list[Report]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=notices(), transient=True) as progress:
         bar = progress.add_task("", total=len(specs))
         reports: list[Report] = []
         for spec in specs:
@@ -145,10 +151,10 @@ def _details(reports: list[Report]) -> Table:
     table = _table("environment", "check", "", "found", "seconds")
     for report in reports:
         if report.missing:
-            table.add_row(Text(report.id), Text(""), Text("MISSING", "yellow"), Text(report.missing), Text(""))
+            table.add_row(plain(report.id), "", Text("MISSING", "yellow"), plain(report.missing), "")
         for name, row in zip([report.id, *[""] * len(report.rows)], report.rows, strict=False):
-            seconds = Text(f"{row.seconds:.2f}")
-            table.add_row(Text(name), Text(row.check), _verdict(row.passed), Text(row.detail), seconds)
+            seconds = f"{row.seconds:.2f}"
+            table.add_row(plain(name), plain(row.check), _verdict(row.passed), plain(row.detail), seconds)
     return table
 
 
@@ -158,10 +164,10 @@ def _overview(reports: list[Report]) -> Table:
     for report in reports:
         failed = [f"{row.check}: {row.detail}" for row in report.rows if not row.passed]
         table.add_row(
-            Text(report.id),
+            plain(report.id),
             Text("MISSING", "yellow") if report.missing else _verdict(report.passed),
-            Text(f"{len(report.rows) - len(failed)}/{len(report.rows)}"),
-            Text(report.missing or "; ".join(failed)),
-            Text(f"{sum(row.seconds for row in report.rows):.2f}"),
+            f"{len(report.rows) - len(failed)}/{len(report.rows)}",
+            plain(report.missing or "; ".join(failed)),
+            f"{sum(row.seconds for row in report.rows):.2f}",
         )
     return table

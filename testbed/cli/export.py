@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from testbed.cli.terminal import say
+
 
 def export(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
@@ -23,4 +25,4 @@ def export(
     folder = out / run.resolve().name
     with TensorBoard(folder) as sink:
         count = send(tables, sink)
-    typer.echo(f"{count} numbers in {folder}; read them with: tensorboard --logdir {out}")
+    say(f"{count} numbers in {folder}; read them with: tensorboard --logdir {out}")

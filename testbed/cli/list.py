@@ -2,69 +2,138 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
+from rich.table import Table
+
+from testbed.cli.terminal import output, plain, say_json
 
 
-def _environments() -> Iterable[str]:
+@dataclass(frozen=True)
+class Listing:
+    """Names that a study may use, each with what is worth knowing before one chooses."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def _environments() -> Listing:
     from environments.registry import ENVIRONMENTS
 
-    return ENVIRONMENTS
+    columns = ("name", "seats", "family", "difficulty", "moves", "summary")
+    return Listing(
+        columns,
+        tuple(
+            (spec.id, str(spec.seats), spec.family, str(spec.difficulty), str(spec.horizon), spec.summary)
+            for spec in ENVIRONMENTS.values()
+        ),
+    )
 
 
-def _models() -> Iterable[str]:
+def _models() -> Listing:
     from agents.models.scripted import POLICIES
     from agents.models.weights.catalog import MODELS
 
-    return [*MODELS, *(f"scripted:{name}" for name in POLICIES)]
+    weights = [(source.name, source.kind, source.licence) for source in MODELS.values()]
+    scripted = [(f"scripted:{name}", _first_line(policy), "") for name, policy in POLICIES.items()]
+    return Listing(("name", "what it is", "licence"), (*weights, *scripted))
 
 
-def _selectors() -> Iterable[str]:
+def _selectors() -> Listing:
     from agents.selection import SELECTORS
 
-    return SELECTORS
+    return _described(SELECTORS)
 
 
-def _terminations() -> Iterable[str]:
+def _terminations() -> Listing:
     from agents.options import TERMINATIONS
 
-    return TERMINATIONS
+    return _described(TERMINATIONS)
 
 
-def _learners() -> Iterable[str]:
+def _learners() -> Listing:
     from transfer.registry import LEARNERS
 
-    return LEARNERS
+    return _described(LEARNERS)
 
 
-def _exchanges() -> Iterable[str]:
+def _exchanges() -> Listing:
     from transfer.exchange.policies import EXCHANGES
 
-    return EXCHANGES
+    return _described(EXCHANGES)
 
 
-def _admissions() -> Iterable[str]:
+def _admissions() -> Listing:
     from transfer.exchange.policies import ADMISSIONS
 
-    return ADMISSIONS
+    return _described(ADMISSIONS)
 
 
-def _poisons() -> Iterable[str]:
+def _poisons() -> Listing:
     from transfer.contamination.poison import POISONS
 
-    return POISONS
+    return _described(POISONS)
 
 
-def _studies() -> Iterable[str]:
+def _studies() -> Listing:
     from testbed.studies.run import STUDIES
 
-    return STUDIES
+    return _described(STUDIES)
 
 
-LISTS: dict[str, Callable[[], Iterable[str]]] = {
+SENTENCES = {
+    "similarity": "the skill whose activation is nearest to what is seen, by embeddings",
+    "model": "the acting model names one, or none",
+    "likelihood": "the name that the acting model finds likeliest, or none",
+    "top-k-value": "of the most similar ones the best by a lower bound of its value",
+    "random": "any skill with equal chance",
+    "none": "no skill, ever",
+    "judgement": "the acting model says when a skill has done its work",
+    "age": "every skill is kept to its greatest age; costs no call",
+    "nppo": "Non-Parametric PPO: gradients in words, candidates, a gate, scores",
+    "nppo-without-gradient": "NP-PPO whose evolver reads a neutral summary",
+    "nppo-without-gate": "NP-PPO that admits every candidate",
+    "nppo-without-score": "NP-PPO that drops the oldest skill, not the worst",
+    "fixed": "the pool stays as it is",
+    "keep-best": "drops the worst skills and invents none",
+    "notes": "rewrites notes by what paid, without a language model",
+    "isolated": "nobody gives anything",
+    "commons": "all members share one pool",
+    "ring": "each gives to the next",
+    "star": "a hub gives to all others, and they to it",
+    "broadcast": "the best of the round gives to all others",
+    "migration": "a cycle through all, drawn anew each third round",
+    "tournament": "the best of each drawn group gives to the rest of it",
+    "pairs": "members drawn into pairs give to each other",
+    "graph": "a graph of your own says who gives to whom",
+    "trust": "whatever is given may be used at once",
+    "gate": "each receiver's own PPO gate judges what it is given",
+    "wrong-procedure": "the host's best skill with its moves exchanged for one another",
+    "over-wide": "claims every situation and never lets go",
+    "ignore-rules": "tells its user to break the rules",
+    "learn": "learns every pool and stops there",
+    "matrix": "learns every pool, then plays it everywhere, beside the arms of comparison",
+    "population": "rounds of learning and sharing, then everybody's evaluation",
+}
+"""What each name of ours does. A name without a sentence is told by its docstring."""
+
+
+def _described(known: Mapping[str, object]) -> Listing:
+    return Listing(
+        ("name", "what it does"),
+        tuple((name, SENTENCES.get(name) or _first_line(each)) for name, each in known.items()),
+    )
+
+
+def _first_line(thing: object) -> str:
+    return (inspect.getdoc(thing) or "").partition("\n")[0]
+
+
+LISTS: dict[str, Callable[[], Listing]] = {
     "environments": _environments,
     "models": _models,
     "selectors": _selectors,
@@ -79,12 +148,25 @@ LISTS: dict[str, Callable[[], Iterable[str]]] = {
 
 def names(
     kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(LISTS)}.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the names alone, as a JSON list.")] = False,
 ) -> None:
-    """List what a study may name, one a line. Example: `procmem list environments`"""
+    """List what a study may name, and what each is. Example: `procmem list environments`"""
     from testbed.config.study import ConfigError
 
     if kind not in LISTS:
         raise ConfigError(f"list: unknown {kind!r}; there are: {', '.join(LISTS)}")
-    found = list(LISTS[kind]())
-    typer.echo(json.dumps(found) if as_json else "\n".join(found))
+    listing = LISTS[kind]()
+    if as_json:
+        say_json([row[0] for row in listing.rows])
+    else:
+        output().print(_table(listing))
+
+
+def _table(listing: Listing) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in listing.columns:
+        right = name in ("seats", "difficulty", "moves")
+        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=name == "name")
+    for row in listing.rows:
+        table.add_row(*map(plain, row))
+    return table

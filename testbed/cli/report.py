@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
-from rich.text import Text
+
+from testbed.cli.terminal import notices, output, plain, say, say_json
 
 if TYPE_CHECKING:
     from analysis.matrix.comparison import Comparison
@@ -27,42 +25,48 @@ def report(
     resamples: Annotated[
         int | None, typer.Option(min=100, help="Bootstrap and permutation resamples, other than the study's.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where a comparison of runs is written.")] = Path("comparison"),
+    out: Annotated[
+        Path | None, typer.Option(help="Where the report goes: RUN/report, or ./comparison for several runs.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Analyse a run: the matrix here, everything else in RUN/report/report.html. Or compare several runs.
 
-    Runs are compared on common tasks and environment seeds; what is not comparable is refused with the reason.
+    Runs are compared on common tasks and environment seeds; what is not comparable is refused with the reason. A
+    report is put in its place when all of it is written; with --out, the run may be in a folder that is read-only.
 
-    Examples: `procmem report runs/matrix-1a2b3c4d` · `procmem report runs/monday runs/tuesday --out monday-tuesday`
+    Examples: `procmem report runs/matrix-1a2b3c4d` · `procmem report runs/monday runs/tuesday --out monday-tuesday` ·
+    `procmem report /archive/matrix-1a2b3c4d --out report`
     """
     from testbed.reports.write import write_comparison, write_report
 
-    waiting = Console(stderr=True).status("analysing")
+    waiting = notices().status("analysing")
     if len(runs) > 1:
+        place = out or Path("comparison")
         with waiting:
-            comparison = write_comparison(runs, out, resamples=resamples)
-        _print_comparison(comparison, out, as_json)
+            comparison = write_comparison(runs, place, resamples=resamples)
+        _print_comparison(comparison, place, as_json)
         return
+    place = out or runs[0] / "report"
     with waiting:
-        findings = write_report(runs[0], resamples=resamples)
+        findings = write_report(runs[0], place, resamples=resamples)
     if as_json:
-        typer.echo(json.dumps({"run": str(runs[0]), "findings": findings.rows(), "warnings": list(findings.warnings)}))
+        say_json({"run": str(runs[0]), "findings": findings.rows(), "warnings": list(findings.warnings)})
     else:
-        print_findings(findings, runs[0])
+        print_findings(findings, place)
 
 
 def _print_comparison(found: Comparison, out: Path, as_json: bool) -> None:
     if as_json:
         rows = [each.row() for each in found.findings]
-        typer.echo(json.dumps({"out": str(out), "findings": rows, "refusals": list(found.refusals)}))
+        say_json({"out": str(out), "findings": rows, "refusals": list(found.refusals)})
         return
-    console = Console()
+    console = output()
     for each in found.findings:
-        console.print(Text(each.sentence))
+        console.print(plain(each.sentence))
     for refusal in found.refusals:
-        console.print(Text(f"Not compared: {refusal}", style="yellow"))
-    console.print(f"Report: [bold]{escape(str(out / 'report.html'))}[/]")
+        console.print(plain(f"Not compared: {refusal}", style="yellow"))
+    say(f"Report: {out / 'report.html'}")
 
 
 def audit(
@@ -75,24 +79,24 @@ def audit(
     """
     from testbed.reports.audit import audit_run
 
-    with Console(stderr=True).status("recomputing"):
+    with notices().status("recomputing"):
         differences = audit_run(run)
     if as_json:
-        typer.echo(json.dumps({"run": str(run), "differences": differences}))
+        say_json({"run": str(run), "differences": differences})
     else:
         for sentence in differences:
-            typer.echo(sentence)
+            say(sentence)
         agree = "The records fit the study, and give every file of the report."
-        typer.echo(f"{len(differences)} differences." if differences else agree)
+        say(f"{len(differences)} differences." if differences else agree)
     if differences:
         raise typer.Exit(1)
 
 
-def print_findings(findings: Findings, run: Path) -> None:
+def print_findings(findings: Findings, out: Path) -> None:
     """The matrix of returns and of reuse, the summary, the warnings, and where the report lies."""
     from analysis.report.text_matrix import text_matrix
 
-    console = Console()
+    console = output()
     for title, cells, measure in (
         ("Return, mean [95 % CI]", findings.cells, "return"),
         ("Reuse: share of stored skills used at least once [95 % CI]", findings.reuse, "coverage"),
@@ -102,16 +106,16 @@ def print_findings(findings: Findings, run: Path) -> None:
         matrix = text_matrix(cells, measure)
         table = Table(title=title, show_lines=True)
         for name in matrix.header:
-            table.add_column(Text(name), overflow="fold")
+            table.add_column(plain(name), overflow="fold")
         for row in matrix.rows:
-            table.add_row(*(Text(text) for text in row))
+            table.add_row(*(plain(text) for text in row))
         console.print(table)
     population = findings.population
     for sentence in (*findings.summary, *(population.summary if population else ())):
-        console.print(Text(sentence))
+        console.print(plain(sentence))
     for warning in (*findings.warnings, *(population.warnings if population else ())):
-        console.print(Text(f"Warning: {warning}", style="yellow"))
-    console.print(f"Report: [bold]{escape(str(run / 'report' / 'report.html'))}[/]")
+        console.print(plain(f"Warning: {warning}", style="yellow"))
+    say(f"Report: {out / 'report.html'}")
 
 
 def show(
@@ -135,7 +139,7 @@ def show(
         problem = "no episode" if not found else f"{len(found)} episodes"
         raise StoreError(f"{run}: {problem} with an id that starts with {episode!r}; `procmem show {run}` lists them")
     if as_json:
-        typer.echo(found[0].model_dump_json())
+        say_json(found[0].model_dump(mode="json"))
         return
     _print_transcript(found[0], directory)
 
@@ -150,28 +154,28 @@ def _print_list(directory: RunDirectory, as_json: bool) -> None:
         for episode in directory.episodes()
     ]
     if as_json:
-        typer.echo(json.dumps(rows))
+        say_json(rows)
         return
     table = Table()
     for name in rows[0] if rows else ():
         table.add_column(name)
     for row in rows:
-        table.add_row(*(Text(f"{value:.3f}" if isinstance(value, float) else str(value)) for value in row.values()))
-    Console().print(table)
+        table.add_row(*(plain(f"{value:.3f}" if isinstance(value, float) else value) for value in row.values()))
+    output().print(table)
 
 
 def _print_transcript(episode: Episode, directory: RunDirectory) -> None:
     from testbed.reports.tables import transcript
 
-    console = Console()
+    console = output()
     shown = transcript(episode)
     names = {}
     if episode.trial.pool is not None:
         names = {skill.id: skill.name for skill in directory.pool(episode.trial.pool).each()}
-    console.rule(Text(shown.title))
+    console.rule(plain(shown.title))
     for who, what in shown.lines:
         if who == "rules":
-            console.print(Panel(Text(what), title="rules", title_align="left", style="dim"))
+            console.print(Panel(plain(what), title="rules", title_align="left", style="dim"))
             continue
         text = names.get(what, what) if who.startswith("skill") else what
-        console.print(Text(f"{who:>13}  ", style="dim"), Text(text, style=STYLES.get(who, "")))
+        console.print(plain(f"{who:>13}  ", style="dim"), plain(text, style=STYLES.get(who, "")))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+
+from testbed.cli.study_file import Plugins, read_study
+from testbed.cli.terminal import Terminal, notices, say, say_json, tell
 
 if TYPE_CHECKING:
     from analysis.results import Findings
@@ -24,23 +23,27 @@ def run(
     study: Annotated[Path, typer.Argument(help="The study file (TOML).")],
     out: Annotated[Path, typer.Option(help="Folder that holds the run directories.")] = Path("runs"),
     set: Annotated[list[str] | None, typer.Option(help="Change one value: key=value, dotted, TOML.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole study and its cost.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what it costs and what it is; play nothing.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="With --dry-run: every default as well.")] = False,
+    plugins: Plugins = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Run a study, or finish one that was interrupted: the same command resumes.
 
     Examples: `procmem run examples/quickstart.toml` · `procmem run study.toml --set learning.iterations=2 --dry-run`
     """
-    from testbed.config.study import load_study
-
-    config = load_study(study, set or [])
+    config = read_study(study, set or [], plugins=plugins)
     if dry_run:
-        _print_forecast(config, as_json)
+        from testbed.cli.dry_run import print_forecast
+
+        print_forecast(config, full=full, as_json=as_json)
         return
     try:
         _run(config, out, as_json)
     except KeyboardInterrupt:
-        typer.echo("Stopped. Finished episodes are stored; the same command resumes.", err=True)
+        tell("Stopped. Finished episodes are stored; the same command resumes.")
         raise typer.Exit(130) from None
 
 
@@ -49,30 +52,30 @@ def _run(config: StudyConfig, out: Path, as_json: bool) -> None:
     from testbed.studies.run import run_study
 
     learning, evaluation = count_episodes(config)
-    with EpisodeProgress(Console(stderr=True), learning + evaluation) as progress:
+    with EpisodeProgress(notices(), learning + evaluation) as progress:
         path = anyio.run(run_study, config, out, progress).path
     findings = _report(path) if evaluation else None
     if as_json:
-        typer.echo(json.dumps({"run": str(path), "failed": progress.failed, "episodes": progress.done}))
+        say_json({"run": str(path), "failed": progress.failed, "episodes": progress.done})
     elif findings is None:
-        typer.echo(f"Learned. The pools lie in {path / 'pools'}; `procmem show {path}` lists the episodes.")
+        say(f"Learned. The pools lie in {path / 'pools'}; `procmem show {path}` lists the episodes.")
     else:
         from testbed.cli.report import print_findings
 
-        print_findings(findings, path)
+        print_findings(findings, path / "report")
 
 
 def _report(path: Path) -> Findings:
     from testbed.reports.write import write_report
 
-    with Console(stderr=True).status("analysing"):
-        return write_report(path)
+    with notices().status("analysing"):
+        return write_report(path, path / "report")
 
 
 class EpisodeProgress:
     """A bar over the whole study, with the time left and the last returns."""
 
-    def __init__(self, console: Console, episodes: int) -> None:
+    def __init__(self, console: Terminal, episodes: int) -> None:
         self.done = 0
         self.failed = 0
         self._latest: deque[float] = deque(maxlen=50)
@@ -104,20 +107,3 @@ class EpisodeProgress:
         mean = f" · mean return {sum(self._latest) / len(self._latest):.2f}" if self._latest else ""
         failures = f" · {self.failed} failed" if self.failed else ""
         self._bar.update(self._task, advance=1, description=f"{episode.trial.phase:8}{mean}{failures}")
-
-
-def _print_forecast(config: StudyConfig, as_json: bool) -> None:
-    from testbed.studies.cost import forecast
-
-    cost = forecast(config)
-    resolved = config.model_dump(mode="json")
-    if as_json:
-        typer.echo(json.dumps({"config": resolved, "digest": config.digest, "forecast": asdict(cost)}))
-        return
-    console = Console()
-    console.print_json(json.dumps(resolved))
-    table = Table("", "", title=f"{config.study}-{config.digest}", show_header=False)
-    for name, value in (("episodes", cost.episodes), *asdict(cost).items()):
-        table.add_row(name.replace("_", " "), f"{value:,}")
-    console.print(table)
-    console.print("Steps, calls and tokens are estimates from scripted games; the learner's own calls come on top.")

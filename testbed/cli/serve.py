@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from testbed.cli.terminal import notices, say
 from testbed.serving.vllm import VllmServer, serving
 
 
@@ -23,12 +23,12 @@ def serve(
 
     Example: `procmem serve smollm2-135m-instruct gemma3-270m`
     """
-    console = Console(stderr=True, soft_wrap=True)
+    console = notices()
     status = console.status("starting vLLM")
     status.start()
     with serving(names, port=port, max_model_len=max_model_len, dtype=dtype, report=status.update) as servers:
         status.stop()
-        typer.echo(study_lines(servers))
+        say(study_lines(servers))
         console.print("Ready. Ctrl-C ends the servers. Logs: " + ", ".join(str(server.log) for server in servers))
         while True:
             for server in servers:

@@ -4,45 +4,93 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Mapping
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, cast
 
-from testbed.config.study import ConfigError
+from environments.registry import ENVIRONMENTS
+from environments.spec import EnvSpec
+from testbed.config.study import ConfigError, StudyConfig
 
 T = TypeVar("T")
+SHOWN = 12
+"""Names that an error lists."""
+
+CODE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+"""What can be imported, and nothing else is: "package.module:Name"."""
 
 
-def resolve(known: Mapping[str, T], name: str, place: str) -> T:
-    """What `name` means at `place` in a study (such as "skills.selector").
+def resolve(known: Mapping[str, T], name: str, *, group: str, place: str = "") -> T:
+    """What `name` means in a study, at `place` (such as "policy broadcast: exchange"; as the group where not given).
 
     Looked up in `known`, then imported if it reads "package.module:Name", then among the entry points of the group
-    "procmem.<place>". Raises ConfigError, naming the nearest known names.
+    "procmem.<group>". Raises ConfigError, naming the nearest known names.
     """
     if name in known:
         return known[name]
-    found = _imported(name, place) if ":" in name else _installed(name, place)
-    if found is not None:
-        return cast("T", found)
-    nearest = difflib.get_close_matches(name, known, n=1)
-    remedy = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {', '.join(known)}"
-    raise ConfigError(f"{place}: unknown {name!r}; {remedy}")
+    place = place or group
+    if ":" in name:
+        return cast("T", _imported(name, place))
+    entries = installed(group)
+    if name in entries:
+        return cast("T", _loaded(entries[name].load, name, place))
+    nearest = difflib.get_close_matches(name, [*known, *entries], n=1)
+    some = ", ".join([*known, *entries][:SHOWN])
+    remedy = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {some}"
+    raise ConfigError(f"{place}: unknown {name!r}; {remedy}{', …' if len(known) > SHOWN and not nearest else ''}")
+
+
+def find_environment(name: str, place: str = "environment") -> EnvSpec:
+    """The game called `name`, which may also name an EnvSpec or what returns one. Raises ConfigError as `resolve`."""
+    found: object = resolve(ENVIRONMENTS, name, group="environments", place=place)
+    spec = _loaded(found, name, place) if callable(found) else found
+    if not isinstance(spec, EnvSpec):
+        raise ConfigError(f"{place}: {name!r} gives a {type(spec).__name__}, not an EnvSpec")
+    return spec
+
+
+def named_code(config: StudyConfig) -> dict[str, str]:
+    """Everything that a study would import by name, place → name. A model that a server holds is not imported."""
+    return dict(_named(config.model_dump(mode="json"), ""))
+
+
+def _named(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        if CODE.fullmatch(value):
+            yield place, value
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _named(each, f"{place}.{index}")
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            asked = key == "model" and value.get("base_url")
+            scripted = key in ("model", "opponent") and str(each).startswith("scripted:")
+            if not asked and not scripted:
+                yield from _named(each, f"{place}.{key}" if place else key)
 
 
 def _imported(name: str, place: str) -> Any:
+    if not CODE.fullmatch(name):
+        raise ConfigError(f"{place}: cannot import {name!r}; code is named as package.module:Name")
     module, _, attribute = name.partition(":")
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        raise ConfigError(f"{place}: {name!r} is of Python's own library, which holds nothing that a study can use")
+    return _loaded(lambda: getattr(importlib.import_module(module), attribute), name, place)
+
+
+def _loaded(load: Callable[[], Any], name: str, place: str) -> Any:
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        return load()
+    except Exception as error:  # somebody's code, which raises what it likes
         raise ConfigError(
             f"{place}: cannot import {name!r} ({error}); is its package installed or its folder on PYTHONPATH?"
-        ) from None
+        ) from error
 
 
 @lru_cache
-def _installed(name: str, place: str) -> Any:
-    """From an installed package's entry points; remembered, because looking through all packages takes a while."""
-    for entry in entry_points(group=f"procmem.{place}", name=name):
-        return entry.load()
-    return None
+def installed(group: str) -> Mapping[str, EntryPoint]:
+    """Entry points of installed packages by name; remembered, because looking through all packages takes a while."""
+    return {entry.name: entry for entry in entry_points(group=f"procmem.{group}")}

@@ -57,6 +57,8 @@ class PolicyConfig(BaseModel):
             object.__setattr__(self, "name", " + ".join(parts))
         if self.name == "none" or "/" in self.name:
             raise ValueError(f'name: a policy cannot be called {self.name!r} ("none" is the arm without memory)')
+        if not self.name.isprintable():
+            raise ValueError(f"name: a policy's name is printable text, which {self.name!r} is not")
         if self.exchange == "graph" and not self.graph:
             raise ValueError("graph: name to whom each agent gives, as in graph = { a = ['b'] }")
         return self

@@ -13,7 +13,7 @@ from agents.guide import Guidance, State
 from agents.models.model import Model, Sampling
 from agents.prompts import skill_text
 from agents.skill import Skill
-from environments.registry import find
+from testbed.config.plugins import find_environment
 from testbed.experiments.closed_forms import ClosedForm, player, settings_of, skill_of
 from testbed.play.rollout import play
 from transfer.gate.advantage import Advantage
@@ -48,7 +48,7 @@ async def collect(
     reasoning: Reasoning = REASONING["direct"],
 ) -> list[Trajectory]:
     """Episodes of a single-seat game played under one skill, all at once."""
-    spec = find(environment)
+    spec = find_environment(environment)
 
     async def one(env_seed: int, own: np.random.Generator) -> Trajectory:
         agent = SkillAgent("player", model, Follow(skill), own, reasoning=reasoning, sampling=sampling)

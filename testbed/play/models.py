@@ -20,10 +20,9 @@ from agents.models.served.probe import ServerProbe, probe
 from agents.models.weights.folders import path as weights_path
 from agents.options import TERMINATIONS
 from agents.selection import SELECTORS
-from environments.registry import find
 from environments.spec import EnvSpec
 from testbed.config.agent import AgentConfig
-from testbed.config.plugins import resolve
+from testbed.config.plugins import find_environment, resolve
 from testbed.config.population import PolicyConfig
 from testbed.config.study import ConfigError, StudyConfig
 from testbed.play.players import Cast, Part
@@ -51,7 +50,7 @@ RECORDED = ("torch", "transformers", "xgrammar", "textarena", "pettingzoo", "aut
 async def build_cast(config: StudyConfig) -> Cast:
     """Load every model and embedder that the study names; equal ones once.
 
-    Raises UnknownEnvironment, ModelError or ConfigError in one sentence.
+    Raises ModelError or ConfigError in one sentence.
     """
     tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
     loaded: dict[Any, Model] = {}
@@ -78,18 +77,23 @@ async def build_cast(config: StudyConfig) -> Cast:
 def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
     """The study's games by id, in its order. All other names but those of models and embedders are tried, too.
 
-    Raises UnknownEnvironment, ConfigError or ChoiceError.
+    Raises ConfigError or ChoiceError.
     """
-    resolve(LEARNERS, config.learning.learner, "learning.learner")
+    resolve(LEARNERS, config.learning.learner, group="learning.learner")
     choose(config.learning.preset, config.learning.choices)
-    resolve(SELECTORS, config.skills.selector, "skills.selector")
-    resolve(TERMINATIONS, config.skills.termination, "skills.termination")
+    resolve(SELECTORS, config.skills.selector, group="skills.selector")
+    resolve(TERMINATIONS, config.skills.termination, group="skills.termination")
     for policy in config.population.policies if config.study == "population" else ():
         policy_parts(policy)
-        resolve(LEARNERS, policy.learner or config.learning.learner, f"policy {policy.name}: learner")
+        resolve(
+            LEARNERS,
+            policy.learner or config.learning.learner,
+            group="learning.learner",
+            place=f"policy {policy.name}: learner",
+        )
     tasks: dict[str, EnvSpec] = {}
     for index, task in enumerate(config.tasks):
-        spec = find(task.environment)
+        spec = find_environment(task.environment, f"tasks.{index}.environment")
         if spec.id in tasks:
             raise ConfigError(f"tasks.{index}: {task.environment!r} is the game {spec.id!r}, which stands there twice")
         _try_out(spec, f"tasks.{index}")
@@ -141,7 +145,7 @@ async def build_model(agent: AgentConfig, concurrency: int) -> Model:
 
 
 def _plugged(name: str) -> Model:
-    found = resolve(dict[str, Any](), name, "agents.model")
+    found = resolve(dict[str, Any](), name, group="agents.model")
     model = found() if callable(found) else found
     if not isinstance(model, Model):
         raise ConfigError(f"agents.model: {name!r} gives a {type(model).__name__}, not a Model")
@@ -159,7 +163,7 @@ def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
     Raises ConfigError for an unknown learner, ChoiceError for an unknown choice.
     """
     learning = config.learning
-    make = resolve(LEARNERS, learning.learner, "learning.learner")
+    make = resolve(LEARNERS, learning.learner, group="learning.learner")
     choices = choose(learning.preset, learning.choices)
     seeds = np.random.SeedSequence(config.seed)
 
@@ -184,9 +188,11 @@ def policy_parts(policy: PolicyConfig) -> PolicyParts:
     """Raises ConfigError for a name that stands for nothing."""
     place = f"policy {policy.name}"
     return PolicyParts(
-        resolve(EXCHANGES, policy.exchange, f"{place}: exchange"),
-        resolve(ADMISSIONS, policy.admission, f"{place}: admission"),
-        None if policy.poison is None else resolve(POISONS, policy.poison, f"{place}: poison"),
+        resolve(EXCHANGES, policy.exchange, group="population.exchange", place=f"{place}: exchange"),
+        resolve(ADMISSIONS, policy.admission, group="population.admission", place=f"{place}: admission"),
+        None
+        if policy.poison is None
+        else resolve(POISONS, policy.poison, group="population.poison", place=f"{place}: poison"),
     )
 
 

@@ -115,8 +115,8 @@ class Cast:
         skills = self.config.skills
         return SkillOptions(
             kit.pool.skills,
-            resolve(SELECTORS, trial.selector, "skills.selector")(model, self.embedder, kit.values),
-            resolve(TERMINATIONS, skills.termination, "skills.termination")(model),
+            resolve(SELECTORS, trial.selector, group="skills.selector")(model, self.embedder, kit.values),
+            resolve(TERMINATIONS, skills.termination, group="skills.termination")(model),
             rng,
             exploration=EpsilonGreedy(epsilon) if epsilon > 0 else None,
             max_age=skills.max_age,

@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agents.skill import AS_WRITTEN
 from testbed.config.study import StudyConfig, parse_study
 from testbed.records.append_only import StoreError, append_text, complete_lines, drop_torn_line, writing
 from testbed.records.trial import Episode
@@ -272,7 +273,7 @@ class RunDirectory:
         social, committed = b'"population":' in line, b'"committed":' in line
         kind = (Gathered if committed else Told) if social else Committed if committed else Recorded
         try:
-            return kind.model_validate_json(line)
+            return kind.model_validate_json(line, context=AS_WRITTEN)
         except ValidationError as error:
             raise StoreError(
                 f"{self.events_file}, line {number}: not an event ({_first(error)}); choose another --out"

@@ -11,6 +11,7 @@ from analysis.report.write import report, report_comparison
 from analysis.results import Findings
 from testbed.config.study import ConfigError
 from testbed.records.run_directory import RunDirectory
+from testbed.reports.place import replacing
 from testbed.reports.tables import read_run
 
 
@@ -22,14 +23,15 @@ def write_report(run: Path, out: Path | None = None, *, resamples: int | None = 
     directory = RunDirectory.open(run)
     config = directory.config()
     found = read_run(directory)
-    return report(
-        found.run,
-        out or run / "report",
-        annals=found.population,
-        resamples=resamples or config.resamples,
-        seed=config.seed,
-        margin=config.margin,
-    )
+    with replacing(out or run / "report") as stage:
+        return report(
+            found.run,
+            stage,
+            annals=found.population,
+            resamples=resamples or config.resamples,
+            seed=config.seed,
+            margin=config.margin,
+        )
 
 
 def write_comparison(runs: Sequence[Path], out: Path, *, resamples: int | None = None) -> Comparison:
@@ -46,4 +48,7 @@ def write_comparison(runs: Sequence[Path], out: Path, *, resamples: int | None =
     config = directories[0].config()
     tables = {name: read_run(directory).run for name, directory in zip(names, directories, strict=True)}
     places = [os.path.relpath(run.resolve(), out.resolve()) for run in runs]
-    return report_comparison(tables, out, resamples=resamples or config.resamples, seed=config.seed, places=places)
+    with replacing(out) as stage:
+        return report_comparison(
+            tables, stage, resamples=resamples or config.resamples, seed=config.seed, places=places
+        )

@@ -12,8 +12,8 @@ from agents.agent import SkillAgent
 from agents.guide import NoGuide
 from agents.models.scripted import scripted
 from agents.prompts import skill_text
-from environments.registry import find
 from environments.spec import EnvSpec
+from testbed.config.plugins import find_environment
 from testbed.config.study import ConfigError, StudyConfig
 from testbed.play.models import build_tasks
 from testbed.play.rollout import play
@@ -62,13 +62,14 @@ def _count_population(config: StudyConfig) -> tuple[int, int]:
     lives = len(config.members) * config.learning_runs
     policies = len(config.population.policies)
     learning = lives * len(config.tasks) * policies * config.learning.iterations * config.learning.episodes
-    leagues = sum(find(task.environment).seats > 1 for task in config.tasks) if len(config.members) > 1 else 0
+    shared = [task for task in config.tasks if find_environment(task.environment).seats > 1]
+    leagues = len(shared) if len(config.members) > 1 else 0
     arms = len(config.tasks) * (policies + ("none" in config.arms)) + policies * leagues
     return learning, lives * arms * config.evaluation_episodes
 
 
 def forecast(config: StudyConfig) -> Forecast:
-    """Raises UnknownEnvironment or ConfigError for a name that is not there or a game that cannot be played."""
+    """Raises ConfigError for a name that is not there or a game that cannot be played."""
     learning, evaluation = count_episodes(config)
     per_agent_and_task = (learning + evaluation) / (len(config.agents) * len(config.tasks))
     seeds = seed_pool(config.learning.pool_size).each()

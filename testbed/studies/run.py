@@ -29,7 +29,7 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> RunDi
         learners = build_learners(config, cast)
         probes = await probe_servers(config, cast)
         with RunDirectory.create(out, config, versions(cast, probes)) as run:
-            study = resolve(STUDIES, config.study, "study")
+            study = resolve(STUDIES, config.study, group="study")
             await study(Lab(run, cast, progress), learners, seed_pool(config.learning.pool_size))
         return run
     finally:

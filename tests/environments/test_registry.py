@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
+from dataclasses import replace
 
 import pytest
 
-from environments import registry
 from environments.games.game import MissingData
 from environments.registry import ENVIRONMENTS, EnvSpec, UnknownEnvironment, find
 
@@ -44,35 +43,6 @@ def test_find_by_id():
     assert find("Doors-v0") is ENVIRONMENTS["Doors-v0"]
 
 
-def test_find_by_import_path(tmp_path, monkeypatch):
-    (tmp_path / "my_worlds.py").write_text(
-        "from dataclasses import replace\n"
-        "from environments.registry import find\n"
-        "SPEC = replace(find('Lever-v0'), id='Mine-v0')\n"
-        "def factory(): return SPEC\n"
-        "number = 3\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    assert find("my_worlds:SPEC").id == "Mine-v0"
-    assert find("my_worlds:factory").id == "Mine-v0"
-    with pytest.raises(UnknownEnvironment, match="gives a int, not an EnvSpec"):
-        find("my_worlds:number")
-    with pytest.raises(UnknownEnvironment, match="PYTHONPATH"):
-        find("my_worlds:absent")
-    with pytest.raises(UnknownEnvironment, match="PYTHONPATH"):
-        find("no_such_module:spec")
-
-
-def test_find_by_entry_point(monkeypatch):
-    plugin = EntryPoint("Theirs-v0", "environments.diagnostics.levers:LEVERS", registry.ENTRY_POINTS)
-    single = EntryPoint("Lever-copy", "environments.registry:ENVIRONMENTS", registry.ENTRY_POINTS)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [plugin, single])
-    with pytest.raises(UnknownEnvironment, match="tuple"):
-        find("Theirs-v0")
-    with pytest.raises(UnknownEnvironment, match="Theirs-v0"):
-        find("Theirs-v1")
-
-
 def test_an_unknown_name_is_told_its_neighbours():
     with pytest.raises(UnknownEnvironment, match="Mastermind-v0"):
         find("Mastermnd-v0")
@@ -99,3 +69,9 @@ def test_specs_are_frozen():
     with pytest.raises(AttributeError):
         find("Doors-v0").horizon = 3  # type: ignore[misc]
     assert isinstance(find("Doors-v0"), EnvSpec)
+
+
+@pytest.mark.parametrize("id", ["", "two\nlines", "\x1b[2JDoors-v0", "Doors\u202e-v0", "half \ud83d", "no \ufffe"])
+def test_an_id_is_printable_text(id):
+    with pytest.raises(ValueError, match="printable"):
+        replace(find("Doors-v0"), id=id)

@@ -9,14 +9,14 @@ from typing import Any
 
 from agents.models.model import Completion, Likelihood, Model, ModelCard, ModelUnavailable, Request
 from agents.selection import Selection
-from environments.games.rounds import World, world
+from environments.games.rounds import RoundGame, round_game
 from environments.grammar import Choices
 from environments.spec import EnvSpec
 
 SIDES = Choices(("[heads]", "[tails]"))
 
 
-class Coin(World):
+class Coin(RoundGame):
     """One flip to call; raises what its class says."""
 
     rules = "I flip a coin. Call it: [heads] or [tails]."
@@ -40,8 +40,8 @@ class Fragile(Coin):
         return super().answer(round, move)
 
 
-def _spec(id: str, kind: type[World]) -> EnvSpec:
-    return world(id, kind, rounds=2, grammar=SIDES, family="Coin", difficulty=0, summary="Call two flips.")
+def _spec(id: str, kind: type[RoundGame]) -> EnvSpec:
+    return round_game(id, kind, rounds=2, grammar=SIDES, family="Coin", difficulty=0, summary="Call two flips.")
 
 
 COIN = _spec("Coin-v0", Coin)

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from agents.skill import Skill
+from agents.skill import AS_WRITTEN, Skill
 
 FORMAT = "procmem skill pool"
 VERSION = 1
@@ -124,7 +124,8 @@ class SkillPool(BaseModel):
         """What `dumps` wrote. `place` names the source in errors. Raises PoolError."""
         document = _document(text, place)
         try:
-            pool = cls(skills=document.get("skills"), capacity=document.get("capacity"))  # pyright: ignore[reportArgumentType]
+            content = {"skills": document.get("skills"), "capacity": document.get("capacity")}
+            pool = cls.model_validate(content, context=AS_WRITTEN)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "skills"

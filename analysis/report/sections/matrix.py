@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -82,12 +83,12 @@ def _returns(found: Findings) -> Section:
         ordered(found.cells), CELL[:3], "memories", max(1, limits.TILES // max(1, _targets(found.cells)))
     )
     returns = text_matrix(tiles, "return")
-    chart = matrix.heatmap(tiles, "return")
+    chart = partial(matrix.heatmap, tiles, "return")
     charts = [Figure("returns", "Returns", f"{returns.note}. Hover for intervals.{note}", chart)]
     if len(found.profiles):
         words = "Performance profile: share of scores above each return; higher is better. Bands are pointwise 95 % CI."
         lines, note = limits.first_groups(found.profiles, ["arm"], "arms")
-        charts.append(Figure("profiles", "Performance profile", words + note, matrix.profile(lines)))
+        charts.append(Figure("profiles", "Performance profile", words + note, partial(matrix.profile, lines)))
     arms = frame_table(
         found.arms,
         "Arms over the whole matrix",
@@ -198,13 +199,14 @@ def _opinions(found: Findings) -> list[Figure]:
     if np.isfinite(found.margin) and bool(asked["low90"].notna().any()):
         rows, note = limits.first_groups(asked, ["contrast"], "contrasts", limits.BARS)
         words = f"Equivalence: 90 % intervals against the declared margin ±{found.margin:g} (the band)."
-        charts.append(Figure("equivalence", "Equivalence", words + note, matrix.equivalence(rows, found.margin)))
+        chart = partial(matrix.equivalence, rows, found.margin)
+        charts.append(Figure("equivalence", "Equivalence", words + note, chart))
     values = found.cluster_values[found.cluster_values["outcome"] == "return"]
     sizes = values.groupby("contrast")["value"].transform("size")
     few, note = limits.first_groups(values[sizes <= FEW_RUNS], ["contrast"], "contrasts", limits.LINES)
     if len(few):
         words = "Every learning run's difference (dots) and their mean (bar), of contrasts that rest on few."
-        charts.append(Figure("values", "Learning runs", words + note, matrix.run_values(few)))
+        charts.append(Figure("values", "Learning runs", words + note, partial(matrix.run_values, few)))
     return charts
 
 
@@ -218,7 +220,7 @@ def _transfer(found: Findings) -> list[Section]:
     )
     points, note = limits.evenly(found.transfer, "gain")
     caption = f"Gain of transferred pools against the difficulty of the target.{note}"
-    chart = Figure("retention", "Retention by difficulty", caption, matrix.retention(points))
+    chart = Figure("retention", "Retention by difficulty", caption, partial(matrix.retention, points))
     cells = frame_table(
         _labelled(found.transfer),
         "Transfer of each cell",
@@ -249,14 +251,14 @@ def _reuse(found: Findings) -> list[Section]:
     tiles, note = limits.first_groups(
         ordered(found.reuse), CELL[:3], "memories", max(1, limits.TILES // max(1, _targets(found.reuse)))
     )
-    chart = matrix.heatmap(tiles, "coverage")
+    chart = partial(matrix.heatmap, tiles, "coverage")
     charts = [Figure("coverage", "Coverage of the pool", f"Coverage; hover for intervals.{note}", chart)]
     calls = found.invocations[found.invocations["arm"].isin(["self", "transfer"])]
     if len(calls):
         bars, note = limits.first_groups(ordered(calls), CELL, "bars", limits.BARS)
         parts = limits.lump_parts(bars, CELL)
         words = f"How calls are spread over skills, per evaluated agent and task; the {limits.PARTS} most used of each."
-        charts.append(Figure("invocations", "Skill invocations", words + note, matrix.invocations(parts)))
+        charts.append(Figure("invocations", "Skill invocations", words + note, partial(matrix.invocations, parts)))
     rates = frame_table(
         _labelled(found.reuse),
         "Reuse rates",
@@ -286,16 +288,16 @@ def _learning(found: Findings) -> list[Section]:
     if len(found.curves):
         words = "Mean return per iteration; bands are 95 % CI over learning runs."
         lines, note = limits.first_groups(found.curves, ["agent", "task"], "learners")
-        charts.append(Figure("curves", "Learning curves", words + note, matrix.curves(lines)))
+        charts.append(Figure("curves", "Learning curves", words + note, partial(matrix.curves, lines)))
     if len(found.lineage):
         words = "Births, refinements and prunings; choose a learner below the chart. A cross marks a pruning."
         lives, note = limits.first_groups(found.lineage, LEARNER, "learners")
         lives, more = limits.evenly(lives, "born")
-        charts.append(Figure("lineage", "Lineage", words + (more or note), matrix.timeline(lives)))
+        charts.append(Figure("lineage", "Lineage", words + (more or note), partial(matrix.timeline, lives)))
     if bool(found.gate.points["gain"].notna().any()):
         words = "Does ΔJ at the gate predict what the candidate then earned? Grey: mean of each fifth."
         points, note = limits.evenly(found.gate.points[found.gate.points["gain"].notna()], "delta_J")
-        charts.append(Figure("gate", "Gate calibration", words + note, matrix.gate(points, found.gate.curve)))
+        charts.append(Figure("gate", "Gate calibration", words + note, partial(matrix.gate, points, found.gate.curve)))
     if not charts and not found.gate.sentences:
         return []
     return [Section("learning", "Learning", points=found.gate.sentences, charts=tuple(charts))]
@@ -310,7 +312,7 @@ def _forest(name: str, title: str, found: Sequence[Finding]) -> Figure:
         f" Drawn: the {len(shown)} largest of {len(found):,}; the table holds all." if len(shown) < len(found) else ""
     )
     caption = f"{title}: differences with 95 % CI; colour and shape give the verdict after adjustment.{note}"
-    return Figure(name, title, caption, matrix.forest(shown))
+    return Figure(name, title, caption, partial(matrix.forest, shown))
 
 
 def _matrix(matrix: TextMatrix, opened: bool = False) -> PageTable:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from analysis.population.adoption import adoptions
 from analysis.population.results import PopulationFindings
 from analysis.report.figures import population as figures
@@ -27,14 +29,15 @@ def population_sections(annals: Annals, found: PopulationFindings) -> list[Secti
 def _rounds(found: PopulationFindings) -> Section:
     charts = [
         Figure("rounds", "Return by round", "Learning episodes; bands are 95 % CI of the mean over populations.",
-               figures.returns(found.rounds)),
+               partial(figures.returns, found.rounds)),
         Figure("diversity", "Diversity", "Means over populations: entropy of how often each skill is held, overlap of "
                "two members' pools (intersection over union), cosine distance of wording between members' skills.",
-               figures.diversity(found.rounds)),
+               partial(figures.diversity, found.rounds)),
     ]  # fmt: skip
     if len(found.advantage):
         words = "Return less that of the same replicate learning alone; bands are 95 % CI over populations."
-        charts.insert(1, Figure("advantage", "What sharing was worth", words, figures.benefit(found.advantage)))
+        chart = partial(figures.benefit, found.advantage)
+        charts.insert(1, Figure("advantage", "What sharing was worth", words, chart))
     measures = ["return", "solved", "per_step", "given_share", "playing", "failed", "gifts", "let_in", "turned_away"]
     measures += ["pruned", "skills", "entropy", "overlap", "distance"]
     note = (
@@ -50,15 +53,16 @@ def _exchange(annals: Annals, found: PopulationFindings) -> Section:
     given = adoptions(annals)
     if len(given):
         words = "Members on a circle; a line is as wide as the gifts let in, its dot at the receiver."
-        charts.append(Figure("network", "Who had skills from whom", words, figures.network(annals, given)))
+        charts.append(Figure("network", "Who had skills from whom", words, partial(figures.network, annals, given)))
     if len(found.skills):
         words = "A line per skill (those with the most adopters) and their mean; age 0 is the round it was first held."
-        charts.append(Figure("adoption", "Adoption", words, figures.adoption(annals, found.adoption, found.skills)))
+        chart = partial(figures.adoption, annals, found.adoption, found.skills)
+        charts.append(Figure("adoption", "Adoption", words, chart))
         words = "First population of each policy: skills by the round they were first held, joined to their parents."
-        charts.append(Figure("origins", "Lineage by origin", words, figures.lineage(annals, found.skills)))
+        charts.append(Figure("origins", "Lineage by origin", words, partial(figures.lineage, annals, found.skills)))
     if len(annals.deeds):
         words = "First population of each policy: what happened to whom."
-        charts.append(Figure("timeline", "Timeline", words, figures.timeline(annals)))
+        charts.append(Figure("timeline", "Timeline", words, partial(figures.timeline, annals)))
     note = (
         "Skills that members made, means over populations. half share: share of them that half of the members came to "
         "hold; half: rounds until then; reproduction: adopters to whom one of the first two generations of holders "
@@ -95,7 +99,7 @@ def _roles(found: PopulationFindings) -> Section:
 
 def _league(annals: Annals, found: PopulationFindings) -> Section:
     words = "Bradley–Terry strengths on Elo's scale (mean 1500), fitted in each replicate; 95 % CI over replicates."
-    chart = Figure("ratings", "Ratings", words, figures.strengths(annals, found.ratings))
+    chart = Figure("ratings", "Ratings", words, partial(figures.strengths, annals, found.ratings))
     measures = ["games", "wins", "draws", "losses", "win_rate", "focal_return", "background_return", "elo"]
     table = frame_table(found.ratings, "Ratings", words, measures, ["arm", "task", "agent", "kind"])
     return Section("league", "Games between members", charts=(chart,), tables=(table,))
@@ -103,7 +107,7 @@ def _league(annals: Annals, found: PopulationFindings) -> Section:
 
 def _contagion(found: PopulationFindings) -> Section:
     words = "Members that hold the planted skill; thin lines are populations, thick ones their means."
-    chart = Figure("contagion", "Spread of the planted skill", words, figures.contagion(found.infections))
+    chart = Figure("contagion", "Spread of the planted skill", words, partial(figures.contagion, found.infections))
     note = (
         "Means over populations with 95 % CI. peak: largest share of members that held it; adopters: members that let "
         "it in; stopped: gifts of it turned away; removal: rounds until nobody held it, in cleared populations alone; "

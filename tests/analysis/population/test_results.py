@@ -387,7 +387,7 @@ def test_the_sections_hold_every_table_and_chart():
         chart.id for chart in charts
     }
     for chart in charts:
-        specification = chart.chart.to_dict()
+        specification = chart.chart().to_dict()
         assert "datasets" in specification
         json.dumps(specification)
         assert '"expr"' not in json.dumps(specification)

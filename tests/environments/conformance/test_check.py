@@ -8,8 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from environments import registry
-from environments.registry import ENVIRONMENTS, UnknownEnvironment
+from environments.registry import ENVIRONMENTS
 from testbed.cli.main import check
+from testbed.config.study import ConfigError
 
 runner = CliRunner()
 
@@ -44,13 +45,13 @@ def test_a_failure_is_an_exit_code(tmp_path, monkeypatch):
     (tmp_path / "broken_world.py").write_text(
         "from dataclasses import replace\n"
         "from environments.registry import find\n"
-        "SPEC = replace(find('Lever-v0'), id='[red]Broken-v0', horizon=2)\n"
+        "SPEC = replace(find('Lever-v0'), id='[red]CheckFailed-v0', horizon=2)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     result = runner.invoke(check.app, ["env", "broken_world:SPEC"])
     assert result.exit_code == 1
     assert "FAIL" in result.output
-    assert "[red]Broken-v0" in result.output
+    assert "[red]CheckFailed-v0" in result.output
 
 
 def test_data_that_is_missing_fails_only_where_it_is_asked_for_by_name(monkeypatch):
@@ -69,7 +70,7 @@ def test_data_that_is_missing_fails_only_where_it_is_asked_for_by_name(monkeypat
 
 def test_an_unknown_name_and_no_name():
     result = runner.invoke(check.app, ["env", "Mastermind"])
-    assert isinstance(result.exception, UnknownEnvironment)
+    assert isinstance(result.exception, ConfigError)
     assert runner.invoke(check.app, ["env"]).exit_code == 2
     assert runner.invoke(check.app, ["env", "Doors-v0", "--all"]).exit_code == 2
 

@@ -18,7 +18,7 @@ YES_NO = Choices(("[yes]", "[no]"))
 
 @pytest.mark.parametrize("id", ENVIRONMENTS)
 def test_conformance(id: str):
-    report = check_env(id)
+    report = check_env(ENVIRONMENTS[id])
     if report.missing:
         pytest.skip(report.missing)
     assert report.passed, [row for row in report.rows if not row.passed]
@@ -27,7 +27,7 @@ def test_conformance(id: str):
 
 def test_progress_names_each_check():
     told: list[str] = []
-    report = check_env("Lever-v0", told.append)
+    report = check_env(ENVIRONMENTS["Lever-v0"], told.append)
     assert told == [row.check for row in report.rows]
     assert all(row.seconds >= 0 for row in report.rows)
 
@@ -102,7 +102,7 @@ class Silent(Fake):
     told = "Your move."
 
     def foul(self, action: str) -> Turn:
-        return replace(super().foul(action), told=((),))
+        return replace(super().foul(action), notes=((),))
 
 
 class Patient(Fake):

@@ -44,7 +44,7 @@ def write(tmp_path):
 def test_a_run_from_study_to_report(procmem, write, tmp_path):
     """One run through every command that reads it. The coin's games fail half of the time."""
     file = write(environment="tests.support.third_party:fragile")
-    said = procmem("run", file, "--out", tmp_path / "runs")
+    said = procmem("run", file, "--out", tmp_path / "runs", "--plugins")
     assert said.code == 0, said.err
     (path,) = (tmp_path / "runs").iterdir()
     assert "Return, mean [95 % CI]" in said.out
@@ -81,11 +81,14 @@ def test_a_study_that_only_learns(procmem, small_file, tmp_path):
     assert counts == {"run": str(path), "failed": 0, "episodes": 12}
 
 
-def test_a_dry_run_prints_everything_and_writes_nothing(procmem, write, tmp_path):
+def test_a_dry_run_prints_the_cost_first_and_writes_nothing(procmem, write, tmp_path):
     out = tmp_path / "runs"
     said = procmem("run", write(), "--out", out, "--dry-run")
     assert said.code == 0
-    assert all(part in said.out for part in ('"iterations": 1', "evaluation episodes", "prompt tokens", "estimates"))
+    assert all(part in said.out for part in ("evaluation episodes", "prompt tokens", "estimates", "iterations 1"))
+    assert said.out.index("prompt tokens") < said.out.index("model scripted:random")
+    assert "pool_size" not in said.out
+    assert '"pool_size": 8' in procmem("run", write(), "--dry-run", "--full").out
     told = json.loads(procmem("run", write(), "--out", out, "--dry-run", "--json", "--set", "seed=9").out)
     assert told["config"]["seed"] == 9
     assert told["forecast"]["evaluation_episodes"] == 3 * 2 * 2
@@ -105,9 +108,12 @@ def test_a_dry_run_prints_everything_and_writes_nothing(procmem, write, tmp_path
     ],
 )
 def test_list_names_what_a_study_may_name(procmem, kind, member):
-    lines = procmem("list", kind).out.splitlines()
-    assert member in lines
-    assert json.loads(procmem("list", kind, "--json").out) == lines
+    header, *rows = procmem("list", kind).out.splitlines()
+    assert header.startswith("name ")
+    named = {row.split()[0]: row for row in rows}
+    assert member in named
+    assert json.loads(procmem("list", kind, "--json").out) == list(named)
+    assert all(len(row.split()) > 1 for row in rows), "each with what it is"
 
 
 @pytest.mark.parametrize("command", ["run", "report", "show", "list"])
@@ -157,7 +163,7 @@ except SystemExit:
     ],
 )
 def test_a_mistyped_study_is_one_sentence_and_nothing_is_written(sentence, write, tmp_path, override, parts):
-    said = sentence("run", write(), "--out", tmp_path / "runs", "--set", override)
+    said = sentence("run", write(), "--out", tmp_path / "runs", "--set", override, "--plugins")
     assert all(part in said for part in parts), said
     assert not (tmp_path / "runs").exists()
 
@@ -231,7 +237,7 @@ def test_a_disk_that_takes_no_more(procmem, sentence, write, tmp_path):
 def test_a_report_that_cannot_be_written(sentence, run, study, one_agent):
     path = run(study(**one_agent, arms=["none"], learning={"iterations": 0})).path
     (path / "report").write_text("in the way")
-    assert f"{path / 'report'}: File exists" in sentence("report", path, "--resamples", 100)
+    assert f"{path / 'report'}: cannot be written: File exists" in sentence("report", path, "--resamples", 100)
 
 
 def test_a_model_that_is_gone_stops_the_study_in_a_sentence(sentence, procmem, write, tmp_path, monkeypatch):
@@ -239,7 +245,8 @@ def test_a_model_that_is_gone_stops_the_study_in_a_sentence(sentence, procmem, w
     switch.touch()
     monkeypatch.setenv("FAKE_GONE", str(switch))
     file = write(model="tests.support.third_party:Gone", environment="tests.support.third_party:COIN")
-    arguments = ("run", file, "--out", tmp_path / "runs", "--set", "study=learn", "--set", "learning.episodes=30")
+    changes = ("--set", "study=learn", "--set", "learning.episodes=30")
+    arguments = ("run", file, "--out", tmp_path / "runs", "--plugins", *changes)
     said = sentence(*arguments)
     assert "agent a: fake at http://127.0.0.1:9/v1 does not answer: connection refused. Finished episodes" in said
     switch.unlink()
@@ -254,6 +261,7 @@ def test_weights_that_changed_are_not_mixed_into_a_run(sentence, procmem, write,
         tmp_path / "runs",
         "--set",
         "study=learn",
+        "--plugins",
     )
     assert procmem(*arguments).code == 0
     monkeypatch.setenv("FAKE_WEIGHTS", "1")

@@ -11,12 +11,12 @@ from agents.guide import NoGuide
 from agents.models.scripted import scripted
 from environments.games.game import GameError
 from environments.grammar import load
-from environments.registry import find
+from testbed.config.plugins import find_environment
 from testbed.play.rollout import play
 
 
 def episode(environment: str, seed: int = 1, model: str = "random"):
-    spec = find(environment)
+    spec = find_environment(environment)
     seats = [f"player_{index}" for index in range(spec.seats)]
     players = {
         seat: SkillAgent(seat, scripted(model), NoGuide(), np.random.default_rng([seed, number]))
@@ -32,7 +32,7 @@ def episode(environment: str, seed: int = 1, model: str = "random"):
 
 @pytest.mark.parametrize("environment", ["Mastermind-v0", "GuessTheNumber-v0", "TicTacToe-v0", "LiarsDice-v0-small"])
 def test_a_trajectory_tells_the_whole_game(environment):
-    spec = find(environment)
+    spec = find_environment(environment)
     seats = episode(environment)
     assert list(seats) == [f"player_{index}" for index in range(spec.seats)]
     for seat, trajectory in seats.items():
@@ -67,7 +67,7 @@ def test_a_seat_that_never_moved_is_paid_all_the_same():
 
             return Completion("rubbish", 1, 1)
 
-    spec = find("TicTacToe-v0")
+    spec = find_environment("TicTacToe-v0")
     mute = Mute("mute", lambda messages, grammar: None)
     players = {seat: SkillAgent(seat, mute, NoGuide(), np.random.default_rng(0)) for seat in ("player_0", "player_1")}
 
