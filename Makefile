@@ -29,7 +29,7 @@ demo: $(VENV)/installed ## a real transfer matrix: two small language models, tw
 
 test: $(VENV)/installed ## all tests but those that need vLLM
 	$(BIN)/procmem models pull $(MODELS)
-	$(BIN)/pytest -m "not vllm"
+	$(BIN)/pytest -m "not vllm and not slow"
 
 vllm: .venv-vllm/installed ## vLLM in an environment of its own
 

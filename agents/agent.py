@@ -106,7 +106,10 @@ class SkillAgent(BaseChatAgent):
         return Response(chat_message=DecisionMessage(content=decision, source=self.name))
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
+        """Another episode begins: neither its turns nor the skill under way go on, nor the model's kept prefix."""
         self._turns.clear()
+        self._guide.reset()
+        self._model.release(self._session)
 
     async def close(self) -> None:
         self._model.release(self._session)
@@ -131,6 +134,7 @@ class SkillAgent(BaseChatAgent):
             grammar=observation.grammar,
             reasoning=thought.reasoning,
             completion=move.text,
+            tokens=move.tokens,
             logprob=move.logprob,
             policy_logprob=move.policy_logprob,
             prompt_digest=fingerprint(thought.prompt),

@@ -34,6 +34,8 @@ class Decision(BaseModel):
     reasoning: str = ""
     completion: str = ""
     """What the model wrote, verbatim."""
+    tokens: tuple[int, ...] | None = None
+    """The ids it was written in, in the vocabulary of the model that wrote it; None where only the text is known."""
     logprob: float | None = None
     policy_logprob: float | None = None
     prompt_digest: str = ""

@@ -93,11 +93,14 @@ class SentenceEmbedder:
         transformers_logging.disable_progress_bar()
         where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         try:
-            model: Any = AutoModel.from_pretrained(folder, dtype=torch.float32).eval().to(where)
-            tokenizer = AutoTokenizer.from_pretrained(folder)
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{folder} holds no sentence encoder: {error}; use all-minilm-l6-v2 or lexical") from error
-        return cls(model, tokenizer)
+            model: Any = AutoModel.from_pretrained(
+                folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        except Exception as error:  # strangers' files, read by strangers' code
+            said = " ".join(str(error).split())[:300]
+            raise ModelError(f"{folder} holds no sentence encoder: {said}; use all-minilm-l6-v2 or lexical") from error
+        return cls(model.eval().to(where), tokenizer)
 
     def embed(self, texts: Sequence[str]) -> Rows:
         rows = self._cached(texts)

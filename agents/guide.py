@@ -29,9 +29,13 @@ class Guidance:
 
 
 class Guide(Protocol):
-    """Consulted once per decision, in order; one fresh guide per seat and episode."""
+    """Consulted once per decision, in order; fresh, or reset, for every seat and episode."""
 
     async def guide(self, state: State) -> Guidance: ...
+
+    def reset(self) -> None:
+        """Forget the episode: the next decision is the first of another one."""
+        ...
 
 
 class NoGuide:
@@ -39,3 +43,6 @@ class NoGuide:
 
     async def guide(self, state: State) -> Guidance:
         return Guidance()
+
+    def reset(self) -> None:
+        pass

@@ -122,3 +122,7 @@ class SkillOptions:
         self._age += 1
         active = self._active
         return Guidance(self._wording(active), (active.id,), active.id, started, explored, calls)
+
+    def reset(self) -> None:
+        self._active = None
+        self._age = 0

@@ -140,8 +140,8 @@ def withhold(found: Finding, reason: str) -> Finding:
 
 
 def add_detectable(found: Finding) -> Finding:
-    """Beside every “undecided”: what would have been found."""
-    if found.verdict != "undecided" or not np.isfinite(found.mde):
+    """Beside every “undecided” that nothing else stands in the way of: what would have been found."""
+    if found.verdict != "undecided" or found.withheld or not np.isfinite(found.mde):
         return found
     more = f" A difference of {number(found.mde)} would have been found with 80 % power."
     return replace(found, sentence=found.sentence + more)

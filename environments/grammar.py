@@ -56,7 +56,7 @@ class JsonSchema:
     def accepts(self, text: str) -> bool:
         try:
             jsonschema.validate(json.loads(text), json.loads(self.schema))
-        except (ValueError, RecursionError, jsonschema.ValidationError):  # nested without end is no document either
+        except (ValueError, RecursionError, jsonschema.ValidationError):  # RecursionError: brackets by the thousand
             return False
         return True
 

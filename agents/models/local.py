@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSeq2SeqLM,
-    AutoTokenizer,
-    PreTrainedTokenizerBase,
-)
-from transformers.utils import logging as transformers_logging
+from pydantic import JsonValue
 
 from agents.models.decoding.decoder import Decoder
 from agents.models.decoding.encoder_decoder import EncoderDecoderWriter
@@ -23,35 +17,38 @@ from agents.models.decoding.sequence import Draft
 from agents.models.decoding.worker import Worker
 from agents.models.model import Completion, Likelihood, Message, Model, ModelCard, ModelError, Request, Utterance
 from agents.models.scoring.encoder_decoder import EncoderDecoderScorer
+from agents.models.scoring.proof import Proof, explaining
 from agents.models.scoring.scorer import PrefixTreeScorer
-from agents.models.tokens import template
-from agents.models.tokens.context import fit
+from agents.models.tokens.context import fit, longest_context
 from agents.models.tokens.masks import Policies
-from agents.models.tokens.matcher import Vocabulary, Walk, turn_ends
+from agents.models.tokens.matcher import grammar_ends, turn_ends
+from agents.models.tokens.template import ChatTemplate
+from agents.models.weights.checkpoint import load_checkpoint
 from agents.models.weights.folders import weights_digest
 
 
 class LocalModel(Model):
     """A decoder-only model of transformers. Concurrent calls meet in its passes; sessions keep what they have read.
 
-    Encoder-decoders run, too, one call after the other.
+    Encoder-decoders run, too, one call after the other. Before any number of a model is used it is proved right.
     """
 
-    def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase, card: ModelCard, *, rows: int = 16) -> None:
+    def __init__(self, model: Any, template: ChatTemplate, card: ModelCard, *, rows: int = 16) -> None:
         """`rows` completions are written at a time. Raises ModelError for a model that cannot run this way."""
         self._card = card
-        self._tokenizer = tokenizer
-        width: int = model.get_output_embeddings().weight.shape[0]
-        self._policies = Policies(tokenizer, width)
-        self._vocabulary = Vocabulary.of(model, tokenizer, width)
-        self._turn_ends = turn_ends(model, tokenizer)
+        self._template = template
         self._encodes: bool = model.config.is_encoder_decoder
         self._scorer: EncoderDecoderScorer | PrefixTreeScorer
         self._writer: EncoderDecoderWriter | Decoder
-        if self._encodes:
-            self._scorer, self._writer = EncoderDecoderScorer(model, tokenizer), EncoderDecoderWriter(model)
-        else:
-            self._scorer, self._writer = PrefixTreeScorer(model, tokenizer), Decoder(model, rows)
+        with explaining(model):
+            width: int = model.get_output_embeddings().weight.shape[0]
+            self._policies = Policies(template.tokenizer, width, grammar_ends(model, template.tokenizer))
+            self._turn_ends = turn_ends(model, template.tokenizer)
+            if self._encodes:
+                self._scorer, self._writer = EncoderDecoderScorer(model, template), EncoderDecoderWriter(model)
+            else:
+                self._scorer, self._writer = PrefixTreeScorer(model, template), Decoder(model, rows)
+            Proof(model, template, card.weights).show(self._writer)
         self._starts: list[int] = [model.config.decoder_start_token_id] if self._encodes else []
         self._worker: Worker | None = Worker.join(str(model.device), self._writer)
 
@@ -65,24 +62,21 @@ class LocalModel(Model):
         device: str = "auto",
         rows: int = 16,
         context: int | None = None,
+        today: date | None = None,
+        chat_template_kwargs: Mapping[str, JsonValue] = {},
     ) -> LocalModel:
         """The weights in `folder` (a transformers checkpoint with safetensors).
 
         `precision` "auto" is bfloat16 where the processor computes in it, else float32; `device` "auto" is CUDA where
         there is one. `context` tokens, prompt and completion together, at most as many as the model was made for.
+        `today` and `chat_template_kwargs` are what its chat template is told: the run's date, `enable_thinking`, ….
         Raises ModelError when the folder holds no such model or its device is missing.
         """
         where = _device(device)
         dtype = _dtype(precision, where)
-        transformers_logging.disable_progress_bar()
-        try:
-            config = AutoConfig.from_pretrained(folder)
-            tokenizer = AutoTokenizer.from_pretrained(folder)
-            kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-            model: Any = kind.from_pretrained(folder, dtype=dtype)
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"{name} cannot be loaded from {folder}: {error}") from error
-        longest = _longest(config.get_text_config(decoder=True))
+        config, tokenizer, model = load_checkpoint(folder, name, dtype)
+        template = ChatTemplate(tokenizer, today=today, options=chat_template_kwargs)
+        longest = longest_context(config)
         card = ModelCard(
             name=name,
             family=config.model_type,
@@ -90,8 +84,9 @@ class LocalModel(Model):
             weights=weights_digest(folder),
             precision=str(dtype).removeprefix("torch."),
             context=min(context or longest, longest),
+            template=template.digest,
         )
-        return cls(model.to(where).eval(), tokenizer, card, rows=rows)
+        return cls(model.to(where).eval(), template, card, rows=rows)
 
     @property
     def card(self) -> ModelCard:
@@ -109,7 +104,7 @@ class LocalModel(Model):
         return await asyncio.wrap_future(self._open().call(lambda: self._scorer.score(wanted)))
 
     def count(self, text: str) -> int:
-        return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return len(self._template.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def release(self, session: str) -> None:
         writer = self._writer
@@ -150,23 +145,18 @@ class LocalModel(Model):
             request,
             self._starts or prompts[fitted.messages],
             dropped=fitted.dropped,
-            walk=None if grammar is None else Walk(grammar, self._policies.compiled(grammar), self._vocabulary),
+            walk=None if grammar is None else self._policies.walk(grammar),
             ends=self._turn_ends,
             context=self._card.context,
-            tokenizer=self._tokenizer,
+            template=self._template,
             source=prompts[fitted.messages] if self._encodes else None,
         )
 
     def _tokens(self, messages: tuple[Message, ...]) -> list[int]:
         if not self._encodes:
-            return template.tokens(self._tokenizer, messages, generation=True)
-        ids: list[int] = self._tokenizer(template.render(self._tokenizer, messages, generation=True))["input_ids"]
+            return self._template.tokens(messages, generation=True)
+        ids: list[int] = self._template.tokenizer(self._template.render(messages, generation=True))["input_ids"]
         return ids
-
-
-def _longest(config: Any) -> int:
-    """Tokens that the model was made for; T5 has relative positions, and was trained on 512."""
-    return int(getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", 512))
 
 
 def _device(wanted: str) -> torch.device:

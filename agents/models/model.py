@@ -92,6 +92,8 @@ class Completion:
     `logprob` is the summed log-probability (nats) of the completion's tokens under the raw model,
     `policy_logprob` under the policy that really drew them (grammar mask and temperature, not top_p; 0 when greedy);
     None where the back end does not know. `dropped_turns` counts the oldest messages left out to fit the context.
+    `tokens` are the ids that were drawn, in the model's own vocabulary and without the end of the turn; None where
+    only the text is known, which may be spelled by other tokens, too.
     """
 
     text: str
@@ -104,6 +106,7 @@ class Completion:
     finish: Literal["stop", "length"] = "stop"
     thought: str = ""
     """What the model thought aloud before `text`, where the server tells it; its tokens are among the completion's."""
+    tokens: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         # Some servers send halves of characters (lone surrogates), which neither a file nor a tokenizer takes.
@@ -124,13 +127,15 @@ class Utterance:
     """A text somebody said after `messages`, to be scored: log p(text | messages).
 
     With a `grammar` or a `temperature` other than 1 the acting policy's likelihood is meant
-    (logits masked by the grammar, divided by the temperature), else the raw model's.
+    (logits masked by the grammar, divided by the temperature), else the raw model's. `tokens` are the ids it was said
+    in: a scorer in whose vocabulary they spell `text` scores these, any other the text as it would spell it itself.
     """
 
     messages: tuple[Message, ...]
     text: str
     grammar: Grammar | None = None
     temperature: float = 1.0
+    tokens: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,8 @@ class ModelCard:
     """SHA-256 of the weights where they are local, else what the server says it serves."""
     precision: str
     context: int
+    template: str = ""
+    """SHA-256 of the chat template and all that it is told, where it is rendered here."""
 
 
 class Model(ChatCompletionClient):

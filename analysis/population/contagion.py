@@ -62,7 +62,7 @@ def contagion(annals: Annals) -> pd.DataFrame:
     held = course.groupby(SKILL, observed=True)
     last = course[course["holders"] > 0].groupby(SKILL, observed=True)["since"].max()
     gone = last.add(1).where(last < held["since"].max())
-    refused = deeds[(deeds["kind"] == "verdict") & (deeds["outcome"] != "accepted")]
+    refused = deeds[(deeds["kind"] == "verdict") & (deeds["outcome"] != "accepted") & deeds["giver"].notna()]
     facts = {
         "peak": held["share"].max(),
         "adopters": adoptions(annals).groupby(SKILL, observed=True).size(),

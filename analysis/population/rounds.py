@@ -37,8 +37,8 @@ def courses(annals: Annals) -> pd.DataFrame:
 
     Columns: arm, task, learning_run, round; return, solved, invalid (means over members, each weighing the same),
     per_step (share of decisions under a skill), given_share (share of skill calls that went to skills had from others),
-    playing (members), failed (episodes), gifts (offered), let_in, turned_away (rejected or undecided verdicts), pruned;
-    and what `diversity` tells of the pools.
+    playing (members), failed (episodes), gifts (offered), let_in, turned_away (rejected or undecided verdicts on
+    gifts), pruned; and what `diversity` tells of the pools.
     """
     answered = annals.plays[annals.plays["error"].isna()]
     members = answered.groupby([*ROUND, "agent"], observed=True)
@@ -100,10 +100,11 @@ def advantage(annals: Annals, by: Resampler, reference: str = "isolated") -> pd.
 
 
 def _deeds(deeds: pd.DataFrame) -> dict[str, pd.Series]:
-    away = (deeds["kind"] == "verdict") & (deeds["outcome"] != "accepted")
+    gifts = deeds["giver"].notna()  # a verdict without a giver is the learner's own gate on its own candidate
+    away = (deeds["kind"] == "verdict") & (deeds["outcome"] != "accepted") & gifts
     kinds = {
         "gifts": deeds["kind"] == "gift",
-        "let_in": (deeds["kind"] == "admitted") & deeds["giver"].notna(),
+        "let_in": (deeds["kind"] == "admitted") & gifts,
         "turned_away": away,
         "pruned": deeds["kind"] == "pruned",
     }

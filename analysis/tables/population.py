@@ -60,7 +60,7 @@ DEEDS = (
     Column("round", "integer", "from 1"),
     Column("order", "integer", "position in time"),
     Column("agent", "text", "to whom it happened (commons: to the shared pool)"),
-    Column("kind", "text", "gift, verdict, admitted, pruned, planted, skipped, lost or warning"),
+    Column("kind", "text", "gift, verdict, admitted, pruned, planted, skipped, missing, lost or warning"),
     Column("unit", "text", "the skill", blank=True),
     Column("giver", "text", "who gave it", blank=True),
     Column("outcome", "text", "accepted, rejected or undecided", blank=True),

@@ -81,8 +81,9 @@ LEARNING = (
     Column("iteration", "integer", "iteration of the learner"),
     Column("episode", "integer", "episode within the learning run"),
     Column("env_seed", "integer", "environment seed"),
-    Column("return", "number", "return", blank=True),
+    Column("return", "number", "return; missing when the episode failed", blank=True),
     Column("solved", "truth", "whether it was solved", blank=True),
+    Column("error", "text", "why it is missing: nothing was learned from it", blank=True),
 )
 EVENTS = (
     Column("kind", "text", "gradient, candidate, verdict, admitted, pruned or gift"),

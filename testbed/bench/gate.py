@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 
 from agents.models.model import Likelihood, Utterance
 from agents.models.scoring.noise import NoiseFloor
 from agents.models.scoring.prefix_tree import PrefixTree
 from agents.models.scoring.scorer import PrefixTreeScorer
 from agents.models.served.model import ServedModel
-from agents.models.tokens import template
+from agents.models.tokens.template import ChatTemplate
+from agents.models.weights.checkpoint import load_tokenizer
 from testbed.bench import gate_workload
 from testbed.bench.gate_engines import FullLogits, fitting_batch, random_weights
 from testbed.bench.machine import floating_point_operations, matmul_peak, peak_memory, timed
@@ -79,28 +80,30 @@ def bench_gate(
     (five lots meet sequences of every length alike). With `base_url` a vLLM server that serves `model` is timed too.
     """
     where, dtype = torch.device(device), getattr(torch, precision)
-    tokenizer = AutoTokenizer.from_pretrained(model)
+    template = ChatTemplate(load_tokenizer(model))
     network = (
-        AutoModelForCausalLM.from_pretrained(model, dtype=dtype, device_map=where).eval()
+        AutoModelForCausalLM.from_pretrained(
+            model, dtype=dtype, device_map=where, trust_remote_code=False, use_safetensors=True
+        ).eval()
         if shape is None
         else random_weights(shape, dtype, where)
     )
     utterances = gate_workload.utterances(trajectories, steps)
     lots = _spread([utterances[i : i + _BATCH] for i in range(0, len(utterances), _BATCH)], batches)
     runs = _Runs(where)
-    scorer = PrefixTreeScorer(network, tokenizer, precision=dtype)
+    scorer = PrefixTreeScorer(network, template, precision=dtype)
     scorer.score(utterances[:1])  # first calls pay for what later ones find ready
     with _counted(network) as computed:
         ours = runs.time(OURS, utterances, scorer.score)
-    joints = template.joints(tokenizer, utterances)
+    joints = template.joints(utterances)
     padded = fitting_batch(network, max(joint.stop for joint in joints), _BATCH)
-    runs.time(PADDED, [u for lot in lots for u in lot], FullLogits(network, tokenizer, padded).score)
+    runs.time(PADDED, [u for lot in lots for u in lot], FullLogits(network, template, padded).score)
     sample = _spread(utterances, singles)
-    plain = runs.time(SINGLE, sample, FullLogits(network, tokenizer, 1).score)
+    plain = runs.time(SINGLE, sample, FullLogits(network, template, 1).score)
     runs.time(OURS, utterances, scorer.score)  # before and after: the machine may have changed its pace meanwhile
     if base_url is not None:
         runs.time(SERVED, sample, lambda wanted: _served(model, base_url, wanted))
-    exact = plain if precision == "float32" else _exact(network, tokenizer, sample)
+    exact = plain if precision == "float32" else _exact(network, template, sample)
     distinct = len(PrefixTree.of([joint.ids for joint in joints]))
     tree = PrefixTree.of([joint.ids[: joint.stop - 1] for joint in joints])
     operations = floating_point_operations(network, tree, sum(joint.stop - joint.start for joint in joints))
@@ -134,10 +137,10 @@ def linear_cost(
 
     A tiny random model reads them, in the tokens of `model`: what is tried is how the cost grows.
     """
-    tokenizer = AutoTokenizer.from_pretrained(model)
+    template = ChatTemplate(load_tokenizer(model))
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(tokenizer),
+        vocab_size=len(template.tokenizer),
         hidden_size=128,
         intermediate_size=256,
         num_hidden_layers=4,
@@ -145,11 +148,11 @@ def linear_cost(
         max_position_embeddings=8192,
     )
     network = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, precision)).eval()
-    scorer = PrefixTreeScorer(network, tokenizer)
+    scorer = PrefixTreeScorer(network, template)
     out: dict[int, float] = {}
     for count in games:
         call = gate_workload.utterances(count, steps)
-        tree = PrefixTree.of([joint.ids[: joint.stop - 1] for joint in template.joints(tokenizer, call)])
+        tree = PrefixTree.of([joint.ids[: joint.stop - 1] for joint in template.joints(call)])
         out[len(tree)] = timed(network.device, lambda call=call: scorer.score(call))[1]
     return out
 
@@ -205,11 +208,9 @@ def _spread(items: list[Item], count: int) -> list[Item]:
     return [items[i * len(items) // count] for i in range(count)]
 
 
-def _exact(
-    network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sample: list[Utterance]
-) -> dict[Utterance, Likelihood]:
+def _exact(network: PreTrainedModel, template: ChatTemplate, sample: list[Utterance]) -> dict[Utterance, Likelihood]:
     reference = copy.deepcopy(network).float()
-    return dict(zip(sample, FullLogits(reference, tokenizer, 1).score(sample), strict=True))
+    return dict(zip(sample, FullLogits(reference, template, 1).score(sample), strict=True))
 
 
 def _worst(ones: dict[Utterance, Likelihood], others: dict[Utterance, Likelihood]) -> float:

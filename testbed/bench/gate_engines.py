@@ -8,10 +8,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from agents.models.model import Likelihood, Utterance
-from agents.models.tokens import template
+from agents.models.tokens.template import ChatTemplate
 from testbed.bench.machine import free_memory
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -69,14 +69,14 @@ class FullLogits:
     (https://github.com/Miracle1207/Skill-Pro, Skills/loss.py; tokens are ours, so that the results can be compared.)
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: int) -> None:
-        self._model, self._tokenizer, self._batch = model, tokenizer, batch
+    def __init__(self, model: PreTrainedModel, template: ChatTemplate, batch: int) -> None:
+        self._model, self._template, self._batch = model, template, batch
 
     @torch.inference_mode()
     def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
         out: list[Likelihood] = []
         for start in range(0, len(utterances), self._batch):
-            joints = [template.joint(self._tokenizer, u) for u in utterances[start : start + self._batch]]
+            joints = [self._template.joint(u) for u in utterances[start : start + self._batch]]
             rows = [torch.tensor(joint.ids) for joint in joints]
             ids = pad_sequence(rows, batch_first=True).to(self._model.device)
             mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(self._model.device)

@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from agents.agent import SkillAgent
 from agents.guide import NoGuide
 from agents.models.local import LocalModel
 from agents.models.model import Completion, Likelihood, Message, Model, ModelCard, Request, Sampling, Utterance
 from agents.models.scripted import scripted
+from agents.models.tokens.template import ChatTemplate
+from agents.models.weights.checkpoint import load_tokenizer
 from environments.grammar import Regex
 from environments.registry import ENVIRONMENTS
 from testbed.bench.rollout_baseline import SerialModel
@@ -156,8 +158,10 @@ async def _memory(model: LocalModel, log: list[list[tuple[Request, Completion]]]
 
 
 def _serial(folder: Path, precision: str, requests: list[Request]) -> tuple[list[str], float]:
-    weights = AutoModelForCausalLM.from_pretrained(folder, dtype=precision)
-    model = SerialModel(weights.eval(), AutoTokenizer.from_pretrained(folder))
+    weights = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=precision, trust_remote_code=False, use_safetensors=True
+    )
+    model = SerialModel(weights.eval(), ChatTemplate(load_tokenizer(folder)))
     assert isinstance(_SPEC.grammar, Regex)
     pattern = _SPEC.grammar.pattern
     model.write(requests[0], pattern)

@@ -94,11 +94,11 @@ def server(
 
     found = anyio.run(ask)
     if as_json:
-        print(json.dumps(found.record(), indent=2))
+        say_json(found.record(), indent=2)
     else:
-        Console().print(_abilities(found), Text(found.sentence), sep="\n")
+        output().print(_abilities(found), plain(found.sentence), sep="\n")
         if found.advice:
-            Console().print(Text(found.advice, "bold red"))
+            output().print(plain(found.advice))
     if found.advice:
         raise typer.Exit(1)
 

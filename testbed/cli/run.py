@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import anyio
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from testbed.cli.interruption import RESUME, Interruption
+from testbed.cli.progress import EpisodeProgress
 from testbed.cli.study_file import Plugins, read_study
-from testbed.cli.terminal import Terminal, notices, say, say_json, tell
+from testbed.cli.terminal import notices, say, say_json, tell
 
 if TYPE_CHECKING:
     from analysis.results import Findings
     from testbed.config.study import StudyConfig
-    from testbed.records.trial import Episode
+    from testbed.studies.shortfall import Shortfall
+
+INCOMPLETE = 3
+"""Exit code of a run that has come to its end and lacks something."""
+
+STOPPED = "Stopped. Finished episodes are stored; the same command resumes."
 
 
 def run(
@@ -32,6 +37,9 @@ def run(
 ) -> None:
     """Run a study, or finish one that was interrupted: the same command resumes.
 
+    Exit codes: 0 all there · 1 an error to mend · 3 at its end, but episodes are missing · 75 (SIGTERM, a model that
+    does not answer) and 130 (Ctrl-C): the same command goes on.
+
     Examples: `procmem run examples/quickstart.toml` · `procmem run study.toml --set learning.iterations=2 --dry-run`
     """
     config = read_study(study, set or [], plugins=plugins)
@@ -40,29 +48,43 @@ def run(
 
         print_forecast(config, full=full, as_json=as_json)
         return
-    try:
-        _run(config, out, as_json)
-    except KeyboardInterrupt:
-        tell("Stopped. Finished episodes are stored; the same command resumes.")
-        raise typer.Exit(130) from None
+    from agents.models.model import ModelUnavailable
+    from testbed.play.failures import ModelGone
+
+    with Interruption(STOPPED) as interruption:
+        try:
+            shortfall = _run(config, out, as_json, interruption)
+        except KeyboardInterrupt:
+            tell(STOPPED)
+            raise typer.Exit(interruption.code) from None
+        except (ModelGone, ModelUnavailable) as error:
+            tell(f"Stopped: {error}")
+            raise typer.Exit(RESUME) from None
+    if shortfall:
+        tell(f"Incomplete: {shortfall.sentence}")
+        raise typer.Exit(INCOMPLETE)
 
 
-def _run(config: StudyConfig, out: Path, as_json: bool) -> None:
+def _run(config: StudyConfig, out: Path, as_json: bool, interruption: Interruption) -> Shortfall:
     from testbed.studies.cost import count_episodes
     from testbed.studies.run import run_study
 
     learning, evaluation = count_episodes(config)
-    with EpisodeProgress(notices(), learning + evaluation) as progress:
-        path = anyio.run(run_study, config, out, progress).path
-    findings = _report(path) if evaluation else None
+    steps = learning // config.learning.episodes
+    with EpisodeProgress(notices(), learning, evaluation, steps) as progress:
+        run, shortfall = interruption.run(partial(run_study, config, out, progress))
+    findings = _report(run.path) if evaluation else None
     if as_json:
-        say_json({"run": str(path), "failed": progress.failed, "episodes": progress.done})
+        missing = shortfall.sentence if shortfall else None
+        say_json({"run": str(run.path), "failed": progress.failed, "episodes": progress.finished, "missing": missing})
     elif findings is None:
-        say(f"Learned. The pools lie in {path / 'pools'}; `procmem show {path}` lists the episodes.")
+        done = "Learned." if shortfall.finished or not shortfall.planned else "Nothing was learned."
+        say(f"{done} The pools lie in {run.path / 'pools'}; `procmem show {run.path}` lists the episodes.")
     else:
         from testbed.cli.report import print_findings
 
-        print_findings(findings, path / "report")
+        print_findings(findings, run.path / "report")
+    return shortfall
 
 
 def _report(path: Path) -> Findings:
@@ -70,40 +92,3 @@ def _report(path: Path) -> Findings:
 
     with notices().status("analysing"):
         return write_report(path, path / "report")
-
-
-class EpisodeProgress:
-    """A bar over the whole study, with the time left and the last returns."""
-
-    def __init__(self, console: Terminal, episodes: int) -> None:
-        self.done = 0
-        self.failed = 0
-        self._latest: deque[float] = deque(maxlen=50)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("elapsed"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self._task = self._bar.add_task("starting", total=episodes)
-
-    def __enter__(self) -> EpisodeProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def advance(self, episode: Episode) -> None:
-        self.done += 1
-        if episode.error is None:
-            self._latest.append(episode.trajectory.total)
-        else:
-            self.failed += 1
-        mean = f" · mean return {sum(self._latest) / len(self._latest):.2f}" if self._latest else ""
-        failures = f" · {self.failed} failed" if self.failed else ""
-        self._bar.update(self._task, advance=1, description=f"{episode.trial.phase:8}{mean}{failures}")

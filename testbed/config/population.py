@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from transfer.exchange.common_pool import COMMONS
 from transfer.exchange.topology import Direction, Graph, TopologyError
 
+Maintenance = Literal["always", "over-capacity", "lower-bound", "fifo"]
+
 
 class PolicyConfig(BaseModel):
     """One arm: how skills are passed on, how they are let in, what is weeded out, and whether a poison is planted."""
@@ -20,8 +22,9 @@ class PolicyConfig(BaseModel):
     """What reports call it; made up from what follows where it is empty."""
     exchange: str = "isolated"
     admission: str = "trust"
-    maintenance: Literal["always", "over-capacity", "lower-bound", "fifo"] = "always"
-    """What leaves a pool, in learning and around an exchange; "fifo" looks at no score."""
+    maintenance: Maintenance | None = None
+    """What leaves a pool, in learning and around an exchange; "fifo" looks at no score. By default as the learner's
+    choices say."""
     rate: int = Field(default=1, ge=1)
     """Skills that go along each route of an exchange."""
     every: int | None = Field(default=None, ge=1)
@@ -87,6 +90,18 @@ class PopulationConfig(BaseModel):
     """The arms. Each population lives under one of them, on one task, in one learning run."""
     against: Literal["members", "opponent"] = "members"
     """Who sits in the other seats while learning to play a game for several."""
+    on_outage: Literal["stop", "leave"] = "stop"
+    """When a member's model does not answer, for as long as its patience lasts: the study stops and can be resumed, or
+    the members that have this model leave for good and the others go on."""
+
+    @property
+    def unused(self) -> bool:
+        """Whether nothing was said about a population. (Runs of format 1 hold the defaults; "always" was one.)"""
+        policies = tuple(
+            policy.model_copy(update={"maintenance": None}) if policy.maintenance == "always" else policy
+            for policy in self.policies
+        )
+        return self.model_copy(update={"policies": policies}) == PopulationConfig()
 
     def members(self, agents: Sequence[str]) -> dict[str, str]:
         """Every member by name, and the agent it is a copy of. Copies of one agent do not stand next to each other."""

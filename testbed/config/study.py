@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from testbed.config.agent import AgentConfig, Table, result_keys
 from testbed.config.population import PolicyConfig, PopulationConfig
+from transfer.nppo.config import PRESETS
 
 Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled", "rag"]
 ALWAYS: tuple[Arm, ...] = ("none", "seed", "self", "transfer", "random", "shuffled")
@@ -93,6 +94,16 @@ class StudyConfig(Table):
     """For the study "population" only."""
     concurrency: int = Field(default=16, ge=1)
     """Episodes in flight at once."""
+    fail_at: float = Field(default=0.5, gt=0.0)
+    """Lost episodes at which the study stops: a number, or below 1 a share of all its episodes and of those of one
+    iteration (inspect_ai's fail_on_error). What was only not answered is not lost but owed, and never counts."""
+
+    @field_validator("fail_at")
+    @classmethod
+    def _share_or_count(cls, value: float) -> float:
+        if value > 1 and value % 1:
+            raise ValueError(f"{value:g} is neither a number of episodes nor a share below 1")
+        return value
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> StudyConfig:
@@ -110,7 +121,7 @@ class StudyConfig(Table):
             raise ValueError(f'learning.evolver: {evolver.name!r} plays; write evolver = "{evolver.name}"')
         if self.study == "population":
             self.population.check([agent.name for agent in self.agents])
-        elif self.population != PopulationConfig():
+        elif not self.population.unused:
             raise ValueError(f'population: a study "{self.study}" has no population; write study = "population"')
         return self
 
@@ -120,16 +131,29 @@ class StudyConfig(Table):
         names = [agent.name for agent in self.agents]
         return self.population.members(names) if self.study == "population" else {name: name for name in names}
 
+    def maintenance_of(self, policy: PolicyConfig) -> str:
+        """What rules the pools of a policy's members: its own rule, or else its learner's."""
+        choices = {**self.learning.choices, **policy.choices}
+        return policy.maintenance or str(choices.get("maintenance", PRESETS[self.learning.preset].maintenance))
+
     @property
     def digest(self) -> str:
-        """SHA-256 (8 digits) of everything that can change a result: not concurrency, nor at which address a model is
-        served (a server that died may come back elsewhere; what it serves is in `study.json`)."""
+        """SHA-256 (8 digits) of everything that can change a result: not concurrency, nor when too much has failed, nor
+        at which address a model is served (a server that died may come back elsewhere; what it serves is in
+        `study.json`)."""
         elsewhere = set[str]() if self.study == "population" else {"population"}
         undeclared = {name for name in SINCE_FORMAT_1 if getattr(self, name) == type(self).model_fields[name].default}
-        content = self.model_dump(mode="json", exclude={"concurrency"} | elsewhere | undeclared)
+        content = self.model_dump(mode="json", exclude={"concurrency", "fail_at"} | elsewhere | undeclared)
         content["agents"] = [result_keys(agent) | {"base_url": bool(agent["base_url"])} for agent in content["agents"]]
         if isinstance(self.learning.evolver, AgentConfig):
             content["learning"]["evolver"] = result_keys(content["learning"]["evolver"])
+        if self.study == "population":
+            # Studies are named as they were before there were these keys, as long as they mean the same.
+            if self.population.on_outage == "stop":
+                del content["population"]["on_outage"]
+            for policy, written in zip(self.population.policies, content["population"]["policies"], strict=True):
+                if self.maintenance_of(policy) == "always":
+                    written["maintenance"] = "always"
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 

@@ -36,6 +36,9 @@ class Follow:
         first, self._started = not self._started, True
         return Guidance(skill_text(self._skill), (self._skill.id,), self._skill.id, started=first)
 
+    def reset(self) -> None:
+        self._started = False
+
 
 async def collect(
     model: Model,

@@ -2,62 +2,66 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import anyio
 
-from agents.models.model import ModelError, ModelUnavailable
+from agents.models.model import ModelUnavailable
 from agents.selection import Value
+from testbed.play.failures import PATIENCE, Failures, ModelGone
 from testbed.play.players import Cast, Kit
 from testbed.play.rollout import play
 from testbed.records.append_only import StoreError
+from testbed.records.places import Places
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial, said
 from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
 
-PATIENCE = 8
-"""Episodes in a row that one agent's model may fail before the study is stopped: it will not come back by itself."""
+T = TypeVar("T")
 
-
-class StudyStopped(RuntimeError):
-    """The study cannot go on now; what was finished is stored, and the same command resumes it."""
-
-
-class ModelGone(StudyStopped):
-    """One player's model has stopped answering; `agent` is what the records call it."""
-
-    def __init__(self, agent: str, reason: str) -> None:
-        super().__init__(f"agent {agent}: {reason}. Finished episodes are stored; the same command resumes.")
-        self.agent = agent
-        self.reason = reason
+_log = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
-    """Told of every episode that is done."""
+    """Told of every episode that has come to an end, well or badly, and of what else takes time."""
 
     def advance(self, episode: Episode) -> None: ...
+    def begins(self) -> None:
+        """What was told so far was there before."""
+        ...
+
+    def thinks(self, who: str) -> None: ...
+    def thought(self, who: str) -> None: ...
 
 
 class Lab:
-    """Trials in, episodes out. What is stored already is not played again; a failed episode is.
+    """Trials in, episodes out. What is stored already is not played again; a failed episode is, before all others.
 
-    Finished episodes stay on disk: of each, only its place in the file is kept.
+    Finished episodes stay on disk, and so does the index of them.
     """
 
-    def __init__(self, run: RunDirectory, cast: Cast, progress: Progress) -> None:
+    def __init__(self, run: RunDirectory, cast: Cast, progress: Progress, failures: Failures | None = None) -> None:
+        """Without `failures` no number of lost episodes stops the study."""
         self.run = run
         self.cast = cast
         self.progress = progress
-        self._places: dict[str, int] = {}
+        self.failures = failures or Failures()
+        self._places = Places()
         for place, episode in run.stored():
             if episode.error is None:
-                self._places[episode.trial.id] = place
-                progress.advance(episode)
+                self._finished(episode, place)
+            else:
+                self.failures.standing[episode.trial.id] = episode.error
         self._limiter = anyio.CapacityLimiter(cast.config.concurrency)
-        self._failures: Counter[str] = Counter()
+        progress.begins()
+
+    @property
+    def finished(self) -> int:
+        """Episodes that are there, from this process or an earlier one."""
+        return len(self._places)
 
     def recall(self, trajectory: str) -> Trajectory:
         """A stored trajectory by its id, `trial/seat`. Raises KeyError."""
@@ -71,20 +75,20 @@ class Lab:
         values: Mapping[str, Value] | None = None,
         guests: Mapping[str, Kit] = {},
     ) -> list[Episode]:
-        """Episodes in the order of `trials`, all of which play with `pool`; those that failed carry their error.
+        """Episodes in the order of `trials`, all of which play with `pool`: finished, or lost with their error.
 
-        `guests` are the members that the trials name in background seats. Raises ModelGone when a model has stopped
-        answering, StoreError when nothing can be written.
+        None of them is owed (see `Failures`): that is played again until it is there. `guests` are the members that
+        the trials name in background seats. Raises ModelGone when a model has stopped answering, StudyStopped when too
+        much was lost, StoreError when nothing can be written.
         """
         out: dict[str, Episode] = {}
 
         async def one(trial: Trial) -> None:
-            async with self._limiter:
-                out[trial.id] = await self._episode(trial, Kit(pool, values or {}), guests)
+            out[trial.id] = await self._settle(trial, Kit(pool, values or {}), guests)
 
         try:
             async with anyio.create_task_group() as group:
-                for trial in trials:
+                for trial in sorted(trials, key=lambda trial: trial.id not in self.failures.standing):
                     place = self._places.get(trial.id)
                     if place is None:
                         group.start_soon(one, trial)
@@ -94,38 +98,64 @@ class Lab:
             raise first_cause(errors) from None
         return [out[trial.id] for trial in trials]
 
-    async def _episode(self, trial: Trial, kit: Kit, guests: Mapping[str, Kit]) -> Episode:
+    async def patiently(self, who: str, think: Callable[[], Awaitable[T]], members: Collection[str] = ()) -> T:
+        """What `think` gives; begun anew while its model does not answer, PATIENCE times in all.
+
+        `who` is whose model that is, unless the error names one of `members` in its notes. Raises ModelGone.
+        """
+        self.progress.thinks(who)
+        try:
+            for _ in range(PATIENCE - 1):
+                try:
+                    return await think()
+                except ModelUnavailable as error:
+                    _log.info("%s: %s; asked again", who, said(error))
+            try:
+                return await think()
+            except ModelUnavailable as error:
+                gone = _blamed(error, who, {name: name for name in members})
+                raise ModelGone(gone, str(error).rstrip(".")) from error
+        finally:
+            self.progress.thought(who)
+
+    async def _settle(self, trial: Trial, kit: Kit, guests: Mapping[str, Kit]) -> Episode:
+        """The trial's episode, finished or lost. While it is owed it waits its turn again, behind the others."""
+        while True:
+            async with self._limiter:
+                episode, owed = await self._attempt(trial, kit, guests)
+            if not owed:
+                return episode
+
+    async def _attempt(self, trial: Trial, kit: Kit, guests: Mapping[str, Kit]) -> tuple[Episode, bool]:
+        """The episode, and whether it is owed still. Every exception of a player or a game is such an episode."""
         spec = self.cast.tasks[trial.task]
         players, names = self.cast.players(trial, kit.pool, kit.values, guests)
         focal = f"player_{trial.seat}"
         try:
             seats = await play(spec, players, trial.env_seed, trial=trial.id, names=names)
             episode = Episode(trial=trial, seats=seats, focal=focal)
-            self._places[trial.id] = self.run.append(episode)
+            place = self.run.append(episode)
         except StoreError:
             raise
         except Exception as error:
             failed = Episode(trial=trial, seats={}, focal=focal, error=said(error))
             self.run.append(failed)
             self.progress.advance(failed)
-            self._fail(next((names[note] for note in getattr(error, "__notes__", ())), trial.agent), error)
-            return failed
-        for name in names.values():
-            self._failures[name] = 0
+            culprit = _blamed(error, trial.task, names)
+            _log.info("%s failed, by %s: %s", trial.id, culprit, failed.error)
+            return failed, self.failures.failed(trial, culprit, error)
+        self._finished(episode, place, trial.task, *names.values())
+        return episode, False
+
+    def _finished(self, episode: Episode, place: int, *answered: str) -> None:
+        self._places[episode.trial.id] = place
+        self.failures.mended(episode.trial.id, *answered)
         self.progress.advance(episode)
-        return episode
 
-    def failing(self, agent: str) -> bool:
-        """Whether the last thing heard of an agent's model is that it did not answer."""
-        return self._failures[agent] > 0
 
-    def _fail(self, agent: str, error: Exception) -> None:
-        """A night is not spent on a model that is gone, nor a study lost to one bad episode."""
-        if not isinstance(error, ModelError):
-            return
-        self._failures[agent] += 1
-        if not isinstance(error, ModelUnavailable) or self._failures[agent] >= PATIENCE:
-            raise ModelGone(agent, str(error).rstrip("."))
+def _blamed(error: BaseException, otherwise: str, names: Mapping[str, str]) -> str:
+    """Who is called what one of the error's notes says, by `names`."""
+    return next((names[note] for note in getattr(error, "__notes__", ()) if note in names), otherwise)
 
 
 def first_cause(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -33,8 +32,6 @@ from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, 
 from transfer.learner import Learner
 from transfer.nppo.config import choose
 from transfer.registry import LEARNERS, Minds
-
-_log = logging.getLogger(__name__)
 
 _WEIGHTS = {"model", "precision", "device", "context", "chat_template_kwargs"}
 _SERVICE = {
@@ -141,6 +138,7 @@ async def build_model(agent: AgentConfig, concurrency: int) -> Model:
         device=agent.device,
         rows=concurrency,
         context=agent.context,
+        chat_template_kwargs=agent.chat_template_kwargs,
     )
 
 
@@ -207,7 +205,6 @@ async def probe_servers(config: StudyConfig, cast: Cast) -> dict[str, ServerProb
         model = cast.models[agent.name]
         if isinstance(model, ServedModel) and model not in probes:
             probes[model] = found = await probe(model, agent.max_tokens)
-            _log.info("agent %s: %s", agent.name, found.sentence)
             if found.advice:
                 raise ModelMisconfigured(f"agent {agent.name}: {found.advice}")
     return {name: probes[model] for name, model in cast.models.items() if model in probes}

@@ -10,7 +10,6 @@ from autogen_core import CancellationToken
 
 from agents.agent import ObservationMessage, SkillAgent
 from agents.decision import Decision, Observation
-from agents.models.model import ModelError
 from environments import grammar as grammars
 from environments.games.game import GameError
 from environments.spec import EnvSpec
@@ -23,8 +22,8 @@ async def play(
     """Play one episode to its end; a trajectory per seat.
 
     `players` maps each of the game's seats to its agent, `names` each seat to what the agent is called in records.
-    Raises ModelError as the models do (its notes name the seat), GameError where the game breaks its contract;
-    whatever else the environment raises goes through.
+    Raises GameError where the game breaks its contract, a return outside its declared range among it; whatever else a
+    player or the environment raises goes through. The notes of a player's error name its seat.
     """
     env = spec.make()
     notes = {seat: _Notes() for seat in players}
@@ -51,7 +50,7 @@ async def play(
             message = ObservationMessage(content=seen, source="environment")
             try:
                 response = await players[seat].on_messages([message], token)
-            except ModelError as error:
+            except Exception as error:
                 error.add_note(seat)  # so that the failure is laid at the right door
                 raise
             decision: Decision = response.chat_message.content  # pyright: ignore[reportAttributeAccessIssue]
@@ -61,7 +60,17 @@ async def play(
         env.close()
         for player in players.values():
             await player.close()
+    for seat, note in notes.items():
+        _check_return(spec, seat, note.total)
     return {seat: note.trajectory(f"{trial}/{seat}", names[seat], spec.id, env_seed) for seat, note in notes.items()}
+
+
+def _check_return(spec: EnvSpec, seat: str, total: float) -> None:
+    """Raises GameError for a return that is none of this game's: every difference and scale would be its."""
+    low, high = spec.reward_range
+    slack = 1e-9 * max(1.0, abs(low), abs(high))
+    if not low - slack <= total <= high + slack:
+        raise GameError(f"{spec.id} paid {seat} {total:g} in all, outside the range it declares, {low:g} to {high:g}")
 
 
 @dataclass

@@ -28,7 +28,7 @@ def audit_run(run: Path) -> list[str]:
     recorded = read_findings(stored, f"procmem report {run}")
     directory = RunDirectory.open(run)
     config = directory.config()
-    told, found = _read(directory, config)
+    told, found = check_records(directory, config)
     declared: dict[str, Any] = {"seed": config.seed, "resamples": config.resamples, "margin": config.margin}
     if other := compare_settings(recorded, declared):
         return [*told, *other, NOT_COMPARED]
@@ -47,7 +47,7 @@ def _audit_comparison(out: Path) -> list[str]:
     told: list[str] = []
     tables: dict[str, RunTables] = {}
     for name, directory, config in zip(names, directories, configs, strict=True):
-        faults, tables[name] = _read(directory, config)
+        faults, tables[name] = check_records(directory, config)
         told += [f"{name}: {fault}" for fault in faults]
     declared: dict[str, Any] = {"seed": configs[0].seed, "resamples": configs[0].resamples}
     if other := compare_settings(recorded, declared):
@@ -58,8 +58,8 @@ def _audit_comparison(out: Path) -> list[str]:
         return [*told, *compare_reports(out, Path(scratch))]
 
 
-def _read(directory: RunDirectory, config: StudyConfig) -> tuple[list[str], RunTables]:
-    """What is wrong with the records, and their tables."""
+def check_records(directory: RunDirectory, config: StudyConfig) -> tuple[list[str], RunTables]:
+    """One sentence for whatever in a run's records does not fit its study or themselves; and their tables."""
     check = RecordCheck(config)
     found = read_run(directory, check)
     return [*_study_differences(directory, config), *check.differences(found.run.plan)], found

@@ -19,9 +19,10 @@ from testbed.studies.learn import Source
 from testbed.studies.schedule import Place
 from transfer.contamination.scan import scan, scan_traces
 from transfer.exchange.population import NOBODY
+from transfer.gate.gate import read_verdict
 
 Row = dict[str, Any]
-DEEDS = ("gift", "verdict", "admitted", "pruned", "planted", "skipped", "lost", "warning")
+DEEDS = ("gift", "verdict", "admitted", "pruned", "planted", "skipped", "missing", "lost", "warning")
 
 
 class PopulationReader(Reader):
@@ -107,7 +108,7 @@ class PopulationReader(Reader):
                 self._holdings.add({**_life(line.population), "round": line.committed, "agent": name, "unit": skill.id})
 
     def _event(self, order: int, line: Told) -> None:
-        payload = line.payload
+        payload = read_verdict(line.payload) if line.kind == "verdict" else line.payload
         if line.kind == "planted":
             self._poisons[line.population, line.skill] = str(payload["poison"])
         if line.trajectories and line.kind in ("candidate", "admitted"):
@@ -124,7 +125,7 @@ class PopulationReader(Reader):
                     "unit": line.skill or None,
                     "giver": payload.get("from"),
                     "outcome": payload.get("outcome"),
-                    "change": payload.get("change"),
+                    "change": payload.get("delta_J"),
                     "why": payload.get("why", payload.get("text")),
                 }
             )
@@ -189,7 +190,7 @@ def _policies(config: StudyConfig) -> Iterator[Row]:
             "arm": policy.name,
             "exchange": policy.exchange,
             "admission": policy.admission,
-            "maintenance": policy.maintenance,
+            "maintenance": config.maintenance_of(policy),
             "poison": policy.poison,
             "poison_round": policy.poison_round if policy.poison else None,
             "twin": twin if policy.poison else None,

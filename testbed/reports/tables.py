@@ -18,6 +18,7 @@ from testbed.reports.plan import declared_plan
 from testbed.reports.population_tables import PopulationReader
 from testbed.reports.reader import Reader, Rows, read_records
 from testbed.studies.learn import Source
+from transfer.gate.gate import read_verdict
 
 SAMPLED_TRANSCRIPTS = 12
 """Transcripts a report shows: the first evaluated episode of as many different cells."""
@@ -190,7 +191,7 @@ def _learning_row(episode: Episode) -> dict[str, Any]:
     )
     if episode.error is None:
         row |= {"return": episode.trajectory.total, "solved": episode.trajectory.solved}
-    return row
+    return row | {"error": episode.error}
 
 
 def _pool_rows(states: Mapping[str, Committed], seeds: set[str]) -> Iterator[dict[str, Any]]:
@@ -209,7 +210,7 @@ def _pool_rows(states: Mapping[str, Committed], seeds: set[str]) -> Iterator[dic
 
 
 def _event_row(order: int, event: Recorded) -> dict[str, Any]:
-    payload = event.payload
+    payload = read_verdict(event.payload) if event.kind == "verdict" else event.payload
     return {
         "kind": event.kind,
         "order": order,

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import anyio
+from pydantic import JsonValue
 
 from agents.selection import Value
 from testbed.config.study import LearningConfig
 from testbed.play.lab import Lab, first_cause
 from testbed.play.seeds import environment_seed
-from testbed.records.trial import Trial
+from testbed.records.trial import Episode, Trial
 from transfer.learner import Learner
+from transfer.memory.events import Event
+from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
+
+_log = logging.getLogger(__name__)
 
 
 class Source(NamedTuple):
@@ -67,13 +75,38 @@ async def learn_all(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillP
 
 
 async def learn(lab: Lab, learner: Learner, source: Source, state: LearnerState) -> SkillPool:
-    """Play with the pool, learn from it, commit; from the iteration after `state` to the last."""
+    """Play with the pool, learn from it, commit; from the iteration after `state` to the last.
+
+    An iteration is committed when none of its episodes is owed; those that were lost stand in an event of it.
+    """
     for iteration in range(state.iteration, lab.cast.config.learning.iterations):
         episodes = await lab.play(learning_trials(lab, source, iteration, state.pool), state.pool, values_of(state))
-        fresh = [episode.trajectory for episode in episodes if episode.error is None]
-        state, events = await learner.iterate(state, fresh, lab.recall)
-        lab.run.commit(source.key, state, events, lab.cast.tokens(source.agent, state.pool))
+        lost = missing(lab, source.key, episodes, iteration + 1)
+        state, events = await lab.patiently(
+            source.agent, partial(learner.iterate, state, finished(episodes), lab.recall)
+        )
+        lab.run.commit(source.key, state, [*lost, *events], lab.cast.tokens(source.agent, state.pool))
+        _log.info("%s: iteration %d of %d committed", source.key, iteration + 1, lab.cast.config.learning.iterations)
     return state.pool
+
+
+def finished(episodes: Sequence[Episode]) -> list[Trajectory]:
+    """The focal seats' trajectories; lost episodes are missing data."""
+    return [episode.trajectory for episode in episodes if episode.error is None]
+
+
+def missing(lab: Lab, who: str, episodes: Sequence[Episode], iteration: int) -> list[Event]:
+    """The event that says what an iteration is committed without; none where all its episodes are there.
+
+    Raises StudyStopped where that is too much.
+    """
+    reasons = Counter(episode.error for episode in episodes if episode.error is not None)
+    if not reasons:
+        return []
+    lab.failures.check_iteration(who, reasons.total(), len(episodes))
+    (why, _), *_ = reasons.most_common(1)
+    payload: dict[str, JsonValue] = {"episodes": reasons.total(), "of": len(episodes), "why": why}
+    return [Event(kind="missing", iteration=iteration, payload=payload)]
 
 
 def learning_trials(lab: Lab, source: Source, iteration: int, pool: SkillPool) -> list[Trial]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import fsum, nan
+from typing import Any
 
 import anyio
 
 from agents.models.model import ModelError
 from testbed.config.population import PolicyConfig
-from testbed.play.lab import Lab, ModelGone, StudyStopped, first_cause
+from testbed.play.failures import ModelGone, StudyStopped
+from testbed.play.lab import Lab, first_cause
 from testbed.play.models import build_learners, policy_parts
 from testbed.play.players import Kit
 from testbed.play.seeds import stream
 from testbed.records.run_directory import Gathered, Told
 from testbed.records.trial import Episode
-from testbed.studies.learn import Source, values_of
+from testbed.studies.learn import Source, finished, missing, values_of
 from testbed.studies.schedule import Place, Schedule, evaluation_trials, league_trials, round_trials
+from testbed.studies.shortfall import NOTHING_LEARNED
 from transfer.contamination.poison import planted
 from transfer.exchange.exchange import Exchange, Terms
 from transfer.exchange.population import Lesson, Played, Said, Society
@@ -26,11 +30,12 @@ from transfer.gate.gate import PPOGate
 from transfer.learner import Learner
 from transfer.maintenance.intake import Upkeep
 from transfer.memory.events import Event
-from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 from transfer.nppo.config import Choices, choose
 from transfer.registry import maintenance, ppo_gate
+
+_log = logging.getLogger(__name__)
 
 Episodes = dict[str, list[Episode]]
 """Finished and failed episodes by focal member."""
@@ -40,7 +45,7 @@ async def run_population(lab: Lab, learners: Mapping[str, Learner], seed_pool: S
     """Every population's rounds, then everybody's evaluation with the pools they end with.
 
     The learning run is the replicate: populations of one run and task meet the same environment seeds under every
-    policy. A member whose model has stopped answering leaves, the others go on; otherwise raises as `Lab.play` does.
+    policy. Raises as `Lab.play` does, ModelGone only where the study does not say that members leave (`on_outage`).
     """
     config = lab.cast.config
     gathered = lab.run.societies()
@@ -68,7 +73,10 @@ async def run_population(lab: Lab, learners: Mapping[str, Learner], seed_pool: S
 async def live(
     lab: Lab, learners: Mapping[str, Learner], place: Place, policy: PolicyConfig, society: Society
 ) -> Society:
-    """The rounds after `society.round`, each committed whole: play, learn, exchange. Learners by member."""
+    """The rounds after `society.round`, each committed whole: play, learn, exchange. Learners by member.
+
+    Whole: no episode is owed, and every learner and gate has answered. What was lost stands in an event of the round.
+    """
     config = lab.cast.config
     parts = policy_parts(policy)
     exchange = build_exchange(lab, policy)
@@ -83,10 +91,11 @@ async def live(
             bearer = policy.bearer or next(iter(society.members))
             society, said = planted(society, bearer, str(policy.poison), parts.poison, round)
             events += said
-        society, said = await exchange.exchange(base, society, seen(lab, place, society, episodes, round))
+        society, said = await trade(lab, exchange, base, society, partial(seen, lab, place, episodes, round))
         events += said
         society = society.model_copy(update={"round": round})
         commit(lab, place, base, society, events)
+        _log.info("%s: round %d of %d committed", place.key, round, config.learning.iterations)
     return society
 
 
@@ -101,10 +110,9 @@ async def play(
 ) -> tuple[Episodes, dict[str, str]]:
     """Everybody's episodes, and who had to leave because its model is gone, each with the reason.
 
-    Whoever shares that model leaves, too; the games of the others are arranged anew, and what is stored stands.
-    Raises StudyStopped when nobody is left, ModelGone when a model is gone that is no member's.
+    The games of the others are arranged anew, and what is stored stands. Raises StudyStopped when nobody is left,
+    ModelGone when a model is gone that is no member's, or the study waits for its members (`on_outage`).
     """
-    kinds = lab.cast.config.members
     for kit in roster.values():
         if kit.pool is not None:
             lab.run.keep(kit.pool)
@@ -114,22 +122,27 @@ async def play(
         try:
             return await _at_once(lab, remaining, arrange(remaining)), left
         except ModelGone as error:
-            if error.agent not in remaining:
-                raise
+            left |= leaving(lab, error, remaining)
             gone = error
-            left |= {name: gone.reason for name in remaining if kinds[name] == kinds[gone.agent]}
     raise gone or StudyStopped("a population without members cannot play")
+
+
+def leaving(lab: Lab, gone: ModelGone, members: Collection[str]) -> dict[str, str]:
+    """Who leaves because that model is gone, each with the reason: all who share it.
+
+    Raises `gone` where it is no member's, or the study says that members are waited for.
+    """
+    kinds = lab.cast.config.members
+    if lab.cast.config.population.on_outage != "leave" or gone.agent not in members:
+        raise gone
+    return {name: gone.reason for name in members if kinds[name] == kinds[gone.agent]}
 
 
 async def _at_once(lab: Lab, roster: Mapping[str, Kit], schedule: Schedule) -> Episodes:
     episodes: Episodes = {}
 
     async def one(name: str, kit: Kit) -> None:
-        # A member that finished nothing because its model did not answer tries again, until it answers or is given up.
-        while True:
-            episodes[name] = await lab.play(schedule[name], kit.pool, kit.values, roster)
-            if any(each.error is None for each in episodes[name]) or not lab.failing(name):
-                return
+        episodes[name] = await lab.play(schedule[name], kit.pool, kit.values, roster)
 
     try:
         async with anyio.create_task_group() as group:
@@ -152,18 +165,27 @@ def bereft(society: Society, left: Mapping[str, str], round: int) -> tuple[Socie
 async def learn(
     lab: Lab, learners: Mapping[str, Learner], society: Society, episodes: Episodes
 ) -> tuple[Society, list[Said]]:
-    """Everybody learns from its own seat, all at once. Whose learner fails keeps what it had, and says so."""
+    """Everybody learns from its own seat, all at once. Whose learner fails keeps what it had, and says so.
+
+    A learner whose model does not answer is waited for, unless its member would leave for that. Raises ModelGone.
+    """
+    now = society.round + 1
     fresh = {name: finished(episodes[name]) for name in society.playing}
     states: dict[str, LearnerState] = {}
     events: dict[str, list[Event]] = {}
 
     async def one(name: str, state: LearnerState) -> None:
+        lost = missing(lab, name, episodes[name], now)
         try:
-            states[name], events[name] = await learners[name].iterate(state, fresh[name], lab.recall)
-        except ModelError as error:
-            now = state.iteration + 1
+            iterate = partial(learners[name].iterate, state, fresh[name], lab.recall)
+            states[name], events[name] = await lab.patiently(name, iterate)
+        except (ModelError, ModelGone) as error:
+            if isinstance(error, ModelGone):
+                leaving(lab, error, society.playing)
             states[name] = state.model_copy(update={"iteration": now})
-            events[name] = [Event(kind="warning", iteration=now, payload={"why": f"nothing was learned: {error}"})]
+            why = f"{NOTHING_LEARNED}: {error.reason if isinstance(error, ModelGone) else error}"
+            events[name] = [Event(kind="warning", iteration=now, payload={"why": why})]
+        events[name] = [*lost, *events[name]]
 
     try:
         async with anyio.create_task_group() as group:
@@ -176,17 +198,31 @@ async def learn(
     return society.grown(lessons), said
 
 
-def seen(lab: Lab, place: Place, society: Society, episodes: Episodes, round: int) -> Played:
+async def trade(
+    lab: Lab, exchange: Exchange, base: Society, society: Society, show: Callable[[Society], Played]
+) -> tuple[Society, list[Said]]:
+    """The population after the exchange, and what happened; `show` tells what the round showed of its members.
+
+    Whose gate cannot be asked is waited for, or leaves before the exchange. Raises ModelGone.
+    """
+    events = list[Said]()
+    while True:
+        try:
+            give = partial(exchange.exchange, base, society, show(society))
+            after, said = await lab.patiently("exchange", give, society.playing)
+        except ModelGone as gone:
+            society, said = bereft(society, leaving(lab, gone, society.playing), base.round + 1)
+            events += said
+        else:
+            return after, [*events, *said]
+
+
+def seen(lab: Lab, place: Place, episodes: Episodes, round: int, society: Society) -> Played:
     """What the round showed. Its draws depend on the round alone, so that they are the same under every policy."""
     own = {name: finished(episodes[name]) for name in society.playing}
     merits = {name: fsum(each.total for each in part) / len(part) if part else nan for name, part in own.items()}
     rng = stream(lab.cast.config.seed, "exchange", place.task, place.learning_run, round)
     return Played(round, merits, rng)
-
-
-def finished(episodes: Sequence[Episode]) -> list[Trajectory]:
-    """The focal seats' trajectories; failed episodes are missing data."""
-    return [episode.trajectory for episode in episodes if episode.error is None]
 
 
 def commit(lab: Lab, place: Place, base: Society, society: Society, said: Sequence[Said]) -> None:
@@ -236,8 +272,13 @@ def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
 def _choices(lab: Lab, policy: PolicyConfig) -> Choices:
     """The policy's choices. A gift must improve on what its receiver does anyway (ΔJ > 0), unless they say not."""
     learning = lab.cast.config.learning
-    chosen = {"acceptance": "improvement", **learning.choices, **policy.choices, "maintenance": policy.maintenance}
-    return choose(learning.preset, chosen)
+    return choose(learning.preset, {"acceptance": "improvement", **_changes(lab, policy)})
+
+
+def _changes(lab: Lab, policy: PolicyConfig) -> dict[str, Any]:
+    """The study's choices and the policy's: one maintenance rules pools in learning and around an exchange."""
+    ruled = {} if policy.maintenance is None else {"maintenance": policy.maintenance}
+    return {**lab.cast.config.learning.choices, **policy.choices, **ruled}
 
 
 def _gate(lab: Lab, kind: str, choices: Choices) -> PPOGate:
@@ -249,9 +290,7 @@ def _gate(lab: Lab, kind: str, choices: Choices) -> PPOGate:
 def _learners(lab: Lab, policy: PolicyConfig, learners: Mapping[str, Learner]) -> dict[str, Learner]:
     """A learner per member: the study's, unless the policy asks for another."""
     config = lab.cast.config
-    choices = {**config.learning.choices, **policy.choices}
-    if policy.maintenance != "always":
-        choices["maintenance"] = policy.maintenance
+    choices = _changes(lab, policy)
     if policy.learner or choices != config.learning.choices:
         changed = {"learner": policy.learner or config.learning.learner, "choices": choices}
         learning = config.learning.model_copy(update=changed)

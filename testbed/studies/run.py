@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+import anyio
+
+from agents.models.served.http.api_key import redact
 from testbed.config.plugins import resolve
 from testbed.config.study import StudyConfig
+from testbed.play.failures import Failures
 from testbed.play.lab import Lab, Progress
 from testbed.play.models import build_cast, build_learners, probe_servers, versions
 from testbed.records.run_directory import RunDirectory
+from testbed.records.run_log import run_log
+from testbed.studies.cost import count_episodes
 from testbed.studies.learn import learn_all
 from testbed.studies.matrix import run_matrix
 from testbed.studies.population import run_population
+from testbed.studies.shortfall import Shortfall
 from transfer.learner import Learner
 from transfer.memory.pool import SkillPool
 from transfer.memory.seed_pool import seed_pool
@@ -21,16 +30,41 @@ Study = Callable[[Lab, Mapping[str, Learner], SkillPool], Awaitable[object]]
 
 STUDIES: dict[str, Study] = {"learn": learn_all, "matrix": run_matrix, "population": run_population}
 
+_log = logging.getLogger(__name__)
 
-async def run_study(config: StudyConfig, out: Path, progress: Progress) -> RunDirectory:
+
+class Outcome(NamedTuple):
+    """A study that has come to its end, and what it lacks."""
+
+    run: RunDirectory
+    shortfall: Shortfall
+
+
+async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outcome:
     """Run a study, or what is left of it. Raises one of the rooms' own errors, each a sentence."""
+    planned = sum(count_episodes(config))
     cast = await build_cast(config)
     try:
         learners = build_learners(config, cast)
+        study = resolve(STUDIES, config.study, group="study")
         probes = await probe_servers(config, cast)
-        with RunDirectory.create(out, config, versions(cast, probes)) as run:
-            study = resolve(STUDIES, config.study, group="study")
-            await study(Lab(run, cast, progress), learners, seed_pool(config.learning.pool_size))
-        return run
+        with RunDirectory.create(out, config, versions(cast, probes)) as run, run_log(run.path, redact=redact):
+            for agent, found in probes.items():
+                _log.info("agent %s: %s", agent, found.sentence)
+            try:
+                lab = Lab(run, cast, progress, Failures(config.fail_at, planned))
+                begun = f"resumed, {lab.finished} there" if lab.finished or lab.failures.standing else "begun"
+                owed = f", {len(lab.failures.standing)} failed before and come first" if lab.failures.standing else ""
+                _log.info("%s %s: %d episodes, %s%s", config.study, config.digest, planned, begun, owed)
+                await study(lab, learners, seed_pool(config.learning.pool_size))
+                shortfall = Shortfall.of(run, planned, lab.finished, lab.failures.standing)
+                _log.info("finished. %s", shortfall.sentence)
+            except anyio.get_cancelled_exc_class():
+                _log.info("interrupted; the same command resumes")
+                raise
+            except Exception as error:
+                _log.info("stopped: %s", error)
+                raise
+        return Outcome(run, shortfall)
     finally:
         await cast.close()

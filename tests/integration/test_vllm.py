@@ -23,6 +23,7 @@ from agents.guide import NoGuide
 from agents.models.model import Message, ModelUnavailable, Request, Sampling, Utterance
 from agents.models.scoring.scorer import PrefixTreeScorer
 from agents.models.served.model import ServedModel
+from agents.models.tokens.template import ChatTemplate
 from agents.prompts import conversation
 from environments import grammar as grammars
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
@@ -158,7 +159,7 @@ def test_likelihoods_agree_with_those_in_process(
     tokenizer = AutoTokenizer.from_pretrained(smollm2)
     for precision in (torch.float32, torch.bfloat16):
         model = AutoModelForCausalLM.from_pretrained(smollm2, dtype=precision).eval()
-        ours = PrefixTreeScorer(model, tokenizer).score(utterances)
+        ours = PrefixTreeScorer(model, ChatTemplate(tokenizer)).score(utterances)
         tokens = np.concatenate(
             [np.abs(np.subtract(a.logprobs, b.logprobs)) for a, b in zip(served, ours, strict=True)]
         )

@@ -82,7 +82,9 @@ def lineage(rng, agents, tasks, runs, names):
     for agent, task, run in product(agents, tasks, range(runs)):
         for iteration, episode in product(range(4), range(3)):
             value = 0.3 + 0.1 * iteration + rng.normal(0, 0.1)
-            learning.append((agent, task, run, iteration, 3 * iteration + episode, episode, value, bool(value > 0.6)))
+            learning.append(
+                (agent, task, run, iteration, 3 * iteration + episode, episode, value, bool(value > 0.6), None)
+            )
         learner = (agent, task, run)
         for iteration, unit in enumerate(names[:4]):
             gap = float(rng.normal(0.1, 0.2))

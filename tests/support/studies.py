@@ -41,6 +41,15 @@ class Watcher:
     def advance(self, episode: Episode) -> None:
         self.episodes.append(episode)
 
+    def begins(self) -> None:
+        self.stored = len(self.episodes)
+
+    def thinks(self, who: str) -> None:
+        self.thinking = who
+
+    def thought(self, who: str) -> None:
+        assert self.thinking
+
 
 class Said(NamedTuple):
     """What a command left behind."""
@@ -65,7 +74,7 @@ def one_agent() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def run_in() -> Callable[..., RunDirectory]:
     """Runs a study to its end in a folder."""
-    return lambda out, config, watcher=None: anyio.run(run_study, config, out, watcher or Watcher())
+    return lambda out, config, watcher=None: anyio.run(run_study, config, out, watcher or Watcher()).run
 
 
 @pytest.fixture

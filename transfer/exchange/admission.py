@@ -81,7 +81,8 @@ class Quarantine:
     advantage: Advantage = field(default_factory=StepBaseline)
 
     async def judge(self, cases: Sequence[Case]) -> list[Verdict]:
-        """Raises NoLikelihoods where a gate's model has none; one that does not answer leaves its cases undecided."""
+        """Raises NoLikelihoods where a gate's model has none, ModelUnavailable (its notes name a receiver) where one
+        does not answer: nothing is decided by an outage."""
         stored: dict[str, list[Trajectory]] = {}
         for case in cases:
             if case.receiver not in stored:
@@ -109,7 +110,8 @@ class Quarantine:
             known = dict(zip(asked, await model.score(asked), strict=True))
             repeated = await model.score(again[::-1]) if gate.repeats else []
         except ModelUnavailable as error:
-            return [Verdict(skill=brief.case.skill.id, outcome="undecided", why=str(error)) for brief in briefs]
+            error.add_note(briefs[0].case.receiver)
+            raise
         value = {said: gate.likelihood(likelihood) for said, likelihood in known.items()}
         second = dict(zip(again[::-1], map(gate.likelihood, repeated), strict=False))
         apart = np.array([each - value[said] for said, each in second.items()])
@@ -128,7 +130,8 @@ class Quarantine:
             clip=gate.clip,
             noise_nats=noise,
         )
-        return gate.verdict(brief.case.skill, found, noise, brief.rebuilt)
+        verdict = gate.verdict(brief.case.skill, found, noise, brief.rebuilt)
+        return verdict.model_copy(update={"text_only": sum(said.tokens is None for said in brief.before)})
 
     def _brief(self, case: Case, trajectories: Sequence[Trajectory]) -> Brief:
         gate = self.gates[case.receiver]

@@ -126,7 +126,7 @@ def _offered(author: str, gift: Gift, votes: Sequence[Verdict], outcome: Outcome
         payload: dict[str, JsonValue] = {"from": author, "skill": skill_texts(skill)}
         event = Event(kind="gift", iteration=round, skill=skill.id, parents=skill.parents, payload=payload)
         events.append(Said(COMMONS, event))
-    told = [vote.model_dump(mode="json", exclude={"skill"}) for vote in votes if vote.change is not None]
+    told = [vote.payload for vote in votes if vote.change is not None]
     if told:
         payload = {"from": author, "outcome": outcome, "votes": list[JsonValue](told)}
         events.append(Said(COMMONS, Event(kind="verdict", iteration=round, skill=skill.id, payload=payload)))

@@ -115,7 +115,7 @@ def _judged(name: str, gift: Gift, verdict: Verdict, round: int) -> list[Said]:
     """A verdict's event, where the gate had something to say."""
     if verdict.outcome == "accepted" and verdict.change is None:
         return []
-    payload: dict[str, JsonValue] = {"from": gift.giver, **verdict.model_dump(mode="json", exclude={"skill"})}
+    payload: dict[str, JsonValue] = {"from": gift.giver, **verdict.payload}
     return [Said(name, Event(kind="verdict", iteration=round, skill=gift.skill.id, payload=payload))]
 
 

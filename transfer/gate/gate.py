@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -23,7 +23,7 @@ from transfer.gate.objective import (
     panel_mean,
     per_trajectory,
 )
-from transfer.gate.replay import ActingPolicy, Style, Voice, replay, style_of
+from transfer.gate.replay import ActingPolicy, Style, Voice, replay, style_of, text_only
 from transfer.memory.experience import Segment
 
 Outcome = Literal["accepted", "rejected", "undecided"]
@@ -60,11 +60,19 @@ class Verdict(BaseModel):
     usable: float | None = None
     rebuilt: float | None = None
     """Share of segments whose recorded prompt was rebuilt to the letter."""
+    text_only: int | None = None
+    """Steps of the batch of which only the text is known: their likelihood may be that of other tokens than drawn."""
 
     @property
     def payload(self) -> dict[str, JsonValue]:
         """As an event tells it, in the paper's letters (J, delta_J); the skill stands beside it."""
         return self.model_dump(mode="json", by_alias=True, exclude={"skill"})
+
+
+def read_verdict(payload: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """A verdict's event in the paper's letters. Runs of format 1 name ΔJ `change` where the skill was a gift."""
+    letters = {name: field.serialization_alias or name for name, field in Verdict.model_fields.items()}
+    return {letters.get(name, name): value for name, value in payload.items()}
 
 
 class Gate(Protocol):
@@ -123,7 +131,8 @@ class PPOGate:
                 for logs, noise in panel
             ]
             verdicts.append(self.verdict(skill, panel_mean(found), noise_nats, rebuilt))
-        return verdicts
+        unknown = text_only(evidence.spans)
+        return [each.model_copy(update={"text_only": unknown}) for each in verdicts]
 
     async def _ratios(
         self,

@@ -1,7 +1,11 @@
-"""Replay: the historical actions of a segment as utterances to be scored, under any skill."""
+"""Replay: the historical actions of a segment as utterances to be scored, under any skill.
+
+An action is scored in the tokens it was drawn in, where the step keeps them: its text may be spelled otherwise, too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -28,7 +32,9 @@ class RawModel:
     given_reasoning: bool = True
 
     def utterance(self, prompt: tuple[Message, ...], step: Step, style: str) -> Utterance:
-        return Utterance(_asked(prompt, step, style if self.given_reasoning else "direct"), _said(step))
+        return Utterance(
+            _asked(prompt, step, style if self.given_reasoning else "direct"), _said(step), tokens=step.tokens
+        )
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class ActingPolicy:
     def utterance(self, prompt: tuple[Message, ...], step: Step, style: str) -> Utterance:
         grammar = grammars.load(step.grammar) if step.grammar is not None else None
         messages = _asked(prompt, step, style if self.given_reasoning else "direct")
-        return Utterance(messages, _said(step), grammar, self.temperature or 1.0)
+        return Utterance(messages, _said(step), grammar, self.temperature or 1.0, step.tokens)
 
 
 def prompts(span: Segment, skill: Skill | None) -> list[tuple[Message, ...]]:
@@ -67,6 +73,11 @@ def replay(span: Segment, skill: Skill | None, voice: Voice, style: str) -> list
     """One utterance per step of the segment; `style` says whether and how the actor was asked to reason aloud."""
     steps = span.trajectory.steps[span.start : span.stop]
     return [voice.utterance(prompt, step, style) for prompt, step in zip(prompts(span, skill), steps, strict=True)]
+
+
+def text_only(spans: Iterable[Segment]) -> int:
+    """Steps of which the tokens that were drawn are not known."""
+    return sum(step.tokens is None for span in spans for step in span.trajectory.steps[span.start : span.stop])
 
 
 class Style(NamedTuple):

@@ -21,6 +21,7 @@ EventKind = Literal[
     "pruned",  # death; payload: reason, score
     "gift",  # a skill received from another agent; written by the exchange
     "planted",  # a harmful skill put into a pool by the study; payload: the skill, which poison
+    "missing",  # episodes that an iteration was committed without; payload: episodes, of (how many), why
     "lost",  # an agent whose model is gone; payload: why
     "warning",  # a failure signature
 ]

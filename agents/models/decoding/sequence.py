@@ -8,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
 
 from agents.models.decoding.kv_cache import Slot
 from agents.models.model import Completion, ModelError, Request
 from agents.models.tokens.matcher import Tokens, Walk
-from agents.models.tokens.template import TRANSCRIPT_STOP
+from agents.models.tokens.template import TRANSCRIPT_STOP, ChatTemplate
+from agents.models.tokens.thought import split_thought
 
 _PATIENCE = 256
 """Tokens that a grammar may take to its end beyond four times `max_tokens`."""
@@ -39,7 +39,7 @@ class Draft:
         walk: Walk | None,
         ends: frozenset[int],
         context: int,
-        tokenizer: PreTrainedTokenizerBase,
+        template: ChatTemplate,
         source: list[int] | None = None,
     ) -> None:
         """`walk` keeps to the request's grammar; without one a token of `ends` is the end.
@@ -59,7 +59,7 @@ class Draft:
         self._walk = walk
         self._ends = ends
         self._context = context
-        self._tokenizer = tokenizer
+        self._template = template
         self._rng = np.random.default_rng(request.sampling.seed)
         self._raw: list[float] = []
         self._policy: list[float] = []
@@ -115,16 +115,17 @@ class Draft:
     def completion(self) -> Completion:
         """What was written. Raises ModelError when it breaks the grammar after all."""
         written = self.tokens[self._start :]
-        text = self._text(written)
-        if self._walk is None and not self._tokenizer.chat_template and TRANSCRIPT_STOP in text:
+        text = self._template.text(written)
+        if self._walk is None and self._template.is_transcript and TRANSCRIPT_STOP in text:
             text = text[: text.index(TRANSCRIPT_STOP)]
-            while written and len(self._text(written[:-1])) >= len(text):
+            while written and len(self._template.text(written[:-1])) >= len(text):
                 written.pop()
+        thought, said = ("", text) if self._walk is not None else split_thought(text)
         grammar = self.request.grammar
         if grammar is not None and not grammar.accepts(text):
             raise ModelError(f"{text!r} does not satisfy {grammar}, which says more than xgrammar can enforce")
         return Completion(
-            text=text,
+            text=said,
             prompt_tokens=self._start if self.source is None else len(self.source),
             completion_tokens=len(written),
             cached_tokens=self.cached,
@@ -132,6 +133,8 @@ class Draft:
             policy_logprob=math.fsum(self._policy[: len(written)]),
             dropped_turns=self._dropped,
             finish=self._finish or "stop",
+            thought=thought,
+            tokens=tuple(written) if said == text else None,
         )
 
     def _append(self, token: int, policy: float) -> None:
@@ -141,7 +144,9 @@ class Draft:
             self._walk.accept(token)
         elif self._written >= self.request.sampling.max_tokens or len(self.tokens) >= self._context:
             self._finish = "length"
-        elif not self._tokenizer.chat_template and TRANSCRIPT_STOP in self._text(self.tokens[self._start :][-_TAIL:]):
+        elif self._template.is_transcript and TRANSCRIPT_STOP in self._template.text(
+            self.tokens[self._start :][-_TAIL:]
+        ):
             self._finish = "stop"
 
     def _force(self) -> None:
@@ -186,9 +191,6 @@ class Draft:
     @property
     def _written(self) -> int:
         return len(self.tokens) - self._start
-
-    def _text(self, tokens: list[int]) -> str:
-        return str(self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 def _draw(weights: NDArray[np.float64], mass: float, rng: np.random.Generator) -> int:

@@ -7,16 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from agents.models.model import Likelihood, Message, ModelError, Utterance
 from agents.models.scoring.precision import computing_in
 from agents.models.scoring.scorer import PRECISION, likelihoods
-from agents.models.tokens import template
 from agents.models.tokens.masks import Policies, Predictions
 from agents.models.tokens.matcher import grammar_ends
-from agents.models.tokens.template import Joint
+from agents.models.tokens.template import ChatTemplate, Joint
 
 _LOGITS = 32_000_000
 """Logits held at a time: 128 MB."""
@@ -27,24 +26,29 @@ Prompt = tuple[Message, ...]
 class EncoderDecoderScorer:
     """Every distinct prompt is encoded once, in batches of like length. Not thread-safe."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, chunk_tokens: int = 4096) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        template: ChatTemplate,
+        *,
+        chunk_tokens: int = 4096,
+        precision: torch.dtype | None = None,
+    ) -> None:
         """`chunk_tokens` bounds the prompt tokens, padding included, that are encoded at a time."""
         if not model.config.is_encoder_decoder:
             raise ModelError(f"{model.name_or_path} is decoder-only: use PrefixTreeScorer")
-        self.model, self.tokenizer = model, tokenizer
+        self.model, self.template = model, template
         config: Any = model.config
         self._start: int = config.decoder_start_token_id
         self._vocabulary: int = config.vocab_size
-        self._policies = Policies(tokenizer, self._vocabulary, grammar_ends(model, tokenizer))
-        self._precision = PRECISION.get(model.device.type, model.dtype)
+        self._policies = Policies(template.tokenizer, self._vocabulary, grammar_ends(model, template.tokenizer))
+        self._precision = precision or PRECISION.get(model.device.type, model.dtype)
         self._chunk = chunk_tokens
 
     def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
         """The likelihood of each utterance; −inf where its grammar forbids it. Raises ModelError on NaN."""
         unique = list(dict.fromkeys(utterances))
-        texts: list[tuple[int, ...]] = [
-            tuple(self.tokenizer(utterance.text, add_special_tokens=False)["input_ids"]) for utterance in unique
-        ]
+        texts = [self._spelled(utterance) for utterance in unique]
         joints = [Joint(text, 0, len(text)) for text in texts]
         predictions = self._policies.predictions(unique, joints)
         starts = torch.tensor([0, *(len(text) for text in texts)]).cumsum(0).tolist()
@@ -58,13 +62,18 @@ class EncoderDecoderScorer:
         by_utterance = dict(zip(unique, likelihoods(logprobs, joints, str(self.model.name_or_path)), strict=True))
         return [by_utterance[utterance] for utterance in utterances]
 
+    def _spelled(self, utterance: Utterance) -> tuple[int, ...]:
+        if utterance.tokens is not None and self.template.writes(utterance.tokens, utterance.text):
+            return utterance.tokens
+        return tuple(self.template.tokenizer(utterance.text, add_special_tokens=False)["input_ids"])
+
     def _encoded(self, prompts: Sequence[Prompt]) -> Iterator[tuple[list[list[int]], Tensor, Tensor]]:
         """Batches of distinct prompts: the utterances of each, encoder states (b, length, width), mask (b, length)."""
         members: dict[Prompt, list[int]] = {}
         for row, prompt in enumerate(prompts):
             members.setdefault(prompt, []).append(row)
         ids: dict[Prompt, list[int]] = {
-            prompt: self.tokenizer(template.render(self.tokenizer, prompt, generation=True))["input_ids"]
+            prompt: self.template.tokenizer(self.template.render(prompt, generation=True))["input_ids"]
             for prompt in members
         }
         encoder: Any = self.model.get_encoder()

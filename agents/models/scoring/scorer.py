@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from agents.models.model import Likelihood, ModelError, Utterance
 from agents.models.scoring.attention import ChunkAttention, tree_attention
 from agents.models.scoring.precision import computing_in
 from agents.models.scoring.prefix_tree import Ints, PrefixTree
 from agents.models.scoring.readout import Readout
-from agents.models.tokens import template
+from agents.models.tokens.context import longest_context
 from agents.models.tokens.masks import Policies
 from agents.models.tokens.matcher import grammar_ends
-from agents.models.tokens.template import Joint
+from agents.models.tokens.template import ChatTemplate, Joint
 
 CHUNK = {"cpu": 2048, "cuda": 32768}
 """Tokens that run through the model at a time, by device; on CPU, 1,000 to 4,000 are equally fast."""
@@ -46,7 +46,7 @@ class PrefixTreeScorer:
     def __init__(
         self,
         model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
+        template: ChatTemplate,
         *,
         chunk_tokens: int | None = None,
         precision: torch.dtype | None = None,
@@ -57,9 +57,9 @@ class PrefixTreeScorer:
         """
         if model.config.is_encoder_decoder:
             raise ModelError(f"{model.name_or_path} is an encoder-decoder: use EncoderDecoderScorer")
-        self.model, self.tokenizer = model, tokenizer
+        self.model, self.template = model, template
         self._readout = Readout(model)
-        self._policies = Policies(tokenizer, self._readout.vocabulary, grammar_ends(model, tokenizer))
+        self._policies = Policies(template.tokenizer, self._readout.vocabulary, grammar_ends(model, template.tokenizer))
         self._chunk = chunk_tokens or CHUNK.get(model.device.type, CHUNK["cpu"])
         self._precision = precision or PRECISION.get(model.device.type, model.dtype)
 
@@ -69,7 +69,7 @@ class PrefixTreeScorer:
         Raises ModelError when a conversation is longer than the model's context or the model answers NaN.
         """
         unique = list(dict.fromkeys(utterances))
-        joints = template.joints(self.tokenizer, unique)
+        joints = self.template.joints(unique)
         self._check_length(joints)
         tree = PrefixTree.of([j.ids[: j.stop - 1] if j.stop > j.start else () for j in joints])
         rows = [tree.indices(i)[j.start - 1 :] for i, j in enumerate(joints)]
@@ -94,12 +94,12 @@ class PrefixTreeScorer:
         return torch.cat(out)
 
     def _check_length(self, joints: Sequence[Joint]) -> None:
-        config: Any = self.model.config.get_text_config(decoder=True)
+        context = longest_context(self.model.config)
         longest = max((joint.stop for joint in joints), default=0)
-        if longest > config.max_position_embeddings:
+        if longest > context:
             raise ModelError(
                 f"a conversation of {longest} tokens does not fit the context of {self.model.name_or_path}, "
-                f"{config.max_position_embeddings} tokens: drop its oldest turns before scoring it"
+                f"{context} tokens: drop its oldest turns before scoring it"
             )
 
     def _hidden(self, tree: PrefixTree, rows: Ints) -> Tensor:

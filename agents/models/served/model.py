@@ -6,8 +6,11 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic import JsonValue
 
 from agents.models.model import (
     Completion,
@@ -28,6 +31,9 @@ from agents.models.served.http.endpoints import PATIENCE, TIMEOUT, Endpoints
 from agents.models.served.structured_output import ResponseFormat, StructuredOutputs
 from agents.models.weights import folders
 from agents.models.weights.catalog import MODELS
+
+if TYPE_CHECKING:
+    from agents.models.tokens.template import ChatTemplate
 
 _log = logging.getLogger(__name__)
 
@@ -74,15 +80,16 @@ class ServedModel(Model):
         patience: float = PATIENCE,
         api_key_env: str | None = None,
         reasoning_budget: int = 0,
-        chat_template_kwargs: Mapping[str, Any] = {},
+        today: date | None = None,
+        chat_template_kwargs: Mapping[str, JsonValue] = {},
     ) -> ServedModel:
         """Find the model `name` on the servers at `urls`.
 
         `tokenizer` is a folder, catalog name or Hugging Face id, by default what `name` stands for: a server does not
         choose what is loaded here. `context` bounds what is sent, by default the server's own limit. `timeout` is the
         longest silence within a request, `patience` that of an outage (seconds). `api_key_env` names the variable
-        that holds the servers' key. A thought before the answer may take `reasoning_budget` tokens;
-        `chat_template_kwargs` are handed to the chat template.
+        that holds the servers' key. A thought before the answer may take `reasoning_budget` tokens. `today` and
+        `chat_template_kwargs` are what the chat template is told: the run's date, `enable_thinking`, ….
 
         Raises ModelUnavailable when no server answers, ModelMisconfigured when one that answers does not hold the
         model.
@@ -95,16 +102,15 @@ class ServedModel(Model):
             served, root = found[0].id, found[0].root or found[0].id
             vllm = all(entry.vllm for entry in found)
             own = Path(root) if root in (name, _folder(name)) else None
-            dialect: Dialect | None = None
-            if vllm:
-                settings = dict(chat_template_kwargs)
-                dialect = await _token_dialect(endpoints, served, limit, tokenizer, name, settings)
-            if dialect is None:
-                constraint = StructuredOutputs() if vllm else ResponseFormat()
+            template = await _template(tokenizer, name, today, chat_template_kwargs) if vllm else None
+            dialect: Dialect
+            if template is not None:
+                dialect = await _token_dialect(endpoints, served, template, limit)
+            else:
                 dialect = ChatDialect(
                     endpoints,
                     served,
-                    constraint,
+                    StructuredOutputs() if vllm else ResponseFormat(),
                     limit,
                     reasoning_budget=reasoning_budget,
                     chat_template_kwargs=chat_template_kwargs,
@@ -115,7 +121,8 @@ class ServedModel(Model):
         family = MODELS[name].family if name in MODELS else line(root, 200).rpartition("/")[2].lower()
         noted = folders.origin(own).get("weights") if own is not None else None
         digest = str(noted or f"served as {redact(line(root))}")
-        card = ModelCard(name, family, "vllm" if vllm else "openai", digest, "as served", limit)
+        told_by = "" if template is None else template.digest
+        card = ModelCard(name, family, "vllm" if vllm else "openai", digest, "as served", limit, template=told_by)
         return cls(card, endpoints, dialect, reasoning_budget)
 
     @property
@@ -205,23 +212,29 @@ async def _entry(name: str, names: frozenset[str], endpoints: Endpoints, url: st
     return entry
 
 
-async def _token_dialect(
-    endpoints: Endpoints, served: str, context: int, wanted: str | None, name: str, settings: Mapping[str, Any]
-) -> Dialect | None:
-    """Token ids instead of chat, where the tokenizer is here. Raises ModelMisconfigured for one that is not the
-    model's, or that cannot be had though the study names it."""
-    from agents.models.served.vllm import TokenDialect, find_tokenizer  # here: transformers takes seconds to import
+async def _template(
+    wanted: str | None, name: str, today: date | None, options: Mapping[str, JsonValue]
+) -> ChatTemplate | None:
+    """How the model reads a conversation, where its tokenizer is here. Raises ModelMisconfigured for a tokenizer that
+    cannot be had though the study names it."""
+    from agents.models.served.vllm import find_tokenizer  # here, because transformers takes seconds to import
+    from agents.models.tokens.template import ChatTemplate
 
     tokenizer = await asyncio.to_thread(find_tokenizer, wanted or name)
-    if tokenizer is None and wanted:
+    if tokenizer is not None:
+        return ChatTemplate(tokenizer, today=today, options=options)
+    if wanted:
         raise ModelMisconfigured(f"the tokenizer {wanted} cannot be loaded; name a folder, catalog name or hub id")
-    if tokenizer is None:
-        _log.warning(
-            "no tokenizer found for %s: token counts are estimates and texts cannot be scored; name it (tokenizer)",
-            name,
-        )
-        return None
-    dialect = TokenDialect(endpoints, served, tokenizer, context, settings)
+    _log.warning(
+        "no tokenizer found for %s: token counts are estimates and texts cannot be scored; name it (tokenizer)", name
+    )
+    return None
+
+
+async def _token_dialect(endpoints: Endpoints, served: str, template: ChatTemplate, context: int) -> Dialect:
+    from agents.models.served.vllm import TokenDialect
+
+    dialect = TokenDialect(endpoints, served, template, context)
     await dialect.check()
     return dialect
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from agents.models.model import Completion, Likelihood, Message, ModelMisconfigured, Request, Utterance
 from agents.models.served.answers.completion import read_finish, read_usage, require_choice
@@ -19,12 +17,11 @@ from agents.models.served.http.endpoints import Endpoints, Json
 from agents.models.served.structured_output import StructuredOutputs
 from agents.models.served.vllm_scorer import VllmScorer
 from agents.models.tokens.context import ask_fitting
-from agents.models.tokens.template import TRANSCRIPT_STOP, render, tokens
+from agents.models.tokens.template import TRANSCRIPT_STOP, ChatTemplate
 from agents.models.weights import folders
 from agents.models.weights.catalog import MODELS
+from agents.models.weights.checkpoint import load_tokenizer
 
-_GREETING = (Message("user", "Good morning."),)
-_OPEN_THOUGHT = re.compile(r"<(think|thinking|thought|reasoning)>\s*\Z")
 _PROBE = "Naïve 1234 moves:\n[1 2 3 4], (x=−7.5)… ¿qué? 好的\t{}"
 
 
@@ -36,7 +33,7 @@ def find_tokenizer(name: str) -> PreTrainedTokenizerBase | None:
     packaged = source is not None and source.packaged is not None and folders.is_pulled(name)
     where = str(folders.path(name)) if packaged else source.hub if source is not None else name
     try:
-        return AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+        return load_tokenizer(where)
     except (OSError, ValueError):
         return None
 
@@ -44,36 +41,21 @@ def find_tokenizer(name: str) -> PreTrainedTokenizerBase | None:
 class TokenDialect:
     """Prompts are rendered and tokenised here, so that a served model reads and writes what one in process would."""
 
-    def __init__(
-        self,
-        endpoints: Endpoints,
-        served: str,
-        tokenizer: PreTrainedTokenizerBase,
-        context: int,
-        chat_template_kwargs: Mapping[str, Any] = {},
-    ) -> None:
-        """`chat_template_kwargs` become variables of the tokenizer's template."""
-        if chat_template_kwargs and isinstance(tokenizer.chat_template, str):
-            tokenizer.chat_template = _setting(chat_template_kwargs) + tokenizer.chat_template
+    def __init__(self, endpoints: Endpoints, served: str, template: ChatTemplate, context: int) -> None:
         self._endpoints = endpoints
         self._served = served
-        self._tokenizer = tokenizer
+        self._template = template
+        self._tokenizer = template.tokenizer
         self._context = context
         self._constraint = StructuredOutputs()
-        self._scorer = VllmScorer(endpoints, served, tokenizer, context)
+        self._scorer = VllmScorer(endpoints, served, template, context)
 
     @property
     def tokenizer_name(self) -> str:
         return str(self._tokenizer.name_or_path)
 
     async def check(self) -> None:
-        """Raises ModelMisconfigured when the server does not tokenise as we do, or a move would become a thought."""
-        if _OPEN_THOUGHT.search(render(self._tokenizer, _GREETING, generation=True)):
-            raise ModelMisconfigured(
-                f"the chat template of {self._tokenizer.name_or_path} opens a thought, into which every move would be "
-                "forced; write chat_template_kwargs = { enable_thinking = false } for this agent, or serve a model "
-                "that does not think"
-            )
+        """Raises ModelMisconfigured when the server does not tokenise as we do."""
         body = {"model": self._served, "prompt": _PROBE, "add_special_tokens": False}
         answer = await self._endpoints.post("../tokenize", body)
         if answer.get("tokens") != self._encode(_PROBE):
@@ -101,19 +83,20 @@ class TokenDialect:
 
     def _body(self, messages: Sequence[Message], request: Request) -> Json:
         sampling = request.sampling
-        prompt = tokens(self._tokenizer, messages, generation=True)
+        prompt = self._template.tokens(messages, generation=True)
         body: Json = {"model": self._served, "prompt": prompt, "max_tokens": sampling.max_tokens}
         # All of these are said aloud, because a server takes what is left out from the model's generation_config.
         body |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "seed": sampling.seed % 2**63}
         body |= {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "logprobs": 0}
+        body["return_token_ids"] = True
         if request.grammar is not None:
             body |= self._constraint.fields(request.grammar)
-        elif not self._tokenizer.chat_template:
+        elif self._template.is_transcript:
             body["stop"] = [TRANSCRIPT_STOP]
         return body
 
     async def _size(self, messages: Sequence[Message]) -> int:
-        return len(tokens(self._tokenizer, messages, generation=True))
+        return len(self._template.tokens(messages, generation=True))
 
     def _encode(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -139,7 +122,18 @@ def _completion(answer: Json, request: Request, dropped: int) -> Completion:
         policy_logprob=policy,
         dropped_turns=dropped,
         finish="length" if read_finish(choice) == "length" else "stop",
+        tokens=_token_ids(choice, said),
     )
+
+
+def _token_ids(choice: Mapping[str, Any], said: str) -> tuple[int, ...] | None:
+    """The ids that the text was written in, without the end of the turn; None where the server does not tell."""
+    ids = items(choice.get("token_ids"))
+    offsets = [number(offset) for offset in items(mapping(choice.get("logprobs")).get("text_offset"))]
+    if not ids or len(ids) != len(offsets):
+        return None
+    written = [id for id, offset in zip(ids, offsets, strict=True) if offset is None or offset < len(said)]
+    return tuple(id for id in written if isinstance(id, int)) if all(type(id) is int for id in written) else None
 
 
 def _summed(choice: Mapping[str, Any], said: str) -> float | None:
@@ -151,8 +145,3 @@ def _summed(choice: Mapping[str, Any], said: str) -> float | None:
         return None
     wanted = [value for offset, value in zip(offsets, values, strict=True) if offset is None or offset < len(said)]
     return math.fsum(value for value in wanted if value is not None) if None not in wanted else None
-
-
-def _setting(kwargs: Mapping[str, Any]) -> str:
-    """A template's first lines, which give variables their values. JSON's literals are Jinja's, too."""
-    return "".join(f"{{%- set {name} = {json.dumps(value, ensure_ascii=False)} -%}}" for name, value in kwargs.items())

@@ -17,13 +17,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from agents.models.model import Likelihood, ModelError, NoLikelihoods, Utterance
 from agents.models.served.answers.completion import require_choice
 from agents.models.served.http.endpoints import Endpoints, Json
 from agents.models.tokens.masks import Policies
-from agents.models.tokens.template import Joint, joint
+from agents.models.tokens.template import ChatTemplate, Joint
 
 _ASKED = 128
 """Tokens whose log-probabilities one request may ask for (vLLM's MAX_LOGPROB_TOKEN_IDS)."""
@@ -38,16 +37,16 @@ class VllmScorer:
         self,
         endpoints: Endpoints,
         served: str,
-        tokenizer: PreTrainedTokenizerBase,
+        template: ChatTemplate,
         context: int,
         *,
         requests: int = 64,
     ) -> None:
         self._endpoints = endpoints
         self._served = served
-        self._tokenizer = tokenizer
+        self._template = template
         self._context = context
-        self._policies = Policies(tokenizer, len(tokenizer))
+        self._policies = Policies(template.tokenizer, len(template.tokenizer))
         self._turn = asyncio.Semaphore(requests)
 
     async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
@@ -55,7 +54,7 @@ class VllmScorer:
 
         Raises NoLikelihoods for a policy whose choices are too wide to be asked for, or a server that has none.
         """
-        joints = [joint(self._tokenizer, utterance) for utterance in utterances]
+        joints = self._template.joints(utterances)
         carriers = _carriers([item for item, said in zip(joints, utterances, strict=True) if _is_raw(said)])
         distinct = list(dict.fromkeys(carriers.values()))
         rows = dict(zip(distinct, await asyncio.gather(*map(self._row, distinct)), strict=True))

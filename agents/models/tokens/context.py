@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from agents.models.model import Message, PromptTooLong
 
@@ -11,6 +11,15 @@ Answer = TypeVar("Answer")
 
 _SHRINK = 0.75
 """Of what was too long, so much is sent the next time."""
+
+
+def longest_context(config: Any) -> int:
+    """Tokens that a model was made for; where its configuration does not say, 512: T5 was trained on so many."""
+    text = config.get_text_config(decoder=True)
+    named = (
+        getattr(text, name, None) for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+    )
+    return next((said for said in named if isinstance(said, int) and said > 0), 512)
 
 
 class Fitted(NamedTuple):

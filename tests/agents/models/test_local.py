@@ -15,8 +15,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from agents.models.local import LocalModel
 from agents.models.model import Completion, Message, ModelCard, ModelError, Request, Sampling, Utterance
-from agents.models.tokens import template
 from agents.models.tokens.masks import Policies
+from agents.models.tokens.template import ChatTemplate
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
 from tests.support import tiny
 
@@ -42,7 +42,7 @@ def one_thread() -> Iterator[None]:
 
 def wrap(model: PreTrainedModel, words: PreTrainedTokenizerBase, *, rows: int = 4, context: int = 512) -> LocalModel:
     card = ModelCard("tiny", str(model.config.model_type), "transformers", "", "float32", context)
-    return LocalModel(model, words, card, rows=rows)
+    return LocalModel(model, ChatTemplate(words), card, rows=rows)
 
 
 def run(model: LocalModel, use: Callable[[LocalModel], Awaitable[Any]]) -> Any:
@@ -65,7 +65,7 @@ def write(model: LocalModel, *requests: Request) -> list[Completion]:
 @torch.inference_mode()
 def plainly(model: PreTrainedModel, words: PreTrainedTokenizerBase, request: Request) -> tuple[str, float]:
     """Greedy decoding by full passes of the untouched model: text and log-probability."""
-    ids = template.tokens(words, request.messages, generation=True)
+    ids = ChatTemplate(words).tokens(request.messages, generation=True)
     start, total = len(ids), 0.0
     vocabulary = model.get_output_embeddings().weight.shape[0]
     matcher = None
@@ -124,13 +124,13 @@ def test_greedy_texts_and_their_likelihoods_are_those_of_plain_full_passes(famil
 @torch.inference_mode()
 def test_real_weights_write_what_one_full_pass_would(weights: str, request: pytest.FixtureRequest):
     model = LocalModel.load(request.getfixturevalue(weights), name=weights, precision="float32", device="cpu", rows=4)
-    plain, words = model._writer._model, model._tokenizer  # pyright: ignore[reportPrivateUsage]
+    plain, words = model._writer._model, model._template.tokenizer  # pyright: ignore[reportPrivateUsage]
     requests = [Request(prompt, MOVE, Sampling(0.0)) for prompt in game(2)]
     requests.append(Request(game(2)[1], None, Sampling(0.0, max_tokens=6)))
     completions = write(model, *requests)
     plain.set_attn_implementation("eager")
     for asked, written in zip(requests, completions, strict=True):
-        ids = template.tokens(words, asked.messages, generation=True)
+        ids = ChatTemplate(words).tokens(asked.messages, generation=True)
         said: list[int] = words(written.text, add_special_tokens=False)["input_ids"]
         raw = plain(torch.tensor([ids + said]), use_cache=False).logits[0, len(ids) - 1 : -1].float().log_softmax(-1)
         assert len(said) == written.completion_tokens
@@ -287,16 +287,15 @@ def test_sampling_is_by_its_seed_and_likelihoods_are_the_policys():
 
     async def use(model: LocalModel) -> Any:
         written = [await model.generate(Request((RULES,), MOVE, Sampling(0.7, seed=seed))) for seed in (1, 1, 2, 3, 4)]
-        said = [completion.text for completion in written]
-        likely = await model.score([Utterance((RULES,), text, MOVE, 0.7) for text in said])
+        likely = await model.score([Utterance((RULES,), done.text, MOVE, 0.7, done.tokens) for done in written])
         return written, likely
 
     written, likely = run(wrap(tiny.model("llama", words), words), use)
     assert written[0] == Completion(**{**_fields(written[1]), "cached_tokens": written[0].cached_tokens})
     assert len({completion.text for completion in written}) > 1
     for completion, likelihood in zip(written, likely, strict=True):
-        if completion.completion_tokens == len(likelihood.logprobs):  # else it was cut otherwise than the text is
-            assert completion.policy_logprob == pytest.approx(likelihood.total, abs=1e-4)
+        assert completion.completion_tokens == len(likelihood.logprobs)
+        assert completion.policy_logprob == pytest.approx(likelihood.total, abs=1e-4)
 
 
 def test_a_narrow_nucleus_is_greedy():
@@ -365,15 +364,18 @@ def test_an_encoder_decoder_writes_what_it_finds_likely():
     async def use(model: LocalModel) -> Any:
         asked = [Request((RULES, Message("user", f"Move {i}")), MOVE, Sampling(0.9, seed=i)) for i in range(3)]
         written = await asyncio.gather(*(model.generate(request) for request in asked))
-        said = [Utterance(request.messages, done.text, MOVE, 0.9) for request, done in zip(asked, written, strict=True)]
+        said = [
+            Utterance(request.messages, done.text, MOVE, 0.9, done.tokens)
+            for request, done in zip(asked, written, strict=True)
+        ]
         return written, await model.score(said), await model.generate(Request((RULES,), None, Sampling(max_tokens=5)))
 
     written, likely, free = run(wrap(tiny.t5(words), words), use)
     assert all(MOVE.accepts(completion.text) for completion in written)
     assert free.completion_tokens <= 5
     for completion, likelihood in zip(written, likely, strict=True):
-        if completion.completion_tokens == len(likelihood.logprobs):
-            assert completion.policy_logprob == pytest.approx(likelihood.total, abs=1e-4)
+        assert completion.completion_tokens == len(likelihood.logprobs)
+        assert completion.policy_logprob == pytest.approx(likelihood.total, abs=1e-4)
 
 
 def test_two_models_take_turns_in_one_thread():
@@ -407,3 +409,49 @@ def test_a_folder_without_a_model(tmp_path: Path):
 
 def _fields(completion: Completion) -> dict[str, Any]:
     return {name: getattr(completion, name) for name in Completion.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("grammar", [None, MOVE, Regex("(the|t|h|e| |1|\\[1){1,9}"), PERSON])
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+def test_what_was_drawn_is_as_likely_afterwards_as_when_it_was_drawn(family: str, grammar: Grammar | None):
+    """Of a random model nearly every text is spelled otherwise than its tokenizer would spell it."""
+    words = tiny.tokenizer()
+    temperature = 1.0 if grammar is None else 0.8
+
+    async def use(model: LocalModel) -> Any:
+        asked = [
+            Request(game(2, seed)[1], grammar, Sampling(temperature, max_tokens=60, seed=seed)) for seed in range(12)
+        ]
+        written = await asyncio.gather(*(model.generate(request) for request in asked))
+        done = [(request, each) for request, each in zip(asked, written, strict=True) if each.completion_tokens < 60]
+        said = [
+            Utterance(request.messages, each.text, grammar, temperature, each.tokens if kept else None)
+            for kept in (True, False)
+            for request, each in done
+        ]
+        return [each for _, each in done], await model.score(said)
+
+    written, likely = run(wrap(tiny.model(family, words), words), use)
+    assert written
+    for completion, likelihood in zip(written, likely[: len(written)], strict=True):
+        assert completion.tokens is not None
+        assert words.decode(completion.tokens, skip_special_tokens=True) == completion.text
+        assert completion.policy_logprob == pytest.approx(
+            likelihood.total, abs=1e-4 * (1 + completion.completion_tokens)
+        )
+    if grammar is not MOVE:
+        assert any(
+            len(one.tokens or ()) != len(two.logprobs) for one, two in zip(written, likely[len(written) :], strict=True)
+        )
+
+
+def test_a_leading_thought_is_no_part_of_the_move(monkeypatch: pytest.MonkeyPatch):
+    words = tiny.tokenizer()
+    asked = Request((RULES,), None, Sampling(1.0, max_tokens=40, seed=1))
+    template = ChatTemplate(words)
+    [free] = write(wrap(tiny.model("llama", words), words), asked)
+    monkeypatch.setattr(ChatTemplate, "text", lambda self, ids: "<think>so</think>[1 2]")
+    [thought] = write(wrap(tiny.model("llama", words), words), asked)
+    assert (thought.text, thought.thought, thought.tokens) == ("[1 2]", "so", None)
+    assert free.tokens is not None
+    assert template.tokenizer.decode(free.tokens, skip_special_tokens=True) == free.text

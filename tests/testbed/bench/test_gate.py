@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from agents.models.scoring.prefix_tree import PrefixTree
 from agents.models.scoring.scorer import PrefixTreeScorer
-from agents.models.tokens import template
+from agents.models.tokens.template import ChatTemplate
 from testbed.bench import gate_workload
 from testbed.bench.gate import OURS, PADDED, SINGLE, bench_gate, linear_cost
 from testbed.bench.gate_engines import SHAPES, FullLogits, random_weights
@@ -80,8 +80,8 @@ def test_bfloat16_is_held_against_float32(folder):
 def test_the_engines_agree(family, batch):
     model = spacious(family)
     utterances = gate_workload.utterances(trajectories=1, steps=2)
-    theirs = FullLogits(model, WORDS, batch).score(utterances)
-    ours = PrefixTreeScorer(model, WORDS).score(utterances)
+    theirs = FullLogits(model, ChatTemplate(WORDS), batch).score(utterances)
+    ours = PrefixTreeScorer(model, ChatTemplate(WORDS)).score(utterances)
     for one, other in zip(ours, theirs, strict=True):
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
 
@@ -91,7 +91,7 @@ def test_floating_point_operations_are_those_that_torch_counts(family):
     """Torch counts a masked square of attention where we count what is seen, so attention is held apart."""
     model = spacious(family)
     utterance = gate_workload.utterances(trajectories=1, steps=1)[0]
-    ids = template.joint(WORDS, utterance).ids
+    ids = ChatTemplate(WORDS).joint(utterance).ids
     tree = PrefixTree.of([ids])
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         model(input_ids=torch.tensor([ids]))

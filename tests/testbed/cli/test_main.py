@@ -44,8 +44,9 @@ def write(tmp_path):
 def test_a_run_from_study_to_report(procmem, write, tmp_path):
     """One run through every command that reads it. The coin's games fail half of the time."""
     file = write(environment="tests.support.third_party:fragile")
-    said = procmem("run", file, "--out", tmp_path / "runs", "--plugins")
-    assert said.code == 0, said.err
+    said = procmem("run", file, "--out", tmp_path / "runs", "--plugins", "--set", "fail_at=20")
+    assert said.code == 3, said.err
+    assert "of 16 episodes are missing" in said.err.replace("\n", " ")
     (path,) = (tmp_path / "runs").iterdir()
     assert "Return, mean [95 % CI]" in said.out
     assert "failed" in said.out
@@ -78,7 +79,7 @@ def test_a_study_that_only_learns(procmem, small_file, tmp_path):
     (path,) = tmp_path.glob("learn-*")
     assert f"The pools lie in {path / 'pools'}" in said.out.replace("\n", "")
     counts = json.loads(procmem("run", small_file, "--out", tmp_path, "--json").out)
-    assert counts == {"run": str(path), "failed": 0, "episodes": 12}
+    assert counts == {"run": str(path), "failed": 0, "episodes": 12, "missing": None}
 
 
 def test_a_dry_run_prints_the_cost_first_and_writes_nothing(procmem, write, tmp_path):
@@ -240,17 +241,19 @@ def test_a_report_that_cannot_be_written(sentence, run, study, one_agent):
     assert f"{path / 'report'}: cannot be written: File exists" in sentence("report", path, "--resamples", 100)
 
 
-def test_a_model_that_is_gone_stops_the_study_in_a_sentence(sentence, procmem, write, tmp_path, monkeypatch):
+def test_a_model_that_is_gone_stops_the_study_in_a_sentence(procmem, write, tmp_path, monkeypatch):
     switch = tmp_path / "gone"
     switch.touch()
     monkeypatch.setenv("FAKE_GONE", str(switch))
     file = write(model="tests.support.third_party:Gone", environment="tests.support.third_party:COIN")
     changes = ("--set", "study=learn", "--set", "learning.episodes=30")
     arguments = ("run", file, "--out", tmp_path / "runs", "--plugins", *changes)
-    said = sentence(*arguments)
-    assert "agent a: fake at http://127.0.0.1:9/v1 does not answer: connection refused. Finished episodes" in said
+    said = procmem(*arguments)
+    assert (said.code, said.out) == (75, "")
+    assert "Stopped: agent a: fake at http://127.0.0.1:9/v1 does not answer: connection refused. Finished" in said.err
     switch.unlink()
-    assert json.loads(procmem(*arguments, "--json").out)["failed"] == 0
+    told = json.loads(procmem(*arguments, "--json").out)
+    assert (told["failed"], told["missing"]) == (0, None)
 
 
 def test_weights_that_changed_are_not_mixed_into_a_run(sentence, procmem, write, tmp_path, monkeypatch):

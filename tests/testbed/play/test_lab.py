@@ -7,7 +7,8 @@ import json
 import anyio
 import pytest
 
-from testbed.play.lab import PATIENCE, Lab, StudyStopped
+from testbed.play.failures import PATIENCE, StudyStopped
+from testbed.play.lab import Lab
 from testbed.play.models import build_cast, versions
 from testbed.records.run_directory import RunDirectory
 from testbed.studies.learn import Source, learning_trials

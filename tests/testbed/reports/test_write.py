@@ -73,15 +73,20 @@ def test_an_audit_names_what_was_changed(procmem, sentence, run, study, one_agen
 
 
 def test_runs_are_compared_or_refused(procmem, sentence, run, study, one_agent, tmp_path):
+    one_agent = one_agent | {"resamples": 200}
     first = run(study(**one_agent)).path
     agents = [{"name": "b", "model": "scripted:suggestible"}]
     second = run(study(**one_agent | {"agents": agents})).path
     elsewhere = run(study(**one_agent | {"seed": 6})).path
     out = tmp_path / "both"
-    said = procmem("report", first, second, "--out", out, "--resamples", 200)
+    said = procmem("report", first, second, "--out", out)
     assert said.code == 0, said.err
     assert f"{second.name} − {first.name}, no memory" in said.out.replace("\n", " ")
     assert (out / "report.html").exists()
+    assert procmem("audit", out).code == 0
+    file = out / "findings.json"
+    file.write_text(file.read_text(encoding="utf-8").replace("Undecided", "Better", 1), encoding="utf-8")
+    assert "sentence is 'Better" in procmem("audit", out).out
     told = json.loads(procmem("report", first, second, "--out", out, "--resamples", 200, "--json").out)
     assert told["findings"]
     assert "environment seeds differ" in sentence("report", first, elsewhere, "--out", out)

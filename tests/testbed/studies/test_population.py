@@ -379,7 +379,7 @@ def bereaved(run_in, tmp_path_factory):
         agents=agents,
         arms=["self"],
         learning={"iterations": 9},
-        population={"copies": 1, "policies": [{"exchange": "ring"}]},
+        population={"copies": 1, "policies": [{"exchange": "ring"}], "on_outage": "leave"},
     )
     return run_in(tmp_path_factory.mktemp("bereaved"), config)
 
@@ -421,7 +421,7 @@ def test_a_dead_guest_is_not_laid_at_its_hosts_door(run):
         arms=["self"],
         tasks=[{"environment": "KuhnPoker-v0"}],
         learning={"iterations": 4},
-        population={"copies": 1, "policies": [{"exchange": "ring"}]},
+        population={"copies": 1, "policies": [{"exchange": "ring"}], "on_outage": "leave"},
     )
     (rounds,) = populations(run(config)).values()
     assert len(rounds) == 4

@@ -438,9 +438,9 @@ def test_a_gate_whose_model_is_gone_decides_nothing():
     judge = Quarantine({**judge.gates, "m0": PPOGate((Silent(),))}, judge.recall)
     case = Case("m0", RIGHT, receiving(IDLE), tuple(STORED), {})
     other = Case("giver", RIGHT, receiving(IDLE), tuple(STORED), {})
-    verdicts = asyncio.run(judge.judge([case, other]))
-    assert [verdict.outcome for verdict in verdicts] == ["undecided", "accepted"]
-    assert "does not answer" in verdicts[0].why
+    with pytest.raises(ModelUnavailable) as caught:
+        asyncio.run(judge.judge([case, other]))
+    assert caught.value.__notes__ == ["m0"]  # whose gate it was; its study waits for it, or goes on without m0
 
 
 def test_the_gates_of_a_commons_are_a_panel():

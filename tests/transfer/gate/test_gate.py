@@ -208,6 +208,7 @@ def test_a_verdict_says_all_that_was_found():
         "clipped": 0.25,
         "usable": 1.0,
         "rebuilt": 0.75,
+        "text_only": None,
     }
     alone = PPOGate(()).verdict(GOOD, FOUND._replace(apart={"x": 0.0}), 0.1, 0.75)
     assert alone.stderr is None

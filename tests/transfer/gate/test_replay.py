@@ -15,8 +15,8 @@ from agents.selection import AtRandom
 from environments import grammar as grammars
 from environments.registry import find
 from testbed.play.rollout import play
-from transfer.gate.replay import ActingPolicy, RawModel, Style, prompts, replay, style_of
-from transfer.memory.experience import Trajectory, segments
+from transfer.gate.replay import ActingPolicy, RawModel, Style, prompts, replay, style_of, text_only
+from transfer.memory.experience import Segment, Trajectory, segments
 from transfer.memory.seed_pool import SEEDS
 
 BY_ID = {seed.id: seed for seed in SEEDS}
@@ -97,6 +97,17 @@ def test_turns_that_were_dropped_while_acting_are_dropped_again():
     assert len(second) == 2  # system and the last observation
     assert second[-1].content == steps[1].observation
     assert len(first) == 2
+
+
+def test_an_action_is_scored_in_the_tokens_it_was_drawn_in():
+    game = played()
+    first, *others = game.steps
+    steps = (first.model_copy(update={"tokens": (3, 1, 4)}), *others)
+    span = Segment(game.model_copy(update={"steps": steps}), "skill", 0, len(steps))
+    for voice in (RawModel(), ActingPolicy()):
+        said = replay(span, None, voice, "direct")
+        assert [each.tokens for each in said] == [(3, 1, 4), *(None for _ in others)]
+    assert text_only([span, span]) == 2 * len(others)
 
 
 def test_moves_of_a_greedy_policy_are_scored_at_temperature_one():

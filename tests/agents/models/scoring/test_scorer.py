@@ -19,8 +19,8 @@ from agents.models.model import Likelihood, Message, ModelError, Utterance
 from agents.models.scoring.encoder_decoder import EncoderDecoderScorer
 from agents.models.scoring.noise import NoiseFloor, noise_floor
 from agents.models.scoring.scorer import PrefixTreeScorer
-from agents.models.tokens import template
 from agents.models.tokens.masks import Policies
+from agents.models.tokens.template import ChatTemplate
 from environments.grammar import Choices, JsonSchema, Regex
 from tests.support import tiny
 
@@ -44,7 +44,7 @@ def one_thread() -> Iterator[None]:
 @torch.inference_mode()
 def plain(model, tokenizer, utterance: Utterance) -> list[float]:
     """One sequence, full logits, float32: what every other way of computing is held against."""
-    joint = template.joint(tokenizer, utterance)
+    joint = ChatTemplate(tokenizer).joint(utterance)
     logits = model(input_ids=torch.tensor([joint.ids], device=model.device), use_cache=False).logits[0].float()
     logprobs = logits.log_softmax(-1)
     return [float(logprobs[i - 1, joint.ids[i]]) for i in range(joint.start, joint.stop)]
@@ -78,7 +78,7 @@ def calls(draw) -> list[Utterance]:
 @given(call=calls(), chunk=st.sampled_from([5, 40, 4096]))
 def test_random_trees_score_as_if_each_were_alone(family, call, chunk):
     model = MODELS[family]
-    found = PrefixTreeScorer(model, WORDS, chunk_tokens=chunk).score(call)
+    found = PrefixTreeScorer(model, ChatTemplate(WORDS), chunk_tokens=chunk).score(call)
     assert furthest(found, [plain(model, WORDS, utterance) for utterance in call]) <= TOLERANCE
 
 
@@ -86,13 +86,13 @@ def test_random_trees_score_as_if_each_were_alone(family, call, chunk):
 def test_conversations_longer_than_the_sliding_window(family):
     long = Message("system", "the rules [1 2] " * 8)
     call = [Utterance((long, ASK), text) for text in ("[1 2]", "[2 1] the", "er" * 40)]
-    found = PrefixTreeScorer(MODELS[family], WORDS).score(call)
-    assert len(template.joint(WORDS, call[0]).ids) > 3 * 24
+    found = PrefixTreeScorer(MODELS[family], ChatTemplate(WORDS)).score(call)
+    assert len(ChatTemplate(WORDS).joint(call[0]).ids) > 3 * 24
     assert furthest(found, [plain(MODELS[family], WORDS, utterance) for utterance in call]) <= TOLERANCE
 
 
 def test_an_empty_call_and_an_empty_text():
-    scorer = PrefixTreeScorer(MODELS["llama"], WORDS)
+    scorer = PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS))
     assert scorer.score([]) == []
     assert scorer.score([Utterance((RULES, ASK), "")]) == [Likelihood(())]
     assert scorer.score([Utterance((RULES, ASK), "", MOVE)])[0].total == 0
@@ -109,16 +109,16 @@ def test_every_distinct_token_is_computed_once():
     seen: list[int] = []
     hook = model.get_input_embeddings().register_forward_pre_hook(lambda _, args: seen.append(args[0].numel()))
     try:
-        PrefixTreeScorer(model, WORDS).score([*call, *call])
+        PrefixTreeScorer(model, ChatTemplate(WORDS)).score([*call, *call])
     finally:
         hook.remove()
-    joints = [template.joint(WORDS, utterance) for utterance in call]
+    joints = [ChatTemplate(WORDS).joint(utterance) for utterance in call]
     assert sum(seen) == len({joint.ids[: i + 1] for joint in joints for i in range(joint.stop - 1)})
 
 
 def test_the_model_is_given_back_as_it_was():
     model = MODELS["qwen2"]
-    PrefixTreeScorer(model, WORDS).score([Utterance((RULES, ASK), "[1 2]")])
+    PrefixTreeScorer(model, ChatTemplate(WORDS)).score([Utterance((RULES, ASK), "[1 2]")])
     assert model.config._attn_implementation == "eager"
 
 
@@ -128,7 +128,7 @@ def test_the_model_is_given_back_as_it_was():
 @torch.inference_mode()
 def acting(model, utterance: Utterance) -> list[float]:
     """Every allowed token enumerated by xgrammar, renormalised at the temperature."""
-    joint = template.joint(WORDS, utterance)
+    joint = ChatTemplate(WORDS).joint(utterance)
     logits = model(input_ids=torch.tensor([joint.ids])).logits[0].float() / utterance.temperature
     matcher = None
     if utterance.grammar is not None:
@@ -152,7 +152,7 @@ def acting(model, utterance: Utterance) -> list[float]:
 def test_the_policys_likelihood_is_masked_and_tempered(grammar, temperature):
     call = [Utterance((RULES, ASK), text, grammar, temperature) for text in ("[1 2]", "[2 1]")]
     call.append(Utterance((RULES, ASK), "[1 2]"))
-    found = PrefixTreeScorer(MODELS["gemma2"], WORDS).score(call)
+    found = PrefixTreeScorer(MODELS["gemma2"], ChatTemplate(WORDS)).score(call)
     assert furthest(found, [acting(MODELS["gemma2"], utterance) for utterance in call]) <= TOLERANCE
 
 
@@ -160,19 +160,19 @@ def test_the_policys_likelihoods_of_all_its_texts_sum_to_one():
     """Every path through the grammar, one token at a time, so that there is only one way to write each."""
     one_byte = Regex(r"[abc]")
     call = [Utterance((RULES, ASK), text, one_byte, 0.7) for text in "abc"]
-    found = PrefixTreeScorer(MODELS["llama"], WORDS).score(call)
+    found = PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS)).score(call)
     assert sum(math.exp(likelihood.total) for likelihood in found) == pytest.approx(1, abs=1e-5)
 
 
 def test_what_the_grammar_forbids_is_minus_infinity():
     call = [Utterance((RULES, ASK), text, MOVE) for text in ("[1 2]", "[3 1]", "[1 2] the", "er")]
-    legal, *illegal = PrefixTreeScorer(MODELS["llama"], WORDS).score(call)
+    legal, *illegal = PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS)).score(call)
     assert math.isfinite(legal.total)
     assert [likelihood.total for likelihood in illegal] == [-math.inf] * 3
 
 
 def test_a_grammar_that_cannot_be_compiled_and_a_greedy_policy_are_refused():
-    scorer = PrefixTreeScorer(MODELS["llama"], WORDS)
+    scorer = PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS))
     with pytest.raises(ModelError, match="cannot compile"):
         scorer.score([Utterance((RULES, ASK), "a", Regex("[a"))])
     with pytest.raises(ModelError, match="greedy"):
@@ -182,7 +182,7 @@ def test_a_grammar_that_cannot_be_compiled_and_a_greedy_policy_are_refused():
 def test_a_json_schema_is_a_grammar_too():
     schema = JsonSchema.of({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]})
     fits, fails = (Utterance((RULES, ASK), text, schema) for text in ('{"a": 1}', '{"a": "b"}'))
-    found = PrefixTreeScorer(MODELS["llama"], WORDS).score([fits, fails])
+    found = PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS)).score([fits, fails])
     assert math.isfinite(found[0].total)
     assert found[1].total == -math.inf
 
@@ -194,26 +194,28 @@ def test_nan_is_an_error_that_names_the_model():
     broken = copy.deepcopy(MODELS["llama"])
     broken.get_output_embeddings().weight.data[3] = math.nan
     with pytest.raises(ModelError, match="tiny-llama gives NaN"):
-        PrefixTreeScorer(broken, WORDS).score([Utterance((RULES, ASK), "[1 2]")])
+        PrefixTreeScorer(broken, ChatTemplate(WORDS)).score([Utterance((RULES, ASK), "[1 2]")])
 
 
 def test_a_conversation_beyond_the_context_is_refused():
     with pytest.raises(ModelError, match="does not fit the context of tiny-llama, 512 tokens"):
-        PrefixTreeScorer(MODELS["llama"], WORDS).score([Utterance((RULES, Message("user", "xyz" * 300)), "a")])
+        PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS)).score(
+            [Utterance((RULES, Message("user", "xyz" * 300)), "a")]
+        )
 
 
 def test_a_model_that_scales_its_logits_is_refused():
     scaled = copy.deepcopy(MODELS["llama"])
     scaled.config.logits_scaling = 4.0
     with pytest.raises(ModelError, match="logits_scaling"):
-        PrefixTreeScorer(scaled, WORDS)
+        PrefixTreeScorer(scaled, ChatTemplate(WORDS))
 
 
 def test_a_model_whose_layers_do_not_all_attend_is_refused():
     skipping = copy.deepcopy(MODELS["llama"])
     skipping.config.num_hidden_layers += 1
     with pytest.raises(ModelError, match="layers without attention"):
-        PrefixTreeScorer(skipping, WORDS).score([Utterance((RULES, ASK), "a")])
+        PrefixTreeScorer(skipping, ChatTemplate(WORDS)).score([Utterance((RULES, ASK), "a")])
     assert skipping.config._attn_implementation == "eager"
 
 
@@ -240,7 +242,7 @@ def t5():
 
 @torch.inference_mode()
 def plain_t5(model, utterance: Utterance) -> list[float]:
-    prompt = WORDS(template.render(WORDS, utterance.messages, generation=True)).input_ids
+    prompt = WORDS(ChatTemplate(WORDS).render(utterance.messages, generation=True)).input_ids
     text = WORDS(utterance.text, add_special_tokens=False).input_ids
     if not text:
         return []
@@ -252,7 +254,7 @@ def plain_t5(model, utterance: Utterance) -> list[float]:
 @settings(max_examples=15, deadline=None)
 @given(call=calls(), chunk=st.sampled_from([60, 4096]))
 def test_an_encoder_decoder_scores_as_if_each_were_alone(t5, call, chunk):
-    found = EncoderDecoderScorer(t5, WORDS, chunk_tokens=chunk).score(call)
+    found = EncoderDecoderScorer(t5, ChatTemplate(WORDS), chunk_tokens=chunk).score(call)
     assert furthest(found, [plain_t5(t5, utterance) for utterance in call]) <= TOLERANCE
 
 
@@ -262,7 +264,7 @@ def test_an_encoder_decoder_keeps_to_a_grammar_and_encodes_a_prompt_once(t5):
         lambda _, args, kwargs: seen.append(len(kwargs["input_ids"])), with_kwargs=True
     )
     call = [Utterance((RULES, ASK), text, MOVE, 0.6) for text in ("[1 2]", "[2 2]", "er")]
-    found = EncoderDecoderScorer(t5, WORDS).score(call)
+    found = EncoderDecoderScorer(t5, ChatTemplate(WORDS)).score(call)
     hook.remove()
     assert seen == [1]
     assert [math.isfinite(likelihood.total) for likelihood in found] == [True, True, False]
@@ -270,9 +272,9 @@ def test_an_encoder_decoder_keeps_to_a_grammar_and_encodes_a_prompt_once(t5):
 
 def test_each_kind_of_model_has_its_scorer(t5):
     with pytest.raises(ModelError, match="EncoderDecoderScorer"):
-        PrefixTreeScorer(t5, WORDS)
+        PrefixTreeScorer(t5, ChatTemplate(WORDS))
     with pytest.raises(ModelError, match="PrefixTreeScorer"):
-        EncoderDecoderScorer(MODELS["llama"], WORDS)
+        EncoderDecoderScorer(MODELS["llama"], ChatTemplate(WORDS))
 
 
 # -- noise -------------------------------------------------------------------------------------------------------------
@@ -282,7 +284,7 @@ class Scored:
     """Stands for a `Model`, of which only `score` is asked for."""
 
     def __init__(self, model) -> None:
-        self._scorer = PrefixTreeScorer(model, WORDS)
+        self._scorer = PrefixTreeScorer(model, ChatTemplate(WORDS))
 
     async def score(self, utterances):
         return self._scorer.score(utterances)
@@ -318,5 +320,5 @@ def test_real_weights_score_as_a_plain_forward(name, request):
     call = [Utterance(tuple(messages), "[1 2 3 4]"), Utterance(tuple(messages), "[6 5 4 3]")]
     messages += [Message("assistant", "[1 2 3 4]"), Message("user", "1 black peg, 2 white pegs.")]
     call.append(Utterance(tuple(messages), "I would rather not."))
-    found = PrefixTreeScorer(model, tokenizer, chunk_tokens=50).score(call)
+    found = PrefixTreeScorer(model, ChatTemplate(tokenizer), chunk_tokens=50).score(call)
     assert furthest(found, [plain(model, tokenizer, utterance) for utterance in call]) <= TOLERANCE

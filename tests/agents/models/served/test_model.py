@@ -24,7 +24,7 @@ from agents.models.model import (
     Utterance,
 )
 from agents.models.served.model import ServedModel
-from agents.models.tokens.template import joint, tokens
+from agents.models.tokens.template import ChatTemplate
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
 from tests.support.stub_server import chat, says, stub_servers
 
@@ -197,7 +197,7 @@ def test_vllm_reads_the_very_tokens_of_the_chat_template(vllm: FakeVllm):
     with stub_servers(vllm, listing=vllm.models) as [server]:
         [completion] = ask([server.url], Request(ASK, grammar, Sampling(temperature=1.0)), tokenizer=vllm.folder)
     sent = server.seen[-1]
-    assert sent["prompt"] == tokens(vllm.tokenizer, ASK, generation=True)
+    assert sent["prompt"] == ChatTemplate(vllm.tokenizer).tokens(ASK, generation=True)
     assert sent["structured_outputs"] == {"regex": grammar.pattern}
     assert (sent["top_k"], sent["repetition_penalty"]) == (0, 1.0)
     assert completion.logprob is None
@@ -217,7 +217,7 @@ def test_vllm_scores_a_conversation_in_one_pass(vllm: FakeVllm):
     assert counted == 4
     assert sum("prompt_logprobs" in body for body in server.seen) == 2
     for utterance, likelihood in zip(utterances, likelihoods, strict=True):
-        whole = joint(vllm.tokenizer, utterance)
+        whole = ChatTemplate(vllm.tokenizer).joint(utterance)
         assert likelihood.logprobs == tuple(-token / 1000 for token in whole.ids[whole.start : whole.stop])
 
 

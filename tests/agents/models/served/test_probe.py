@@ -202,7 +202,7 @@ def test_a_server_does_not_choose_which_tokenizer_is_loaded(smollm2, monkeypatch
     loaded: list[str] = []
     from agents.models.served import vllm
 
-    monkeypatch.setattr(vllm.AutoTokenizer, "from_pretrained", lambda where, **_: loaded.append(where))
+    monkeypatch.setattr(vllm, "load_tokenizer", loaded.append)
     entry = {"id": "m", "owned_by": "vllm", "root": str(smollm2), "max_model_len": 512}
     with stub_servers(says("[1 2 3 4]"), listing={"data": [entry]}) as [server]:
         found = probed(server.url)
@@ -217,7 +217,7 @@ THINKER = (
 )
 
 
-def test_a_template_that_opens_a_thought_is_found_out(smollm2, tmp_path):
+def test_a_thought_that_the_template_opens_is_closed_before_a_move(smollm2, tmp_path):
     """Over /completions a grammar would force the move into the thought."""
     from transformers import AutoTokenizer
 
@@ -234,11 +234,10 @@ def test_a_template_that_opens_a_thought_is_found_out(smollm2, tmp_path):
 
     entry = {"id": "m", "owned_by": "vllm", "max_model_len": 512}
     with stub_servers(answer, listing={"data": [entry]}) as [server]:
-        with pytest.raises(ModelMisconfigured, match=r"opens a thought.*enable_thinking = false"):
-            probed(server.url, tokenizer=str(tmp_path))
-        found = probed(server.url, tokenizer=str(tmp_path), chat_template_kwargs={"enable_thinking": False})
-    assert found.grammar
-    assert tokenizer.decode(sent[0]).endswith("<think>\n\n</think>\n\n")
+        for settings in ({}, {"enable_thinking": False}):
+            assert probed(server.url, tokenizer=str(tmp_path), chat_template_kwargs=settings).grammar
+    for prompt in sent:
+        assert tokenizer.decode(prompt).rstrip().endswith(("</think>", "Good morning."))
 
 
 def test_a_reasoning_parser_that_ignores_grammars_is_named(smollm2):

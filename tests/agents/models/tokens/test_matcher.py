@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from agents.models.local import LocalModel
 from agents.models.model import Completion, Message, ModelCard, Request, Sampling
 from agents.models.tokens.masks import Policies
-from agents.models.tokens.matcher import Vocabulary, Walk, grammar_ends
+from agents.models.tokens.matcher import Walk, grammar_ends
+from agents.models.tokens.template import ChatTemplate
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
 from tests.support import tiny
 
@@ -77,7 +78,7 @@ def writer() -> Iterator[LocalModel]:
     torch.set_num_threads(1)
     words = tiny.tokenizer()
     card = ModelCard("tiny", "llama", "transformers", "", "float32", 2048)
-    model = LocalModel(tiny.model("llama", words), words, card, rows=4)
+    model = LocalModel(tiny.model("llama", words), ChatTemplate(words), card, rows=4)
     yield model
     asyncio.run(model.close())
     torch.set_num_threads(before)
@@ -102,8 +103,7 @@ def test_what_is_written_satisfies_the_grammar(writer: LocalModel, grammar: Gram
 def _walk(grammar: Grammar) -> tuple[Walk, Any]:
     words = tiny.tokenizer()
     model = tiny.model("llama", words)
-    compiled = Policies(words, model.config.vocab_size).compiled(grammar)
-    return Walk(grammar, compiled, Vocabulary.of(model, words, model.config.vocab_size)), words
+    return Policies(words, model.config.vocab_size, grammar_ends(model, words)).walk(grammar), words
 
 
 def test_only_tokens_of_the_vocabulary_are_allowed():
