@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -13,20 +14,55 @@ from agents.models.model import Model
 from transfer.baselines.fixed import Fixed
 from transfer.baselines.keep_best import KeepBest
 from transfer.baselines.notes import Notes
-from transfer.gate.acceptance import Acceptance, ConfidentImprovement, Improvement, PositiveObjective
-from transfer.gate.advantage import Advantage, PerStepShare, ReturnToGo, StepBaseline
-from transfer.gate.gate import AcceptAll, Gate, PPOGate
+from transfer.gate.acceptance import ACCEPTANCES
+from transfer.gate.advantage import ADVANTAGES
+from transfer.gate.gate import GATES, Gate, PPOGate
 from transfer.gate.objective import LIKELIHOODS, REDUCTIONS
-from transfer.gate.replay import ActingPolicy, RawModel, Voice
+from transfer.gate.replay import VOICES
 from transfer.learner import Learner
-from transfer.maintenance.credit import BaselineRule, Credit, MovingAverage, PerCall, RunningMean, StepMean
-from transfer.maintenance.rules import Always, FirstInFirstOut, LowerBound, Maintenance, OverCapacity
-from transfer.nppo.aggregation import Aggregation, Consolidate, Juxtapose
+from transfer.maintenance.credit import BASELINES, CREDITS
+from transfer.maintenance.rules import MAINTENANCE, Maintenance
+from transfer.nppo.aggregation import AGGREGATIONS
 from transfer.nppo.algorithm import NPPO
 from transfer.nppo.config import PAPER, ChoiceError, Choices
-from transfer.nppo.gradient import Critic, Hindsight, NeutralSummary
-from transfer.nppo.priority import AsReleased, ByPotential, Priority
+from transfer.nppo.gradient import CRITICS
+from transfer.nppo.priority import PRIORITIES
 from transfer.nppo.proposal import Evolve
+
+T = TypeVar("T")
+
+PARTS: Mapping[str, Mapping[str, Any]] = {
+    "critic": CRITICS,
+    "aggregation": AGGREGATIONS,
+    "gate": GATES,
+    "advantage": ADVANTAGES,
+    "acceptance": ACCEPTANCES,
+    "whose": VOICES,
+    "maintenance": MAINTENANCE,
+    "priority": PRIORITIES,
+    "credit": CREDITS,
+    "baseline": BASELINES,
+}
+"""The parts of the learner that a study names, by choice: name → factory."""
+
+
+class Resolve(Protocol):
+    """What a name means: looked up among ours, or wherever else names are found."""
+
+    def __call__(self, known: Mapping[str, T], name: str, *, group: str) -> T: ...
+
+
+def ours(known: Mapping[str, T], name: str, *, group: str) -> T:
+    """One of our own parts. Raises ChoiceError."""
+    if name not in known:
+        raise ChoiceError(f"{group}: no such choice as {name!r}; there are: {', '.join(known)}")
+    return known[name]
+
+
+def check_parts(choices: Choices, resolve: Resolve = ours) -> None:
+    """Whether every named part can be found. Raises as `resolve` does."""
+    for choice, known in PARTS.items():
+        resolve(known, getattr(choices, choice), group=f"learning.choices.{choice}")
 
 
 @dataclass(frozen=True)
@@ -40,6 +76,8 @@ class Minds:
     """Further models for the `receiver` (the first) and `panel` scorers."""
     temperature: float = 0.6
     """At which the actor's moves were drawn."""
+    resolve: Resolve = ours
+    """How the names of parts are found."""
 
 
 class LearnerFactory(Protocol):
@@ -48,42 +86,32 @@ class LearnerFactory(Protocol):
 
 def nppo(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
     """Algorithm 1 with these choices. Raises ChoiceError when a scorer is asked for whom nobody named."""
-    critics: dict[str, Critic] = {
-        "hindsight": Hindsight(minds.evolver),
-        "neutral-summary": NeutralSummary(minds.evolver),
-    }
-    aggregations: dict[str, Aggregation] = {"consolidate": Consolidate(minds.evolver), "juxtapose": Juxtapose()}
-    advantages: dict[str, Advantage] = {
-        "return-to-go": ReturnToGo(choices.gamma),
-        "per-step-share": PerStepShare(),
-        "step-baseline": StepBaseline(choices.gamma),
-    }
-    priorities: dict[str, Priority] = {
-        "potential": ByPotential(most=choices.parents),
-        "as-released": AsReleased(most=choices.parents),
-    }
+    find = minds.resolve
     return NPPO(
-        critic=critics[choices.critic],
-        aggregation=aggregations[choices.aggregation],
+        critic=find(CRITICS, choices.critic, group="learning.choices.critic")(minds.evolver),
+        aggregation=find(AGGREGATIONS, choices.aggregation, group="learning.choices.aggregation")(minds.evolver),
         proposer=Evolve(minds.evolver),
         gate=gate(minds, choices),
         embedder=minds.embedder,
         seeds=seeds,
-        advantage=advantages[choices.advantage],
-        maintenance=maintenance(choices),
-        priority=priorities[choices.priority],
+        advantage=find(ADVANTAGES, choices.advantage, group="learning.choices.advantage")(choices.gamma),
+        maintenance=maintenance(choices, find),
+        priority=find(PRIORITIES, choices.priority, group="learning.choices.priority")(choices.parents),
         batch=choices.batch,
         candidates=choices.candidates,
         related=choices.related,
         cooldown=choices.cooldown,
-        **bookkeeping(choices),
+        **bookkeeping(choices, find),
     )
 
 
 def gate(minds: Minds, choices: Choices) -> Gate:
     """The gate of these choices. Raises ChoiceError when a scorer is asked for whom nobody named."""
-    if choices.gate == "none":
-        return AcceptAll()
+    make = minds.resolve(GATES, choices.gate, group="learning.choices.gate")
+    return make(partial(_own_gate, minds, choices))
+
+
+def _own_gate(minds: Minds, choices: Choices) -> PPOGate:
     if choices.scorer in ("receiver", "panel") and not minds.panel:
         raise ChoiceError(f'scorer = "{choices.scorer}" needs another agent to score; take "actor" or "evolver"')
     scorers: dict[str, tuple[Model, ...]] = {
@@ -92,57 +120,46 @@ def gate(minds: Minds, choices: Choices) -> Gate:
         "receiver": minds.panel[:1],
         "panel": (minds.actor, *minds.panel),
     }
-    return ppo_gate(scorers[choices.scorer], minds.temperature, choices)
+    return ppo_gate(scorers[choices.scorer], minds.temperature, choices, minds.resolve)
 
 
-def ppo_gate(scorers: tuple[Model, ...], temperature: float, choices: Choices) -> PPOGate:
+def ppo_gate(scorers: tuple[Model, ...], temperature: float, choices: Choices, resolve: Resolve = ours) -> PPOGate:
     """The gate whose ratios these models compute of moves that were drawn at this temperature."""
-    given = choices.reasoning == "given"
-    voices: dict[str, Voice] = {"policy": ActingPolicy(temperature, given), "raw": RawModel(given)}
-    acceptances: dict[str, Acceptance] = {
-        "objective": PositiveObjective(choices.margin),
-        "improvement": Improvement(choices.margin),
-        "confident-improvement": ConfidentImprovement(choices.margin),
-    }
+    voice = resolve(VOICES, choices.whose, group="learning.choices.whose")
+    acceptance = resolve(ACCEPTANCES, choices.acceptance, group="learning.choices.acceptance")
     return PPOGate(
         scorers,
-        acceptance=acceptances[choices.acceptance],
-        voice=voices[choices.whose],
+        acceptance=acceptance(choices.margin),
+        voice=voice(temperature, choices.reasoning == "given"),
         likelihood=LIKELIHOODS[choices.likelihood],
         reduction=REDUCTIONS[choices.reduction],
         clip=choices.clip,
     )
 
 
-def maintenance(choices: Choices) -> Maintenance:
+def maintenance(choices: Choices, resolve: Resolve = ours) -> Maintenance:
     """What leaves the pool by these choices."""
-    always = Always(evidence=choices.evidence)
-    maintenances: dict[str, Maintenance] = {
-        "always": always,
-        "over-capacity": OverCapacity(always),
-        "lower-bound": LowerBound(),
-        "fifo": FirstInFirstOut(),
-    }
-    return maintenances[choices.maintenance]
+    return resolve(MAINTENANCE, choices.maintenance, group="learning.choices.maintenance")(choices.evidence)
 
 
-def bookkeeping(choices: Choices) -> dict[str, Any]:
+def bookkeeping(choices: Choices, resolve: Resolve = ours) -> dict[str, Any]:
     """How every learner keeps scores and baselines."""
-    credits: dict[str, Credit] = {"step-mean": StepMean(), "per-call": PerCall()}
-    rules: dict[str, BaselineRule] = {"running-mean": RunningMean(), "moving-average": MovingAverage(choices.alpha)}
-    return {"credit": credits[choices.credit], "baseline": rules[choices.baseline]}
+    return {
+        "credit": resolve(CREDITS, choices.credit, group="learning.choices.credit")(),
+        "baseline": resolve(BASELINES, choices.baseline, group="learning.choices.baseline")(choices.alpha),
+    }
 
 
 def fixed(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
-    return Fixed(**bookkeeping(choices))
+    return Fixed(**bookkeeping(choices, minds.resolve))
 
 
 def keep_best(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
-    return KeepBest(**bookkeeping(choices))
+    return KeepBest(**bookkeeping(choices, minds.resolve))
 
 
 def notes(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
-    return Notes(**bookkeeping(choices))
+    return Notes(**bookkeeping(choices, minds.resolve))
 
 
 @dataclass(frozen=True)

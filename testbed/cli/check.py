@@ -1,4 +1,4 @@
-"""`procmem check`: does what others plug in keep its promises, and what can a server do?"""
+"""`procmem check`: does what others plug in keep its promises, are runs what they say, and what can a server do?"""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from testbed.cli import check_run
 from testbed.cli.study_file import open_working_folder
 from testbed.cli.terminal import notices, output, plain, say_json
 
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
     from environments.conformance.check_env import Report
     from environments.spec import EnvSpec
 
-app = typer.Typer(help="Check environments against their contract, and servers.", no_args_is_help=True)
+app = typer.Typer(help="Check environments against their contract, run directories, and servers.", no_args_is_help=True)
+app.command("run")(check_run.run)
 
 
 @app.callback()
 def check() -> None:
-    """Check environments against their contract, and servers."""
+    """Check environments against their contract, run directories, and servers."""
 
 
 @app.command()

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-_NOWHERE = frozenset({"timeout", "patience", "api_key_env"})
-"""Keys that change no result: how long a server is waited for, and with which key it is asked."""
-_LATER = frozenset({"tokenizer", "reasoning_budget", "chat_template_kwargs"})
-"""Keys that studies of format 1 began without: at their defaults they leave a study's digest as it was."""
-
-
-class Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from testbed.config.table import OUTCOME_NEUTRAL, SINCE_FORMAT_1, Table
 
 
 class AgentConfig(Table):
@@ -32,25 +25,20 @@ class AgentConfig(Table):
     temperature: float = Field(default=0.6, ge=0.0, le=2.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     max_tokens: int = Field(default=64, ge=1, le=4096)
-    timeout: float = Field(default=120.0, gt=0.0, le=86_400.0)
+    timeout: float = Field(default=120.0, gt=0.0, le=86_400.0, json_schema_extra=OUTCOME_NEUTRAL)
     """Seconds of silence after which a server is asked again, once."""
-    patience: float = Field(default=600.0, ge=0.0, le=604_800.0)
+    patience: float = Field(default=600.0, ge=0.0, le=604_800.0, json_schema_extra=OUTCOME_NEUTRAL)
     """Seconds of an outage (refused connections, 429, 5xx) that are waited out."""
-    api_key_env: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*_API_KEY$")
+    api_key_env: str | None = Field(
+        default=None, pattern=r"^[A-Z][A-Z0-9_]*_API_KEY$", json_schema_extra=OUTCOME_NEUTRAL
+    )
     """The environment variable that holds the servers' key; OPENAI_API_KEY where there is none."""
-    tokenizer: str | None = Field(default=None, min_length=1)
+    tokenizer: str | None = Field(default=None, min_length=1, json_schema_extra=SINCE_FORMAT_1)
     """Folder, catalog name or Hugging Face id of a served model's tokenizer, where `model` is none of these."""
-    reasoning_budget: int | None = Field(default=None, ge=1, le=100_000)
+    reasoning_budget: int | None = Field(default=None, ge=1, le=100_000, json_schema_extra=SINCE_FORMAT_1)
     """Tokens that a thought may take: aloud ("cot", "react": 120 by default), or before a served model's answer."""
     chat_template_kwargs: Mapping[
         Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")],
-        bool | int | Annotated[float, Field(allow_inf_nan=False)] | str,
-    ] = Field(default_factory=dict)
+        bool | int | float | str,
+    ] = Field(default_factory=dict, json_schema_extra=SINCE_FORMAT_1)
     """What the chat template is told, such as { enable_thinking = false }."""
-
-
-def result_keys(agent: Mapping[str, Any]) -> dict[str, Any]:
-    """What of an agent's table (as JSON) can change a result: what a study's digest is made of."""
-    defaults = {name: AgentConfig.model_fields[name].get_default(call_default_factory=True) for name in _LATER}
-    unset = {name for name, default in defaults.items() if agent[name] == default}
-    return {name: value for name, value in agent.items() if name not in _NOWHERE | unset}

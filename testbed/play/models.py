@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +21,7 @@ from agents.models.scripted import scripted
 from agents.models.served.model import ServedModel
 from agents.models.served.probe import ServerProbe, probe
 from agents.models.weights.folders import path as weights_path
+from agents.models.weights.folders import weights_digest
 from agents.options import TERMINATIONS
 from agents.selection import SELECTORS
 from environments.spec import EnvSpec
@@ -25,13 +30,14 @@ from testbed.config.plugins import find_environment, resolve
 from testbed.config.population import PolicyConfig
 from testbed.config.study import ConfigError, StudyConfig
 from testbed.play.players import Cast, Part
-from testbed.records.run_directory import Versions
 from testbed.records.trial import said
+from testbed.records.versions import Versions
 from transfer.contamination.poison import POISONS, Poison
 from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.learner import Learner
+from transfer.nppo import evolver as wording
 from transfer.nppo.config import choose
-from transfer.registry import LEARNERS, Minds
+from transfer.registry import LEARNERS, Minds, check_parts
 
 _WEIGHTS = {"model", "precision", "device", "context", "chat_template_kwargs"}
 _SERVICE = {
@@ -42,11 +48,14 @@ _SERVICE = {
 
 RECORDED = ("torch", "transformers", "xgrammar", "textarena", "pettingzoo", "autogen-agentchat", "numpy", "scipy")
 """Packages whose versions can change a result."""
+ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
+ROOT = Path(__file__).parent.parent.parent
 
 
-async def build_cast(config: StudyConfig) -> Cast:
+async def build_cast(config: StudyConfig, today: date | None = None) -> Cast:
     """Load every model and embedder that the study names; equal ones once.
 
+    `today` is what dated chat templates print: the day on which the run was begun.
     Raises ModelError or ConfigError in one sentence.
     """
     tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
@@ -56,7 +65,7 @@ async def build_cast(config: StudyConfig) -> Cast:
         # Agents that differ only in name and manner share a model.
         identity = json.dumps(agent.model_dump(mode="json", include=_SERVICE if agent.base_url else _WEIGHTS))
         if identity not in loaded:
-            loaded[identity] = await build_model(agent, config.concurrency)
+            loaded[identity] = await build_model(agent, config.concurrency, today)
         return Part.of(name, agent, loaded[identity])
 
     named = {agent.name: agent for agent in config.agents}
@@ -77,7 +86,7 @@ def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
     Raises ConfigError or ChoiceError.
     """
     resolve(LEARNERS, config.learning.learner, group="learning.learner")
-    choose(config.learning.preset, config.learning.choices)
+    check_parts(choose(config.learning.preset, config.learning.choices), resolve)
     resolve(SELECTORS, config.skills.selector, group="skills.selector")
     resolve(TERMINATIONS, config.skills.termination, group="skills.termination")
     for policy in config.population.policies if config.study == "population" else ():
@@ -110,7 +119,7 @@ def _try_out(spec: EnvSpec, place: str) -> None:
         raise ConfigError(f"{place}: {spec.id} must call its {spec.seats} seats player_0, player_1, …, not {seats}")
 
 
-async def build_model(agent: AgentConfig, concurrency: int) -> Model:
+async def build_model(agent: AgentConfig, concurrency: int, today: date | None = None) -> Model:
     """The model behind one agent: scripted, served, anybody's ("package.module:factory"), or in process."""
     if agent.model.startswith("scripted:"):
         return scripted(agent.model)
@@ -124,6 +133,7 @@ async def build_model(agent: AgentConfig, concurrency: int) -> Model:
             patience=agent.patience,
             api_key_env=agent.api_key_env,
             reasoning_budget=agent.reasoning_budget or 0,
+            today=today,
             chat_template_kwargs=agent.chat_template_kwargs,
         )
     if ":" in agent.model:
@@ -138,6 +148,7 @@ async def build_model(agent: AgentConfig, concurrency: int) -> Model:
         device=agent.device,
         rows=concurrency,
         context=agent.context,
+        today=today,
         chat_template_kwargs=agent.chat_template_kwargs,
     )
 
@@ -169,7 +180,8 @@ def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
         others = tuple(cast.models[other.name] for other in config.agents if other.name != agent.name)
         named = learning.evolver.name if isinstance(learning.evolver, AgentConfig) else learning.evolver
         evolver = cast.models[named or agent.name]
-        return make(Minds(cast.models[agent.name], evolver, cast.embedder, others, agent.temperature), seeds, choices)
+        actor = cast.models[agent.name]
+        return make(Minds(actor, evolver, cast.embedder, others, agent.temperature, resolve), seeds, choices)
 
     return {agent.name: learner(agent) for agent in config.agents}
 
@@ -212,9 +224,24 @@ async def probe_servers(config: StudyConfig, cast: Cast) -> dict[str, ServerProb
 
 def versions(cast: Cast, probes: Mapping[str, ServerProbe] = {}) -> Versions:
     """What `study.json` keeps so that a run can be told from another."""
+    name = cast.config.skills.embedder
+    embedder = {} if name == "lexical" else {"weights": weights_digest(weights_path(name))}
     return Versions(
-        packages={name: importlib.metadata.version(name) for name in RECORDED},
+        packages={name: importlib.metadata.version(name) for name in RECORDED} | {"procmem": program()},
         models={name: asdict(card) for name, card in cast.cards().items()},
         prompts=prompts.digest(),
         servers={name: found.record() for name, found in probes.items()},
+        opponents={task: asdict(card) for task, card in cast.opponent_cards().items()},
+        embedder={"name": name, **embedder},
+        evolver_prompts=wording.digest(),
     )
+
+
+@lru_cache
+def program() -> str:
+    """The version of this program, with a digest (12 digits of SHA-256) of its source: also between two releases."""
+    digest = hashlib.sha256()
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return f"{importlib.metadata.version('procmem')}+{digest.hexdigest()[:12]}"

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from agents.models.served.http.api_key import redact
 from transfer.memory.experience import Trajectory
 
 Phase = Literal["learn", "evaluate", "league"]
 """A league is played by a population's members among themselves: its returns compare them, not arms."""
+
+
+SEAT = re.compile(r"player_[0-9]{1,6}")
 
 
 class Guest(BaseModel):
@@ -81,6 +86,14 @@ class Episode(BaseModel):
     """Name of the seat that `trial.agent` played."""
     error: str | None = None
 
+    @model_validator(mode="after")
+    def _has_its_focal_seat(self) -> Episode:
+        if self.error is None and self.focal not in self.seats:
+            raise ValueError(f"focal: there is no record of the seat {self.focal[:40]!r}")
+        if strange := [seat for seat in self.seats if not SEAT.fullmatch(seat)]:
+            raise ValueError(f"seats: {strange[0][:40]!r} is not called player_0, player_1, …")
+        return self
+
     @property
     def trajectory(self) -> Trajectory:
         """The focal seat's part. Raises KeyError for a failed episode."""
@@ -89,5 +102,5 @@ class Episode(BaseModel):
 
 def said(error: Exception) -> str:
     """What went wrong, in one line that any file can hold."""
-    text = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
+    text = redact(f"{type(error).__name__}: {error}").encode(errors="replace").decode()
     return " ".join(text.split())

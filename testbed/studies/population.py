@@ -11,16 +11,18 @@ from typing import Any
 import anyio
 
 from agents.models.model import ModelError
+from testbed.config.plugins import resolve
 from testbed.config.population import PolicyConfig
 from testbed.play.failures import ModelGone, StudyStopped
 from testbed.play.lab import Lab, first_cause
 from testbed.play.models import build_learners, policy_parts
 from testbed.play.players import Kit
 from testbed.play.seeds import stream
-from testbed.records.run_directory import Gathered, Told
+from testbed.records.keys import Place, Source
+from testbed.records.lines import Gathered, Told
 from testbed.records.trial import Episode
-from testbed.studies.learn import Source, finished, missing, values_of
-from testbed.studies.schedule import Place, Schedule, evaluation_trials, league_trials, round_trials
+from testbed.studies.learn import finished, missing, values_of
+from testbed.studies.schedule import Schedule, evaluation_trials, league_trials, round_trials
 from testbed.studies.shortfall import NOTHING_LEARNED
 from transfer.contamination.poison import planted
 from transfer.exchange.exchange import Exchange, Terms
@@ -264,7 +266,7 @@ def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
         size=policy.size,
         graph=policy.graph,
     )
-    upkeep = Upkeep(maintenance(choices), lab.cast.embedder)
+    upkeep = Upkeep(maintenance(choices, resolve), lab.cast.embedder)
     admission = parts.admission(gates, lab.recall, StepBaseline(choices.gamma))
     return parts.exchange(terms, admission, upkeep)
 
@@ -284,7 +286,7 @@ def _changes(lab: Lab, policy: PolicyConfig) -> dict[str, Any]:
 def _gate(lab: Lab, kind: str, choices: Choices) -> PPOGate:
     """The gate of one kind of agent: its own model, at its own temperature."""
     temperature = next(agent.temperature for agent in lab.cast.config.agents if agent.name == kind)
-    return ppo_gate((lab.cast.models[kind],), temperature, choices)
+    return ppo_gate((lab.cast.models[kind],), temperature, choices, resolve)
 
 
 def _learners(lab: Lab, policy: PolicyConfig, learners: Mapping[str, Learner]) -> dict[str, Learner]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,12 +44,17 @@ class Outcome(NamedTuple):
 async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outcome:
     """Run a study, or what is left of it. Raises one of the rooms' own errors, each a sentence."""
     planned = sum(count_episodes(config))
-    cast = await build_cast(config)
+    stored = RunDirectory.begun(out, config)
+    today = date.fromisoformat(stored.date) if stored and stored.date else date.today()
+    cast = await build_cast(config, today)
     try:
         learners = build_learners(config, cast)
         study = resolve(STUDIES, config.study, group="study")
         probes = await probe_servers(config, cast)
-        with RunDirectory.create(out, config, versions(cast, probes)) as run, run_log(run.path, redact=redact):
+        with (
+            RunDirectory.create(out, config, versions(cast, probes), today.isoformat()) as run,
+            run_log(run.path, redact=redact),
+        ):
             for agent, found in probes.items():
                 _log.info("agent %s: %s", agent, found.sentence)
             try:

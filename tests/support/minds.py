@@ -43,7 +43,9 @@ class Mind(Model):
                 style = "react" if "Thought:" in moves[-2].content else "reason"
             turns = len(each.messages) - (2 if style == "direct" else 4)
             acting = each.grammar is not None
-            first, *rest = self.scenario.law(self.name, mark, seen, each.text, acting, each.temperature, style, turns)
+            first, *rest = self.scenario.law(
+                self.name, mark, seen, repr((each.text, each.tokens)), acting, each.temperature, style, turns
+            )
             if (mark, seen) in self.scored:
                 first += self.scenario.jitter(self.name, seen)
             self.scored.add((mark, seen))

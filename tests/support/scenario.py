@@ -102,6 +102,7 @@ class Scenario:
                     started=started and active is not None,
                     grammar=dump(Moves(("[a]", "[b]"))) if rng.random() < 0.8 else None,
                     reasoning=thoughts,
+                    tokens=rng.choice((None, (7,), (8, 9))),
                     prompt_digest=fingerprint(prompt) if rng.random() < 0.8 else "another",
                     dropped_turns=dropped,
                 )
@@ -158,16 +159,16 @@ class Scenario:
         model: str,
         mark: str | None,
         seen: str,
-        text: str,
+        said: str,
         acting: bool,
         temperature: float,
         style: str,
         turns: int,
     ) -> tuple[float, ...]:
-        """Log-probabilities of the tokens of `text`, said at `seen` after `turns` earlier messages."""
-        place = drawn(self.seed, model, seen, text)
+        """Log-probabilities of `said` (a text and its tokens), at `seen` after `turns` earlier messages."""
+        place = drawn(self.seed, model, seen, said)
         common = [-place.random() * 2 for _ in range(place.randint(1, 3))]
-        how = drawn(self.seed, model, seen, text, acting, temperature, style, turns)
+        how = drawn(self.seed, model, seen, said, acting, temperature, style, turns)
         common[0] -= how.random()
         own = drawn(self.seed, model, mark, seen, acting, temperature, style, turns)
         if own.random() < self.rare:
@@ -186,7 +187,7 @@ class Scenario:
             model,
             mark_of(skill),
             f"{trajectory.id}/{t}",
-            step.completion or step.action,
+            repr((step.completion or step.action, step.tokens)),
             policy and step.grammar is not None,
             TEMPERATURE if policy else 1.0,
             style if choices["reasoning"] == "given" else "direct",

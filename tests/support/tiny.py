@@ -30,12 +30,12 @@ CONFIGS: dict[str, type[Any]] = {
 EXTRA: dict[str, dict[str, Any]] = {
     "gemma2": {
         "sliding_window": 24,
-        "query_pre_attn_scalar": 16,
+        "query_pre_attn_scalar": 40,  # not the width of a head
         "layer_types": ["sliding_attention", "full_attention"],
     },
     "gemma3": {
         "sliding_window": 24,
-        "query_pre_attn_scalar": 16,
+        "query_pre_attn_scalar": 40,  # not the width of a head
         "layer_types": ["sliding_attention", "full_attention"],
     },
 }

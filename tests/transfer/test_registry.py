@@ -19,7 +19,7 @@ from tests.support.scenario import TEMPERATURE, Scenario
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import Baseline, LearnerState, Score
 from transfer.nppo.config import Choices, choose
-from transfer.registry import Minds, nppo
+from transfer.registry import PARTS, Minds, nppo
 
 OTHERS: dict[str, tuple[Any, ...]] = {
     "critic": ("hindsight", "neutral-summary"),
@@ -155,3 +155,43 @@ def test_every_choice_reaches_what_it_names(preset, seed):
 def test_presets_are_those_of_the_paper_and_of_the_official_code():
     assert {name: choose(name).model_dump() for name in PRESETS} == PRESETS
     assert set(OTHERS) == set(Choices.model_fields)
+
+
+def test_a_strangers_parts_enter_by_the_resolver():
+    """Each part is asked for under its own group, and made from what ours are made from."""
+    asked: dict[str, str] = {}
+    made: dict[str, tuple[Any, ...]] = {}
+
+    def resolve(known: Any, name: str, *, group: str) -> Any:
+        asked[group.removeprefix("learning.choices.")] = name
+
+        def make(*given: Any) -> Any:
+            made[group.removeprefix("learning.choices.")] = given
+            return name
+
+        return make
+
+    choices = choose("paper", {part: f"theirs:{part}" for part in PARTS} | {"gamma": 0.5, "margin": 2.0, "alpha": 0.3})
+    evolver = Mind(Scenario(0), "evolver")
+    learner = nppo(
+        Minds(evolver, evolver, Compass(), temperature=0.4, resolve=resolve), np.random.SeedSequence(0), choices
+    )
+    own_gate = made["gate"][0]()
+    assert asked == {part: f"theirs:{part}" for part in PARTS}
+    assert (learner.advantage, learner.gate, learner.maintenance) == (
+        "theirs:advantage",
+        "theirs:gate",
+        "theirs:maintenance",
+    )
+    assert (own_gate.acceptance, own_gate.voice) == ("theirs:acceptance", "theirs:whose")
+    assert {part: given for part, given in made.items() if part != "gate"} == {
+        "critic": (evolver,),
+        "aggregation": (evolver,),
+        "advantage": (0.5,),
+        "acceptance": (2.0,),
+        "whose": (0.4, True),
+        "maintenance": (3,),
+        "priority": (2,),
+        "credit": (),
+        "baseline": (0.3,),
+    }

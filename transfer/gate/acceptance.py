@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,3 +45,13 @@ class ConfidentImprovement:
 
     def excess(self, found: Objective) -> float:
         return found.change - self.z * found.stderr if np.isfinite(found.stderr) else -np.inf
+
+
+AcceptanceFactory = Callable[[float], Acceptance]
+"""Makes an acceptance rule from the margin: in units of J, or in standard errors for "confident-improvement"."""
+
+ACCEPTANCES: dict[str, AcceptanceFactory] = {
+    "objective": PositiveObjective,
+    "improvement": Improvement,
+    "confident-improvement": ConfidentImprovement,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -74,3 +74,13 @@ class StepBaseline:
             + drift * (mean - baseline)
             for span, baseline in zip(spans, baselines, strict=True)
         ]
+
+
+AdvantageFactory = Callable[[float], Advantage]
+"""Makes an advantage from the discount γ."""
+
+ADVANTAGES: dict[str, AdvantageFactory] = {
+    "return-to-go": ReturnToGo,
+    "per-step-share": lambda gamma: PerStepShare(),
+    "step-baseline": StepBaseline,
+}

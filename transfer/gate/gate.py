@@ -191,3 +191,12 @@ def best(verdicts: Sequence[Verdict]) -> Verdict | None:
     """The accepted verdict of the greatest J, the first of equals."""
     accepted = [each for each in verdicts if each.outcome == "accepted"]
     return max(accepted, key=lambda each: each.objective if each.objective is not None else 0.0, default=None)
+
+
+GateFactory = Callable[[Callable[[], PPOGate]], Gate]
+"""Makes a gate, given how to make the PPO gate of the same choices: to be used, built upon or left alone."""
+
+GATES: dict[str, GateFactory] = {
+    "ppo": lambda ppo_gate: ppo_gate(),
+    "none": lambda ppo_gate: AcceptAll(),
+}

@@ -5,7 +5,7 @@ An action is scored in the tokens it was drawn in, where the step keeps them: it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -106,3 +106,12 @@ def _asked(prompt: tuple[Message, ...], step: Step, style: str) -> tuple[Message
 
 def _said(step: Step) -> str:
     return step.completion or step.action
+
+
+VoiceFactory = Callable[[float, bool], Voice]
+"""Makes a scoring policy from the temperature of the moves, and whether their recorded reasoning is given."""
+
+VOICES: dict[str, VoiceFactory] = {
+    "policy": ActingPolicy,
+    "raw": lambda temperature, given: RawModel(given),
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -130,3 +130,14 @@ def _added(left: Score, right: Score) -> Score:
         calls=left.calls + right.calls,
         steps=left.steps + right.steps,
     )
+
+
+CREDITS: dict[str, Callable[[], Credit]] = {"step-mean": StepMean, "per-call": PerCall}
+
+BaselineFactory = Callable[[float], BaselineRule]
+"""Makes a rule for R̄ from the weight α of a new return."""
+
+BASELINES: dict[str, BaselineFactory] = {
+    "running-mean": lambda alpha: RunningMean(),
+    "moving-average": MovingAverage,
+}

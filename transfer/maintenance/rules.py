@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple, Protocol
@@ -166,3 +166,14 @@ def prune(
         "deaths": deaths,
     }
     return state.model_copy(update=update), events
+
+
+MaintenanceFactory = Callable[[int], Maintenance]
+"""Makes a maintenance rule from the number of trajectories after which a score counts."""
+
+MAINTENANCE: dict[str, MaintenanceFactory] = {
+    "always": Always,
+    "over-capacity": lambda evidence: OverCapacity(Always(evidence)),
+    "lower-bound": lambda evidence: LowerBound(),
+    "fifo": lambda evidence: FirstInFirstOut(),
+}

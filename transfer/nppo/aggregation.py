@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -77,3 +77,12 @@ class Juxtapose:
         return Direction(
             activation=beside("activation", 240), procedure=procedure, termination=beside("termination", 240)
         )
+
+
+AggregationFactory = Callable[[Model], Aggregation]
+"""Makes an aggregation from the evolver."""
+
+AGGREGATIONS: dict[str, AggregationFactory] = {
+    "consolidate": Consolidate,
+    "juxtapose": lambda evolver: Juxtapose(),
+}

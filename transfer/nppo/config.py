@@ -14,34 +14,37 @@ class ChoiceError(ValueError):
 
 
 class Choices(BaseModel):
-    """One value per choice. Every default is the paper's where the paper states one (else ours, and said so)."""
+    """One value per choice. Every default is the paper's where the paper states one (else ours, and said so).
+
+    A part (critic, aggregation, gate, …) is named by the dictionary beside its classes, or is anybody's.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    critic: Literal["hindsight", "neutral-summary"] = "hindsight"
-    aggregation: Literal["consolidate", "juxtapose"] = "consolidate"
-    gate: Literal["ppo", "none"] = "ppo"
-    advantage: Literal["return-to-go", "per-step-share", "step-baseline"] = "return-to-go"
+    critic: str = "hindsight"
+    aggregation: str = "consolidate"
+    gate: str = "ppo"
+    advantage: str = "return-to-go"
     gamma: float = Field(default=1.0, ge=0.0, le=1.0)
     likelihood: Literal["sum", "per-token-mean"] = "sum"
     reduction: Literal["per-trajectory", "per-step"] = "per-trajectory"
-    acceptance: Literal["objective", "improvement", "confident-improvement"] = "objective"
+    acceptance: str = "objective"
     margin: float = 0.0
     """J or ΔJ must exceed it; for "confident-improvement" the number of standard errors."""
     clip: float = Field(default=0.2, gt=0.0, lt=1.0)
     """ε of the clipped ratio."""
     scorer: Literal["actor", "evolver", "receiver", "panel"] = "actor"
-    whose: Literal["policy", "raw"] = "policy"
+    whose: str = "policy"
     """Likelihoods of the policy that acted (grammar mask, temperature), or of the bare model. Ours: the paper is
     silent, but only the first gives importance ratios."""
     reasoning: Literal["given", "omitted"] = "given"
     """Where the actor reasoned aloud: the action's likelihood given its recorded reasoning, or without."""
-    maintenance: Literal["always", "over-capacity", "lower-bound", "fifo"] = "always"
+    maintenance: str = "always"
     evidence: int = Field(default=3, ge=1)
     """Trajectories before a score can kill (ours: the paper names no number)."""
-    priority: Literal["potential", "as-released"] = "potential"
-    credit: Literal["step-mean", "per-call"] = "step-mean"
-    baseline: Literal["running-mean", "moving-average"] = "running-mean"
+    priority: str = "potential"
+    credit: str = "step-mean"
+    baseline: str = "running-mean"
     alpha: float = Field(default=0.1, gt=0.0, le=1.0)
     batch: int = Field(default=6, ge=2)
     candidates: int = Field(default=3, ge=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Protocol
 
@@ -142,3 +142,9 @@ def _one(spans: Sequence[Segment]) -> Trajectory:
     if not spans or any(span.trajectory.id != spans[0].trajectory.id for span in spans):
         raise ValueError("a gradient is of the segments of exactly one trajectory")
     return spans[0].trajectory
+
+
+CriticFactory = Callable[[Model], Critic]
+"""Makes a critic from the evolver."""
+
+CRITICS: dict[str, CriticFactory] = {"hindsight": Hindsight, "neutral-summary": NeutralSummary}

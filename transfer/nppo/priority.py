@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,3 +72,12 @@ class AsReleased:
             return impact * confidence * gap * math.exp(-state.age(skill) / 8)
 
         return sorted(ready, key=lambda skill: (-urgency(skill), skill))[: self.most]
+
+
+PriorityFactory = Callable[[int], Priority]
+"""Makes a priority from the most parents of one iteration."""
+
+PRIORITIES: dict[str, PriorityFactory] = {
+    "potential": lambda most: ByPotential(most=most),
+    "as-released": lambda most: AsReleased(most=most),
+}

@@ -219,7 +219,7 @@ class Iteration:
     ) -> list[dict[str, Any]]:
         choices, world = self.choices, self.scenario
         blank = dict.fromkeys(
-            ("J", "J_before", "delta_J", "stderr", "noise", "noise_nats", "clipped", "usable", "rebuilt")
+            ("J", "J_before", "delta_J", "stderr", "noise", "noise_nats", "clipped", "usable", "rebuilt", "text_only")
         )
         if choices["gate"] == "none":
             return [blank | {"outcome": "accepted", "why": "no gate"} for _ in candidates]
@@ -273,6 +273,7 @@ class Iteration:
                     "clipped": whole.clipped,
                     "usable": whole.usable,
                     "rebuilt": rebuilt,
+                    "text_only": sum(each.steps[t].tokens is None for each, t in places),
                 }
             )
         return out

@@ -24,7 +24,7 @@ from transfer.nppo.config import AS_RELEASED, PAPER, ChoiceError, choose
 from transfer.nppo.evolver import Unusable
 from transfer.nppo.gradient import Gradient
 from transfer.nppo.proposal import Proposals
-from transfer.registry import LEARNERS, Minds, nppo
+from transfer.registry import LEARNERS, Minds, check_parts, nppo
 
 OLD = skill()
 CHANCES = {"good": 0.8, "bad": 0.2}
@@ -234,7 +234,7 @@ def test_ablations_differ_in_one_part():
 )
 def test_unknown_choices_give_one_sentence(preset, changes, message):
     with pytest.raises(ChoiceError, match=message) as caught:
-        choose(preset, changes)
+        check_parts(choose(preset, changes))
     assert "\n" not in str(caught.value)
 
 
