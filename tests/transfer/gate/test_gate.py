@@ -10,7 +10,7 @@ from agents.models.model import ModelError, ModelUnavailable, NoLikelihoods
 from tests.support.fake_evolver import FakeModel, preferring, skill, system, trajectory
 from transfer.gate.acceptance import ConfidentImprovement, Improvement, PositiveObjective
 from transfer.gate.advantage import ReturnToGo
-from transfer.gate.gate import AcceptAll, Evidence, PPOGate, Verdict, best
+from transfer.gate.gate import AcceptAll, Evidence, PPOGate, Verdict, best, read_verdict
 from transfer.gate.objective import Objective
 from transfer.gate.replay import RawModel
 from transfer.memory.experience import controlled
@@ -270,3 +270,10 @@ def test_nothing_to_judge_by_is_said_in_these_words():
     flat = Evidence(evidence().spans, tuple(np.zeros(1) for _ in evidence().spans))
     assert judge(PPOGate((model,)), [GOOD], flat)[0].why == "every return equals the baseline"
     assert judge(AcceptAll(), [GOOD])[0].why == "no gate"
+
+
+def test_verdicts_of_older_runs_are_read_in_the_papers_letters():
+    """Gifts of format 1 wrote the fields' own names."""
+    own = {"outcome": "accepted", "objective": 0.5, "before": 0.1, "change": 0.4, "stderr": 0.2, "from": "a"}
+    letters = {"outcome": "accepted", "J": 0.5, "J_before": 0.1, "delta_J": 0.4, "stderr": 0.2, "from": "a"}
+    assert read_verdict(own) == read_verdict(letters) == letters
