@@ -272,8 +272,9 @@ def test_nothing_to_judge_by_is_said_in_these_words():
     assert judge(AcceptAll(), [GOOD])[0].why == "no gate"
 
 
-def test_verdicts_of_older_runs_are_read_in_the_papers_letters():
-    """Gifts of format 1 wrote the fields' own names."""
-    own = {"outcome": "accepted", "objective": 0.5, "before": 0.1, "change": 0.4, "stderr": 0.2, "from": "a"}
-    letters = {"outcome": "accepted", "J": 0.5, "J_before": 0.1, "delta_J": 0.4, "stderr": 0.2, "from": "a"}
-    assert read_verdict(own) == read_verdict(letters) == letters
+def test_verdicts_are_read_in_one_vocabulary_whichever_they_were_written_in():
+    verdict = Verdict(skill="s", outcome="rejected", why="worse", objective=-0.1, before=0.2, change=-0.3, noise=0.01)
+    as_gifts_were_told = {"from": "b", **verdict.model_dump(mode="json", exclude={"skill"})}
+    assert read_verdict(as_gifts_were_told) == {"from": "b", **verdict.payload}
+    assert read_verdict(verdict.payload) == verdict.payload
+    assert (verdict.payload["J"], verdict.payload["J_before"], verdict.payload["delta_J"]) == (-0.1, 0.2, -0.3)
