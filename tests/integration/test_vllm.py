@@ -205,7 +205,7 @@ def test_a_server_that_dies_in_the_middle_is_one_sentence(server: VllmServer):
             assert server.url in str(outcome)
             assert "procmem serve" in str(outcome)
 
-    using(server, work, tries=2)
+    using(server, work, patience=1.0)
 
 
 def said(played: list[Trajectory], policy: bool) -> list[Utterance]:
