@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from agents.models.model import Message, Utterance
-from agents.prompts import Turn, after_reasoning, conversation, fingerprint, reasoning_request, skill_text
+from agents.prompts import PastTurn, after_reasoning, conversation, fingerprint, reasoning_request, skill_text
 from agents.skill import Skill
 from environments import grammar as grammars
 from transfer.memory.experience import Segment, Step
@@ -59,7 +59,7 @@ def prompts(span: Segment, skill: Skill | None) -> list[tuple[Message, ...]]:
     Where the acting model had dropped its oldest turns to fit its context, as many are dropped here.
     """
     steps = span.trajectory.steps
-    turns: list[Turn] = [(step.observation, step.action) for step in steps]
+    turns: list[PastTurn] = [(step.observation, step.action) for step in steps]
     memory = skill_text(skill) if skill is not None else ""
     out: list[tuple[Message, ...]] = []
     for index in range(span.start, span.stop):
