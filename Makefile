@@ -27,7 +27,7 @@ demo: $(VENV)/installed ## a real transfer matrix: two small language models, tw
 	$(BIN)/procmem models pull $(MODELS)
 	$(BIN)/procmem run examples/quickstart.toml
 
-test: $(VENV)/installed ## all tests but those that need vLLM
+test: $(VENV)/installed ## all tests but those that need vLLM or take minutes
 	$(BIN)/procmem models pull $(MODELS)
 	$(BIN)/pytest -m "not vllm and not slow"
 

@@ -18,8 +18,9 @@ import psutil
 from agents.skill import Skill
 from testbed.config.study import StudyConfig, parse_study
 from testbed.play.seeds import environment_seed
-from testbed.records.run_directory import RunDirectory, StudyRecord, Versions
+from testbed.records.run_directory import RunDirectory, StudyRecord
 from testbed.records.trial import Trial
+from testbed.records.versions import Versions
 from transfer.memory.pool import SkillPool
 
 GAMES = (

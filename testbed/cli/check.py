@@ -1,4 +1,4 @@
-"""`procmem check`: does what others plug in keep its promises?"""
+"""`procmem check`: does what others plug in keep its promises, and are runs what they say?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from testbed.cli import check_run
 from testbed.cli.study_file import open_working_folder
 from testbed.cli.terminal import notices, output, plain, say_json
 
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from environments.conformance.check_env import Report
     from environments.spec import EnvSpec
 
-app = typer.Typer(help="Check environments against their contract.", no_args_is_help=True)
+app = typer.Typer(help="Check environments against their contract, and run directories.", no_args_is_help=True)
+app.command("run")(check_run.run)
 
 
 @app.callback()
 def check() -> None:
-    """Check environments against their contract."""
+    """Check environments against their contract, and run directories."""
 
 
 @app.command()

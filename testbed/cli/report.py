@@ -145,32 +145,23 @@ def show(
 
     Examples: `procmem show runs/matrix-1a2b3c4d` · `procmem show runs/matrix-1a2b3c4d 3f9a`
     """
-    from testbed.records.append_only import StoreError
     from testbed.records.run_directory import RunDirectory
 
     directory = RunDirectory.open(run)
     if episode is None:
         _print_list(directory, as_json)
         return
-    found = [each for each in directory.episodes() if each.trial.id.startswith(episode)]
-    if len(found) != 1:
-        problem = "no episode" if not found else f"{len(found)} episodes"
-        raise StoreError(f"{run}: {problem} with an id that starts with {episode!r}; `procmem show {run}` lists them")
+    found = directory.find(episode)
     if as_json:
-        say_json(found[0].model_dump(mode="json"))
+        say_json(found.model_dump(mode="json"))
         return
-    _print_transcript(found[0], directory)
+    _print_transcript(found, directory)
 
 
 def _print_list(directory: RunDirectory, as_json: bool) -> None:
-    rows = [
-        {
-            "id": episode.trial.id,
-            **episode.trial.model_dump(include={"phase", "arm", "agent", "task", "learning_run", "episode"}),
-            "return": None if episode.error is not None else episode.trajectory.total,
-        }
-        for episode in directory.episodes()
-    ]
+    columns = ("id", "phase", "arm", "agent", "task", "learning_run", "episode")
+    with directory.index() as index:
+        rows = [{**{name: getattr(entry, name) for name in columns}, "return": entry.total} for entry in index.latest()]
     if as_json:
         say_json(rows)
         return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import hashlib
 import json
+import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -20,16 +22,23 @@ Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled", "rag"]
 ALWAYS: tuple[Arm, ...] = ("none", "seed", "self", "transfer", "random", "shuffled")
 
 
-SINCE_FORMAT_1 = ("margin", "epochs", "resamples")
-"""Keys that came later: where one has its default, the digest is what it was without it."""
-
-
 class ConfigError(ValueError):
     """A study that cannot be run; one sentence a line, each naming the place and the remedy."""
 
 
+OUTCOME_NEUTRAL: dict[str, Any] = {"digest": "never"}
+"""`json_schema_extra` of a field that can change no result: it is no part of a study's digest."""
+SINCE_FORMAT_1: dict[str, Any] = {"digest": "unless default"}
+"""`json_schema_extra` of a field that came later: where it has its default, the digest is what it was without it."""
+
+LARGEST_FILE = 1 << 20
+"""Bytes of a study file."""
+DEEPEST = 32
+"""Tables within tables."""
+
+
 class Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class AgentConfig(Table):
@@ -99,11 +108,11 @@ class StudyConfig(Table):
     """Independent pools per (agent, task): the clusters of every claim about learning."""
     evaluation_episodes: int = Field(default=12, ge=1)
     """Per cell and learning run, on environment seeds common to all arms."""
-    epochs: int = Field(default=1, ge=1)
+    epochs: int = Field(default=1, ge=1, json_schema_extra=SINCE_FORMAT_1)
     """Episodes of each of these environment seeds in a matrix: what differs between them is sampling alone."""
-    margin: float | None = Field(default=None, gt=0.0)
+    margin: float | None = Field(default=None, gt=0.0, json_schema_extra=SINCE_FORMAT_1)
     """Differences in return within ± this are equivalent; to be declared before the data are seen."""
-    resamples: int = Field(default=10_000, ge=100)
+    resamples: int = Field(default=10_000, ge=100, json_schema_extra=SINCE_FORMAT_1)
     """Bootstrap and permutation resamples of the report."""
     arms: tuple[Arm, ...] = Field(default=ALWAYS, min_length=1)
     agents: tuple[AgentConfig, ...] = Field(min_length=1)
@@ -112,9 +121,9 @@ class StudyConfig(Table):
     learning: LearningConfig = LearningConfig()
     population: PopulationConfig = PopulationConfig()
     """For the study "population" only."""
-    concurrency: int = Field(default=16, ge=1)
+    concurrency: int = Field(default=16, ge=1, json_schema_extra=OUTCOME_NEUTRAL)
     """Episodes in flight at once."""
-    fail_at: float = Field(default=0.5, gt=0.0)
+    fail_at: float = Field(default=0.5, gt=0.0, json_schema_extra=OUTCOME_NEUTRAL)
     """Lost episodes at which the study stops: a number, or below 1 a share of all its episodes and of those of one
     iteration (inspect_ai's fail_on_error). What was only not answered is not lost but owed, and never counts."""
 
@@ -161,9 +170,9 @@ class StudyConfig(Table):
         """SHA-256 (8 digits) of everything that can change a result: not concurrency, nor when too much has failed, nor
         at which address a model is served (a server that died may come back elsewhere; what it serves is in
         `study.json`)."""
-        elsewhere = set[str]() if self.study == "population" else {"population"}
-        undeclared = {name for name in SINCE_FORMAT_1 if getattr(self, name) == type(self).model_fields[name].default}
-        content = self.model_dump(mode="json", exclude={"concurrency", "fail_at"} | elsewhere | undeclared)
+        content = _digested(self)
+        if self.study != "population":
+            del content["population"]
         for agent in content["agents"]:
             agent["base_url"] = bool(agent["base_url"])
         if self.study == "population":
@@ -176,24 +185,90 @@ class StudyConfig(Table):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
+def _digested(table: BaseModel) -> dict[str, Any]:
+    """What the digest of a study is made of, as plain data."""
+    content: dict[str, Any] = table.model_dump(mode="json")
+    for name, field in type(table).model_fields.items():
+        value = getattr(table, name)
+        extra = field.json_schema_extra
+        rule = extra.get("digest") if isinstance(extra, dict) else None
+        if rule == "never" or (rule == "unless default" and value == field.get_default(call_default_factory=True)):
+            del content[name]
+        elif isinstance(value, BaseModel):
+            content[name] = _digested(value)
+        elif isinstance(value, tuple):
+            content[name] = [
+                _digested(each) if isinstance(each, BaseModel) else plain
+                for each, plain in zip(value, content[name], strict=True)
+            ]
+    return content
+
+
 def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
     """Read a study file and apply `key=value` overrides (dotted keys, TOML values).
 
     Raises ConfigError naming the file, the key and, for an unknown key, the nearest valid one.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            content = stream.read(LARGEST_FILE + 1)
+        data = _parse_toml(_decode(content))
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file; see examples/ for studies to start from") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as TOML: {error}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not readable as TOML: {error}{_windows_path(error)}") from None
     for override in overrides:
         _apply(data, override)
     return parse_study(data, str(path))
 
 
+def _decode(content: bytes) -> str:
+    """Text as editors write it, also those of Windows: with or without a byte order mark. Raises ValueError."""
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"it is larger than {LARGEST_FILE} bytes")
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _parse_toml(text: str) -> dict[str, Any]:
+    """Raises ValueError, also where Python gives up on the depth or the digits of what is written."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:
+        raise ValueError("a number in it has too many digits") from None
+    except RecursionError:
+        raise ValueError(f"it is nested too deeply; {DEEPEST} tables within each other are enough") from None
+
+
+def _windows_path(error: Exception) -> str:
+    """A remedy for the commonest mistake in files written on Windows."""
+    if not any(word in str(error) for word in ("'\\' in a string", "hex value", "character sequence after", "escape")):
+        return ""
+    return r". In double quotes \ begins an escape: write a path as 'C:\models' in single quotes, or with /"
+
+
+def _check_bounds(data: object, place: str) -> None:
+    """Nothing in a study needs such depth or such numbers, and what checks it further on cannot bear them."""
+    stack = [(data, 0)]
+    while stack:
+        value, depth = stack.pop()
+        if depth > DEEPEST:
+            raise ConfigError(f"{place}: it is nested too deeply; {DEEPEST} tables within each other are enough")
+        if isinstance(value, Mapping):
+            stack += [(each, depth + 1) for each in value.values()]
+        elif isinstance(value, (list, tuple)):
+            stack += [(each, depth + 1) for each in value]
+        elif isinstance(value, int) and abs(value) >= 1 << 63:
+            raise ConfigError(f"{place}: a number of more than 63 bits stands in it; write a smaller one")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{place}: {value} stands in it; write a finite number")
+
+
 def parse_study(data: Mapping[str, Any], place: str) -> StudyConfig:
     """Check a study given as plain data. Raises ConfigError as `load_study` does."""
+    _check_bounds(data, place)
     try:
         return StudyConfig.model_validate(_listed(data))
     except ValidationError as error:
@@ -221,9 +296,11 @@ def _apply(data: dict[str, Any], override: str) -> None:
     if not equals or not key.strip():
         raise ConfigError(f"--set {override}: write it as key=value, for example --set learning.iterations=2")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        value = _parse_toml(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
+    except ValueError as error:
+        raise ConfigError(f"--set {_short(override)}: not readable as TOML: {error}") from None
     *tables, last = key.strip().split(".")
     place: Any = data
     try:

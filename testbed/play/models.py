@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 from dataclasses import asdict
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +18,7 @@ from agents.models.model import Model
 from agents.models.scripted import scripted
 from agents.models.served.model import ServedModel
 from agents.models.weights.folders import path as weights_path
+from agents.models.weights.folders import weights_digest
 from agents.options import TERMINATIONS
 from agents.selection import SELECTORS
 from environments.spec import EnvSpec
@@ -21,22 +26,25 @@ from testbed.config.plugins import find_environment, resolve
 from testbed.config.population import PolicyConfig
 from testbed.config.study import AgentConfig, ConfigError, StudyConfig
 from testbed.play.players import Cast, Part
-from testbed.records.run_directory import Versions
 from testbed.records.trial import said
+from testbed.records.versions import Versions
 from transfer.contamination.poison import POISONS, Poison
 from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.learner import Learner
+from transfer.nppo import evolver as wording
 from transfer.nppo.config import choose
 from transfer.registry import LEARNERS, Minds, check_parts
 
 RECORDED = ("torch", "transformers", "xgrammar", "textarena", "pettingzoo", "autogen-agentchat", "numpy", "scipy")
 """Packages whose versions can change a result."""
+ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
+ROOT = Path(__file__).parent.parent.parent
 
 
-async def build_cast(config: StudyConfig) -> Cast:
+async def build_cast(config: StudyConfig, today: date | None = None) -> Cast:
     """Load every model and embedder that the study names; equal ones once.
 
-    Raises ModelError or ConfigError in one sentence.
+    `today` is what dated chat templates print: the day on which the run was begun. Raises ModelError or ConfigError in one sentence.
     """
     tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
     loaded: dict[Any, Model] = {}
@@ -45,7 +53,7 @@ async def build_cast(config: StudyConfig) -> Cast:
         # Agents that differ only in name and manner share a model.
         identity = (agent.model, agent.base_url, agent.precision, agent.device, agent.context)
         if identity not in loaded:
-            loaded[identity] = await build_model(agent, config.concurrency)
+            loaded[identity] = await build_model(agent, config.concurrency, today)
         return Part.of(name, agent, loaded[identity])
 
     named = {agent.name: agent for agent in config.agents}
@@ -99,12 +107,12 @@ def _try_out(spec: EnvSpec, place: str) -> None:
         raise ConfigError(f"{place}: {spec.id} must call its {spec.seats} seats player_0, player_1, …, not {seats}")
 
 
-async def build_model(agent: AgentConfig, concurrency: int) -> Model:
+async def build_model(agent: AgentConfig, concurrency: int, today: date | None = None) -> Model:
     """The model behind one agent: scripted, served, anybody's ("package.module:factory"), or in process."""
     if agent.model.startswith("scripted:"):
         return scripted(agent.model)
     if agent.base_url:
-        return await ServedModel.connect(agent.model, agent.base_url, context=agent.context)
+        return await ServedModel.connect(agent.model, agent.base_url, context=agent.context, today=today)
     if ":" in agent.model:
         return _plugged(agent.model)
     folder = weights_path(agent.model)
@@ -117,6 +125,7 @@ async def build_model(agent: AgentConfig, concurrency: int) -> Model:
         device=agent.device,
         rows=concurrency,
         context=agent.context,
+        today=today,
     )
 
 
@@ -175,8 +184,23 @@ def policy_parts(policy: PolicyConfig) -> PolicyParts:
 
 def versions(cast: Cast) -> Versions:
     """What `study.json` keeps so that a run can be told from another."""
+    name = cast.config.skills.embedder
+    embedder = {} if name == "lexical" else {"weights": weights_digest(weights_path(name))}
     return Versions(
-        packages={name: importlib.metadata.version(name) for name in RECORDED},
+        packages={name: importlib.metadata.version(name) for name in RECORDED} | {"procmem": program()},
         models={name: asdict(card) for name, card in cast.cards().items()},
         prompts=prompts.digest(),
+        opponents={task: asdict(card) for task, card in cast.opponent_cards().items()},
+        embedder={"name": name, **embedder},
+        evolver_prompts=wording.digest(),
     )
+
+
+@lru_cache
+def program() -> str:
+    """The version of this program, with a digest (12 digits of SHA-256) of its source: also between two releases."""
+    digest = hashlib.sha256()
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return f"{importlib.metadata.version('procmem')}+{digest.hexdigest()[:12]}"

@@ -69,6 +69,10 @@ class Cast:
     def cards(self) -> dict[str, ModelCard]:
         return {name: model.card for name, model in self.models.items()}
 
+    def opponent_cards(self) -> dict[str, ModelCard]:
+        """Of who sits in the background seats, by task."""
+        return {task: part.model.card for task, part in self._opponents.items()}
+
     def tokens(self, agent: str, pool: SkillPool) -> dict[str, int]:
         """Length of each of the pool's skills, by that agent's tokenizer."""
         model = self.models[self._kinds[agent]]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import Timeout
+
+from testbed.records import disk
 
 
 class StoreError(RuntimeError):
@@ -42,22 +45,23 @@ def append_text(file: Path, text: str) -> int:
         return start
 
 
-def complete_lines(file: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Complete lines, each with its number from 1 and the place of its first byte."""
+def complete_lines(file: Path, start: int = 0) -> Iterator[tuple[int, int, bytes]]:
+    """Complete lines from byte `start` on, each with its number from there and the place of its first byte."""
     if not file.exists():
         return
-    place = 0
+    place = start
     with file.open("rb") as stream:
+        stream.seek(start)
         for number, line in enumerate(stream, 1):
             if line.endswith(b"\n"):
                 yield number, place, line
             place += len(line)
 
 
-def drop_torn_line(file: Path) -> None:
-    """Cut a file back to the end of its last complete line."""
+def drop_torn_line(file: Path) -> bool:
+    """Cut a file back to the end of its last complete line; whether there was anything behind it. Raises OSError."""
     if not file.exists():
-        return
+        return False
     with file.open("rb+") as stream:
         size = end = stream.seek(0, os.SEEK_END)
         while end > 0:
@@ -70,3 +74,36 @@ def drop_torn_line(file: Path) -> None:
             end = start
         if end < size:
             stream.truncate(end)
+        return end < size
+
+
+def set_aside(file: Path, parts: Sequence[tuple[int, int]]) -> Path:
+    """Move stretches of bytes (start, stop; ascending) out of a file into another beside it, which is returned.
+
+    Raises OSError; nothing is lost, whenever the power goes.
+    """
+    aside = file.with_name(f"{file.stem}.damaged{file.suffix}")
+    partial = file.with_name(f".{file.name}.partial")
+    kept = zip([0, *(stop for _, stop in parts)], [*(start for start, _ in parts), None], strict=True)
+    try:
+        with file.open("rb") as stream, aside.open("ab") as damaged, partial.open("wb") as rest:
+            for start, stop in parts:
+                stream.seek(start)
+                damaged.write(stream.read(stop - start).rstrip(b"\n") + b"\n")
+            for start, stop in kept:
+                stream.seek(start)
+                _copy(stream, rest, None if stop is None else stop - start)
+        disk.sync(aside)
+        disk.sync(partial)
+        partial.replace(file)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    disk.sync(file.parent)
+    return aside
+
+
+def _copy(source: BinaryIO, target: BinaryIO, size: int | None) -> None:
+    while (size is None or size > 0) and (block := source.read(1 << 20 if size is None else min(size, 1 << 20))):
+        target.write(block)
+        size = None if size is None else size - len(block)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from transfer.memory.experience import Trajectory
 
 Phase = Literal["learn", "evaluate", "league"]
 """A league is played by a population's members among themselves: its returns compare them, not arms."""
+
+
+SEAT = re.compile(r"player_[0-9]{1,6}")
 
 
 class Guest(BaseModel):
@@ -80,6 +84,14 @@ class Episode(BaseModel):
     focal: str
     """Name of the seat that `trial.agent` played."""
     error: str | None = None
+
+    @model_validator(mode="after")
+    def _has_its_focal_seat(self) -> Episode:
+        if self.error is None and self.focal not in self.seats:
+            raise ValueError(f"focal: there is no record of the seat {self.focal[:40]!r}")
+        if strange := [seat for seat in self.seats if not SEAT.fullmatch(seat)]:
+            raise ValueError(f"seats: {strange[0][:40]!r} is not called player_0, player_1, …")
+        return self
 
     @property
     def trajectory(self) -> Trajectory:

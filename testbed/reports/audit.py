@@ -10,6 +10,7 @@ from analysis.audit import AuditError, compare_reports, compare_settings, read_f
 from analysis.report.write import report, report_comparison
 from testbed.config.study import StudyConfig
 from testbed.records.run_directory import RunDirectory
+from testbed.records.side_files.manifest import verify_chain
 from testbed.reports.record_checks import RecordCheck
 from testbed.reports.tables import RunTables, read_run
 
@@ -29,6 +30,7 @@ def audit_run(run: Path) -> list[str]:
     directory = RunDirectory.open(run)
     config = directory.config()
     told, found = check_records(directory, config)
+    told = [*(f"{fault.sentence}." for fault in verify_chain(run) if fault.severity == "error"), *told]
     declared: dict[str, Any] = {"seed": config.seed, "resamples": config.resamples, "margin": config.margin}
     if other := compare_settings(recorded, declared):
         return [*told, *other, NOT_COMPARED]

@@ -12,11 +12,10 @@ from agents.skill import Skill
 from analysis.tables import population as schema
 from analysis.tables.population import Annals
 from testbed.config.study import StudyConfig
-from testbed.records.run_directory import Gathered, Line, Told
+from testbed.records.keys import Place, Source
+from testbed.records.lines import Gathered, Line, Told
 from testbed.records.trial import Episode
 from testbed.reports.reader import Reader, Rows
-from testbed.studies.learn import Source
-from testbed.studies.schedule import Place
 from transfer.contamination.scan import scan, scan_traces
 from transfer.exchange.population import NOBODY
 from transfer.gate.gate import read_verdict

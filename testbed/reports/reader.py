@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.tables.run import Column
-from testbed.records.run_directory import Line, RunDirectory
+from testbed.records.lines import Line
+from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode
 
 

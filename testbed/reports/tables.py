@@ -12,12 +12,13 @@ from analysis.tables.run import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, P
 from environments.registry import ENVIRONMENTS
 from environments.spec import EnvSpec
 from testbed.config.study import StudyConfig
-from testbed.records.run_directory import Committed, Gathered, Line, Recorded, RunDirectory, StudyRecord, Told
+from testbed.records.keys import Source
+from testbed.records.lines import Committed, Gathered, Line, Recorded, Told
+from testbed.records.run_directory import RunDirectory, StudyRecord
 from testbed.records.trial import Episode, Trial
 from testbed.reports.plan import declared_plan
 from testbed.reports.population_tables import PopulationReader
 from testbed.reports.reader import Reader, Rows, read_records
-from testbed.studies.learn import Source
 from transfer.gate.gate import read_verdict
 
 SAMPLED_TRANSCRIPTS = 12

@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import anyio
 from pydantic import JsonValue
@@ -15,6 +14,7 @@ from agents.selection import Value
 from testbed.config.study import LearningConfig
 from testbed.play.lab import Lab, first_cause
 from testbed.play.seeds import environment_seed
+from testbed.records.keys import Source
 from testbed.records.trial import Episode, Trial
 from transfer.learner import Learner
 from transfer.memory.events import Event
@@ -23,24 +23,6 @@ from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 
 _log = logging.getLogger(__name__)
-
-
-class Source(NamedTuple):
-    """Who learned what where: the row of a transfer matrix, and the cluster."""
-
-    agent: str
-    task: str
-    learning_run: int
-
-    @property
-    def key(self) -> str:
-        return f"{self.agent}/{self.task}/{self.learning_run}"
-
-    @classmethod
-    def of(cls, key: str) -> Source:
-        agent, rest = key.split("/", 1)
-        task, run = rest.rsplit("/", 1)
-        return cls(agent, task, int(run))
 
 
 def sources(lab: Lab) -> list[Source]:

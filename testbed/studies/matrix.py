@@ -10,8 +10,9 @@ import anyio
 from testbed.config.study import Arm
 from testbed.play.lab import Lab, first_cause
 from testbed.play.seeds import environment_seed
+from testbed.records.keys import Source
 from testbed.records.trial import Trial
-from testbed.studies.learn import Source, learn_all
+from testbed.studies.learn import learn_all
 from transfer.learner import Learner
 from transfer.memory.control_pools import remembered, shuffled
 from transfer.memory.experience import Trajectory

@@ -18,10 +18,11 @@ from testbed.play.lab import Lab, first_cause
 from testbed.play.models import build_learners, policy_parts
 from testbed.play.players import Kit
 from testbed.play.seeds import stream
-from testbed.records.run_directory import Gathered, Told
+from testbed.records.keys import Place, Source
+from testbed.records.lines import Gathered, Told
 from testbed.records.trial import Episode
-from testbed.studies.learn import Source, finished, missing, values_of
-from testbed.studies.schedule import Place, Schedule, evaluation_trials, league_trials, round_trials
+from testbed.studies.learn import finished, missing, values_of
+from testbed.studies.schedule import Schedule, evaluation_trials, league_trials, round_trials
 from testbed.studies.shortfall import NOTHING_LEARNED
 from transfer.contamination.poison import planted
 from transfer.exchange.exchange import Exchange, Terms

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,11 +43,16 @@ class Outcome(NamedTuple):
 async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outcome:
     """Run a study, or what is left of it. Raises one of the rooms' own errors, each a sentence."""
     planned = sum(count_episodes(config))
-    cast = await build_cast(config)
+    stored = RunDirectory.begun(out, config)
+    today = date.fromisoformat(stored.date) if stored and stored.date else date.today()
+    cast = await build_cast(config, today)
     try:
         learners = build_learners(config, cast)
         study = resolve(STUDIES, config.study, group="study")
-        with RunDirectory.create(out, config, versions(cast)) as run, run_log(run.path, redact=lambda text: text):
+        with (
+            RunDirectory.create(out, config, versions(cast), today.isoformat()) as run,
+            run_log(run.path, redact=lambda text: text),
+        ):
             try:
                 lab = Lab(run, cast, progress, Failures(config.fail_at, planned))
                 begun = f"resumed, {lab.finished} there" if lab.finished or lab.failures.standing else "begun"

@@ -7,33 +7,16 @@ same company, the member in each seat once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from testbed.play.players import Cast, Kit
 from testbed.play.seeds import environment_seed
+from testbed.records.keys import Place
 from testbed.records.trial import Guest, Trial
 from testbed.studies.learn import epsilon
 
 Schedule = dict[str, list[Trial]]
 """Episodes by focal member."""
-
-
-class Place(NamedTuple):
-    """Where a population lives: under which policy (its arm), on which task, in which learning run."""
-
-    arm: str
-    task: str
-    learning_run: int
-
-    @property
-    def key(self) -> str:
-        return f"{self.arm}/{self.task}/{self.learning_run}"
-
-    @classmethod
-    def of(cls, key: str) -> Place:
-        arm, rest = key.split("/", 1)
-        task, run = rest.rsplit("/", 1)
-        return cls(arm, task, int(run))
 
 
 def round_trials(cast: Cast, place: Place, round: int, roster: Mapping[str, Kit]) -> Schedule:

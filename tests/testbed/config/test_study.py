@@ -125,6 +125,65 @@ def file(tmp_path):
     return path
 
 
+def written(path, content: bytes) -> str:
+    """The digest of a study file with this content, or what is wrong with it."""
+    path.write_bytes(content)
+    try:
+        return load_study(path).digest
+    except ConfigError as error:
+        return str(error)
+
+
+def test_a_file_written_on_windows_is_the_same_study(file):
+    text = file.read_text()
+    digest = load_study(file).digest
+    lines = text.replace("\n", "\r\n")
+    for content in (
+        lines.encode(),
+        lines.encode("utf-8-sig"),
+        lines.encode("utf-16"),
+        text.encode("utf-8-sig"),
+        text.replace("\n", "\r").encode(),
+    ):
+        assert written(file, content) == digest
+
+
+@pytest.mark.parametrize("path", [r"C:\models\x", r"C:\users\x", r".\zoo", r"\\server\x"])
+def test_a_windows_path_in_double_quotes_is_explained(file, path):
+    text = file.read_text()
+    said = written(file, text.replace('"m"', f'"{path}"').encode())
+    assert path.startswith("\\\\") or said.endswith(r"write a path as 'C:\models' in single quotes, or with /")
+    assert len(written(file, text.replace('"m"', f"'{path}'").encode())) == 8
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("x = " + "[" * 500, "nested too deeply"),
+        ("x = " + "[" * 60 + "]" * 60, "nested too deeply"),
+        (".".join("a" * 200) + " = 1", "nested too deeply"),
+        ("x = " + "{a=" * 400 + "1" + "}" * 400, "nested too deeply"),
+        ("x = " + "1" * 5000, "too many digits"),
+        ("x = 0x" + "f" * 9000, "more than 63 bits"),
+        ("x = nan", "write a finite number"),
+        ("x = 'a\0b'", "not readable as TOML"),
+        ("#" + "x" * (1 << 20), "larger than 1048576 bytes"),
+    ],
+)
+def test_what_python_cannot_bear_is_a_sentence(file, line, part):
+    said = written(file, (line + "\n" + file.read_text()).encode())
+    assert part in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "override", ["seed=" + "1" * 5000, "seed=0x" + "f" * 5000, "x=" + "[" * 5000, "a." * 500 + "b=1"]
+)
+def test_so_it_is_in_set(file, override):
+    with pytest.raises(ConfigError):
+        load_study(file, [override])
+
+
 def test_set_changes_any_place(file):
     config = load_study(
         file,

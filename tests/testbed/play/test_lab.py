@@ -10,8 +10,9 @@ import pytest
 from testbed.play.failures import PATIENCE, StudyStopped
 from testbed.play.lab import Lab
 from testbed.play.models import build_cast, versions
+from testbed.records.keys import Source
 from testbed.records.run_directory import RunDirectory
-from testbed.studies.learn import Source, learning_trials
+from testbed.studies.learn import learning_trials
 from transfer.memory.seed_pool import seed_pool
 
 

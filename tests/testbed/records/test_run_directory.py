@@ -10,11 +10,13 @@ import sys
 import pytest
 
 from testbed.config.study import ConfigError
-from testbed.records import append_only
+from testbed.records import append_only, disk
 from testbed.records.append_only import StoreError
-from testbed.records.run_directory import Committed, Recorded, RunDirectory, Versions
+from testbed.records.keys import Source
+from testbed.records.lines import Committed, Recorded
+from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial
-from testbed.studies.learn import Source
+from testbed.records.versions import Versions
 from transfer.memory.events import Event
 from transfer.memory.experience import Step, Trajectory
 from transfer.memory.seed_pool import seed_pool
@@ -22,6 +24,7 @@ from transfer.memory.state import LearnerState
 
 VERSIONS = Versions(packages={"numpy": "2"}, models={"a": {"name": "m", "weights": "0"}}, prompts="p")
 STATE = LearnerState(pool=seed_pool(), iteration=1)
+TOKENS = dict.fromkeys(STATE.pool.ids, 3)
 
 
 def trial(number: int = 0) -> Trial:
@@ -53,7 +56,7 @@ def test_a_trial_is_named_by_its_content():
 def test_what_is_written_reads_back_equal(directory):
     with directory:
         places = [directory.append(episode(number)) for number in range(3)]
-        directory.commit("a/Coin-v0/0", STATE, [Event(kind="seeded", iteration=0, payload={"é": 0.1})], {"x": 3})
+        directory.commit("a/Coin-v0/0", STATE, [Event(kind="seeded", iteration=0, payload={"é": 0.1})], TOKENS)
     again = RunDirectory.open(directory.path)
     assert list(again.episodes()) == [episode(number) for number in range(3)]
     assert [again.episode(place) for place in places] == [episode(number) for number in range(3)]
@@ -104,17 +107,17 @@ def test_a_line_longer_than_a_block_can_be_torn(directory):
 def test_a_torn_group_of_events_never_happened(directory):
     events = [Event(kind="baseline", iteration=1), Event(kind="scored", iteration=1)]
     with directory:
-        directory.commit("a/Coin-v0/0", STATE, events, {})
+        directory.commit("a/Coin-v0/0", STATE, events, TOKENS)
     done = directory.events_file.read_bytes()
     with directory:
-        directory.commit("b/Coin-v0/0", STATE, events, {})
+        directory.commit("b/Coin-v0/0", STATE, events, TOKENS)
     whole = directory.events_file.read_bytes()
     for cut in range(len(done), len(whole), 97):
         directory.events_file.write_bytes(whole[:cut])
         with directory:
             assert directory.events_file.read_bytes() == done
     with directory:
-        directory.commit("b/Coin-v0/0", STATE, events, {})
+        directory.commit("b/Coin-v0/0", STATE, events, TOKENS)
     assert directory.events_file.read_bytes() == whole
 
 
@@ -122,7 +125,7 @@ def test_a_torn_group_of_events_never_happened(directory):
 def test_garbage_in_the_middle_is_named_by_its_line(directory, garbage):
     with directory:
         directory.append(episode(0))
-        directory.commit("a/Coin-v0/0", STATE, [], {})
+        directory.commit("a/Coin-v0/0", STATE, [], TOKENS)
     for file, read in ((directory.episodes_file, directory.episodes), (directory.events_file, directory.events)):
         line = file.read_bytes()
         file.write_bytes(line + garbage + line)
@@ -130,9 +133,6 @@ def test_garbage_in_the_middle_is_named_by_its_line(directory, garbage):
             list(read())
         assert "\n" not in str(caught.value)
         file.write_bytes(line)
-    directory.events_file.write_bytes(garbage + directory.events_file.read_bytes())
-    with pytest.raises(StoreError, match="line 1"), directory:
-        pass
 
 
 def test_a_failed_start_gives_the_lock_back(directory):
@@ -208,9 +208,11 @@ def test_a_full_disk_when_a_pool_is_stored(directory, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(type(directory.path), "write_text", full)
+    monkeypatch.setattr(disk.os, "fsync", full)
     with pytest.raises(StoreError, match="pools: cannot be written: No space left"):
         directory.keep(seed_pool())
+    monkeypatch.undo()
+    assert list((directory.path / "pools").iterdir()) == []
 
 
 def test_a_lock_that_cannot_be_taken_is_said(directory, monkeypatch):
@@ -233,7 +235,6 @@ def test_directories_that_cannot_be_used(study, tmp_path, directory):
         RunDirectory.create(occupied, study(), VERSIONS)
     whole = json.loads(directory.study_file.read_text())
     for content, said in (
-        ("{", "cannot be read"),
         ("[]", "its layout is None"),
         (json.dumps(whole | {"format": 99}), "its layout is 99, this version's is 1; choose another --out"),
         ('{"format": 1}', "is broken: digest: Field required"),

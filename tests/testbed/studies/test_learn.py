@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from testbed.config.study import LearningConfig
 from testbed.play.seeds import environment_seed, stream
-from testbed.records.run_directory import Recorded
+from testbed.records.lines import Recorded
 from testbed.studies.learn import epsilon
 
 

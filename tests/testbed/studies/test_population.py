@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 
 from testbed.config.study import ConfigError, load_study, parse_study
 from testbed.records import append_only, run_directory
-from testbed.records.run_directory import Gathered, RunDirectory, Told
+from testbed.records.keys import Source
+from testbed.records.lines import Gathered, Told
+from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Trial
 from testbed.reports.tables import load_population, load_run
 from testbed.studies.cost import count_episodes
-from testbed.studies.learn import Source
 from transfer.exchange.common_pool import COMMONS
 from transfer.memory.lineage import Lineage
 

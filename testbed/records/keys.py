@@ -1,0 +1,48 @@
+"""Keys of learners and populations in the records: `name/task/learning run`, where a task may hold slashes itself."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+def _split(key: str) -> tuple[str, str, int]:
+    """Raises ValueError for a key of another form."""
+    name, slash, rest = key.partition("/")
+    task, second, run = rest.rpartition("/")
+    if not (slash and second and name and task) or not (run.isascii() and run.isdigit() and len(run) < 10):
+        raise ValueError(f"{key[:60]!r} does not read name/task/learning run")
+    return name, task, int(run)
+
+
+class Source(NamedTuple):
+    """Who learned what where: the row of a transfer matrix, and the cluster."""
+
+    agent: str
+    task: str
+    learning_run: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.agent}/{self.task}/{self.learning_run}"
+
+    @classmethod
+    def of(cls, key: str) -> Source:
+        """Raises ValueError for a key of another form."""
+        return cls(*_split(key))
+
+
+class Place(NamedTuple):
+    """Where a population lives: under which policy (its arm), on which task, in which learning run."""
+
+    arm: str
+    task: str
+    learning_run: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.arm}/{self.task}/{self.learning_run}"
+
+    @classmethod
+    def of(cls, key: str) -> Place:
+        """Raises ValueError for a key of another form."""
+        return cls(*_split(key))

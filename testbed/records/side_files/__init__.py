@@ -1,0 +1,1 @@
+"""Files beside the records: seals that prove them, an index that finds them."""

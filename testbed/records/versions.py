@@ -1,0 +1,72 @@
+"""What else a result depends on, beside the study file; and what it means when that is another after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+Card = Mapping[str, str | int]
+"""Of a model (`ModelCard`), or of whatever else has weights."""
+
+CONTEXT = "context"
+
+
+class Versions(BaseModel):
+    """Written once, when a run is begun. Fields and keys that came later are empty in older runs, and not compared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    packages: Mapping[str, str]
+    """Of this program, too: "procmem", with a digest of its source."""
+    models: Mapping[str, Card]
+    """Per agent: its ModelCard."""
+    prompts: str
+    """Digest of the wording."""
+    opponents: Mapping[str, Card] = {}
+    """Per task: the ModelCard of who sits in the background seats."""
+    embedder: Card = {}
+    evolver_prompts: str = ""
+    """Digest of the wording that learners ask in."""
+
+
+def refused_changes(begun: Versions, now: Versions) -> Iterator[str]:
+    """What makes a run another one: other weights or another manner of theirs, or other words."""
+    for name, card in now.models.items():
+        if _differs(begun.models.get(name), card):
+            yield f"the model of agent {name}"
+    for task, card in now.opponents.items():
+        if begun.opponents and _differs(begun.opponents.get(task), card):
+            yield f"the opponent's model of {task}"
+    if begun.embedder and _differs(begun.embedder, now.embedder):
+        yield "the embedder"
+    if begun.prompts != now.prompts:
+        yield "the wording of the prompts"
+    if begun.evolver_prompts and begun.evolver_prompts != now.evolver_prompts:
+        yield "the wording that learners ask in"
+
+
+def changed_packages(begun: Versions, now: Versions) -> list[str]:
+    """Such as "numpy 2.2 (now 2.3)": packages of which another version is installed than when the run was begun."""
+    return [
+        f"{name} {version} (now {now.packages.get(name, 'none')})"
+        for name, version in begun.packages.items()
+        if now.packages.get(name) != version
+    ]
+
+
+def changed_contexts(begun: Versions, now: Versions) -> dict[str, tuple[int, int]]:
+    """Agents whose model has another context than when the run was begun: what it was, what it is, in tokens."""
+    return {
+        name: (int(begun.models[name][CONTEXT]), int(card[CONTEXT]))
+        for name, card in now.models.items()
+        if name in begun.models
+        and CONTEXT in begun.models[name]
+        and CONTEXT in card
+        and begun.models[name][CONTEXT] != card[CONTEXT]
+    }
+
+
+def _differs(begun: Card | None, now: Card) -> bool:
+    """The context is judged by what it does (`changed_contexts`); what was not recorded then says nothing."""
+    return begun is None or any(begun[key] != now.get(key) for key in begun if key != CONTEXT)

@@ -1,0 +1,292 @@
+"""A fuzz target for every reader of files that strangers may have written: each input ends in a result or a sentence.
+
+    python -m tests.support.fuzz 100000        (make fuzz)
+
+prints how many inputs each reader was given, how many it accepted, how many ended in a sentence, and every other
+exception with the input that leads to it. Inputs follow a seed: the n-th of a reader is the same on every machine.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+import tomllib
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.support.mutations import as_toml, mutated_bytes, mutated_json
+
+ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+RUNS = ("matrix", "population")
+
+Read = Callable[[bytes], object]
+
+
+class Target(NamedTuple):
+    """A reader, what it is given, and its share of all inputs."""
+
+    name: str
+    share: float
+    input: Callable[[random.Random], bytes]
+    read: Read
+
+
+class Tally(NamedTuple):
+    """What became of a reader's inputs."""
+
+    inputs: int
+    accepted: int
+    sentences: int
+    tracebacks: dict[str, bytes]
+    """The last lines of each kind of traceback, and the first input that led to it."""
+    seconds: float
+
+
+def fuzz(target: Target, inputs: int, seed: int = 0, seconds: float = float("inf")) -> Tally:
+    """Give a reader so many inputs, or as many as there is time for."""
+    outcomes: Counter[bool] = Counter()
+    tracebacks: dict[str, bytes] = {}
+    begun = time.monotonic()
+    for number in range(inputs):
+        if time.monotonic() - begun > seconds:
+            break
+        data = target.input(random.Random(f"{target.name} {seed} {number}"))
+        try:
+            target.read(data)
+            outcomes[True] += 1
+        except Exception as error:
+            if is_sentence(error):
+                outcomes[False] += 1
+            else:
+                tracebacks.setdefault("".join(traceback.format_exception(error)[-3:])[-600:], data)
+    done = outcomes.total() + len(tracebacks)
+    return Tally(done, outcomes[True], outcomes[False], tracebacks, time.monotonic() - begun)
+
+
+def is_sentence(error: Exception) -> bool:
+    """What `procmem` says without a traceback: an exception of our rooms, whose text a terminal can bear."""
+    own = type(error).__module__.partition(".")[0] in ROOMS
+    text = str(error)
+    return own and 0 < len(text) < 5000 and all(len(line) < 2000 for line in text.splitlines())
+
+
+def targets(folder: Path) -> list[Target]:
+    """All readers; `folder` is a place of their own for files."""
+    return [
+        _study_files(folder / "study.toml"),
+        _overrides(folder / "set.toml"),
+        _study_records(folder / "records"),
+        _lines("episodes", "episodes.jsonl", 0.2, _read_episode(folder / "episodes")),
+        _lines("events", "events.jsonl", 0.2, _read_event),
+        _pools(),
+        _manifests(folder / "manifest"),
+        _whole_runs(folder / "run"),
+        _findings(folder / "findings"),
+    ]
+
+
+# -- study files -------------------------------------------------------------------------------------------------
+
+
+def _examples() -> list[Any]:
+    folder = FIXTURES.parent.parent / "examples"
+    paths = [*sorted(folder.glob("*.toml")), *(FIXTURES / f"run-format-1-{name}" / "study.toml" for name in RUNS)]
+    return [tomllib.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def _study_files(file: Path) -> Target:
+    from testbed.config.study import load_study
+
+    studies = _examples()
+
+    def read(data: bytes) -> None:
+        file.write_bytes(data)
+        config = load_study(file)
+        assert len(config.digest) == 8
+        assert load_study(file).digest == config.digest
+
+    return Target("study files", 0.25, lambda rng: mutated_json(rng.choice(studies), rng, as_toml), read)
+
+
+def _overrides(file: Path) -> Target:
+    from testbed.config.study import load_study
+
+    shutil.copy(FIXTURES / "run-format-1-matrix" / "study.toml", file)
+    known = ["seed=1", "agents.0.model=scripted:random", 'arms=["none"]', "learning.choices.gate=off", "margin=0.5"]
+
+    def read(data: bytes) -> None:
+        load_study(file, [data.decode("utf-8", "replace")])
+
+    return Target("--set", 0.05, lambda rng: mutated_bytes(rng.choice(known).encode(), rng), read)
+
+
+# -- run directories ---------------------------------------------------------------------------------------------
+
+
+def _study_records(folder: Path) -> Target:
+    from testbed.records.run_directory import RunDirectory
+
+    folder.mkdir(parents=True)
+    records = [json.loads((FIXTURES / f"run-format-1-{name}" / "study.json").read_text()) for name in RUNS]
+
+    def read(data: bytes) -> None:
+        (folder / "study.json").write_bytes(data)
+        RunDirectory.open(folder).config()
+
+    return Target("study.json", 0.1, lambda rng: mutated_json(rng.choice(records), rng), read)
+
+
+def _lines(name: str, file: str, share: float, read: Read) -> Target:
+    lines = [
+        json.loads(line)
+        for each in RUNS
+        for line in (FIXTURES / f"run-format-1-{each}" / file).read_bytes().splitlines()
+    ]
+    lines.sort(key=lambda line: len(json.dumps(line)))
+    short = lines[: len(lines) // 2]
+    return Target(f"lines of {name}", share, lambda rng: mutated_json(rng.choice(short), rng), read)
+
+
+def _read_episode(folder: Path) -> Read:
+    from testbed.records.run_directory import RunDirectory
+    from testbed.reports.tables import transcript
+
+    folder.mkdir(parents=True)
+    run = RunDirectory(folder)
+
+    def read(data: bytes) -> None:
+        run.episodes_file.write_bytes(data.rstrip(b"\n") + b"\n")
+        for episode in run.episodes():
+            transcript(episode)
+
+    return read
+
+
+def _read_event(data: bytes) -> None:
+    from testbed.records.append_only import StoreError
+    from testbed.records.lines import parse_line
+
+    try:
+        parse_line(data)
+    except ValueError as error:  # which `RunDirectory` puts into its sentence
+        raise StoreError(f"not an event ({error})") from error
+
+
+def _pools() -> Target:
+    from transfer.memory.pool import SkillPool
+
+    paths = [path for name in RUNS for path in sorted((FIXTURES / f"run-format-1-{name}" / "pools").iterdir())]
+    pools = [json.loads(path.read_text()) for path in paths]
+
+    def read(data: bytes) -> None:
+        from transfer.contamination.scan import scan
+
+        for skill in SkillPool.loads(data.decode("utf-8", "replace")).each():
+            scan(skill)
+
+    return Target("pools", 0.15, lambda rng: mutated_json(rng.choice(pools), rng), read)
+
+
+def _manifests(folder: Path) -> Target:
+    from testbed.records.run_directory import RunDirectory
+    from testbed.records.side_files.manifest import NAME, verify_chain
+
+    shutil.copytree(FIXTURES / "run-format-1-matrix", folder)
+    with RunDirectory.open(folder):
+        pass
+    whole = (folder / NAME).read_bytes()
+
+    def read(data: bytes) -> None:
+        (folder / NAME).write_bytes(data)
+        verify_chain(folder)
+
+    return Target("manifests", 0.03, lambda rng: mutated_bytes(whole, rng), read)
+
+
+def _whole_runs(folder: Path) -> Target:
+    """One file of a run is changed, and everything reads it: the check, `show`, the tables of a report."""
+    from testbed.records.check.find import check_run
+    from testbed.records.run_directory import RunDirectory
+    from testbed.reports.population_tables import load_annals
+    from testbed.reports.tables import load_run
+
+    contents: dict[tuple[str, str], bytes] = {}
+    for name in RUNS:
+        shutil.copytree(FIXTURES / f"run-format-1-{name}", folder / name)
+        for path in sorted((folder / name).rglob("*.json*")):
+            if path.parent.name != "report":
+                contents[name, str(path.relative_to(folder / name))] = path.read_bytes()
+
+    def change(rng: random.Random) -> bytes:
+        name, file = rng.choice(list(contents))
+        data = contents[name, file]
+        if file.endswith(".jsonl"):
+            lines = data.splitlines(keepends=True)
+            place = rng.randrange(len(lines))
+            lines[place] = mutated_json(json.loads(lines[place]), rng).rstrip(b"\n") + b"\n"
+            data = b"".join(lines) if rng.random() < 0.8 else mutated_bytes(data, rng)
+        else:
+            data = mutated_json(json.loads(data), rng)
+        return f"{name}\0{file}\0".encode() + data
+
+    def read(data: bytes) -> None:
+        name, file, content = data.split(b"\0", 2)
+        path = folder / name.decode()
+        (path / file.decode()).write_bytes(content)
+        try:
+            check_run(path)
+            run = RunDirectory.open(path)
+            run.find("0")
+            load_run(path)
+            if run.config().study == "population":
+                load_annals(path)
+        finally:
+            (path / file.decode()).write_bytes(contents[name.decode(), file.decode()])
+
+    return Target("whole runs", 0.01, change, read)
+
+
+def _findings(folder: Path) -> Target:
+    """What `procmem audit` compares, its recomputation made once."""
+    from testbed.reports.write import audit_run, write_report
+
+    shutil.copytree(FIXTURES / "run-format-1-matrix", folder)
+    write_report(folder, resamples=100)
+    file = folder / "report" / "findings.json"
+    whole = json.loads(file.read_text())
+
+    def read(data: bytes) -> None:
+        file.write_bytes(data)
+        audit_run(folder)
+
+    return Target("findings", 0.01, lambda rng: mutated_json(whole, rng), read)
+
+
+def main(inputs: int) -> int:
+    """So many inputs over all readers; 1 where any of them ended in a traceback."""
+    failed = False
+    print(f"{'reader':20}{'inputs':>9}{'accepted':>10}{'sentence':>10}{'tracebacks':>12}{'seconds':>9}")
+    with tempfile.TemporaryDirectory() as place:
+        for target in targets(Path(place)):
+            tally = fuzz(target, round(inputs * target.share))
+            failed |= bool(tally.tracebacks)
+            print(
+                f"{target.name:20}{tally.inputs:9}{tally.accepted:10}{tally.sentences:10}"
+                f"{len(tally.tracebacks):12}{tally.seconds:9.0f}",
+                flush=True,
+            )
+            for kind, data in tally.tracebacks.items():
+                print(kind, data[:400], sep="\n")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))
