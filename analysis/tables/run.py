@@ -212,7 +212,7 @@ def _typed(values: pd.Series, column: Column, table: str) -> pd.Series:
         row = int(np.flatnonzero(missing)[0])
         raise TableError(f"The {table} table has no value for {column.name!r} in row {row}; fill it or drop the row.")
     if column.kind == "text":
-        return values.astype("str").where(~missing)
+        return _texts(values).where(~missing)
     numbers = pd.to_numeric(values, errors="coerce").astype("float64")
     wrong = numbers.isna() & ~missing
     if column.kind in ("integer", "truth") and not wrong.any():
@@ -228,6 +228,13 @@ def _typed(values: pd.Series, column: Column, table: str) -> pd.Series:
 def ordered(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Rows by these keys, equal ones as they came."""
     return frame.sort_values(list(keys), kind="stable", ignore_index=True)
+
+
+def _texts(values: pd.Series) -> pd.Series:
+    try:
+        return values.astype("str")
+    except UnicodeEncodeError:  # halves of characters, which no file can hold: a folder may be called so
+        return values.map(lambda text: str(text).encode("utf-8", "replace").decode("utf-8")).astype("str")
 
 
 def _sources(frame: pd.DataFrame) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from agents.models.weights.folders import weights_digest
 from agents.options import TERMINATIONS
 from agents.selection import SELECTORS
 from environments.spec import EnvSpec
-from testbed.config.plugins import find_environment, resolve
+from testbed.config.plugins import call, find_environment, resolve
 from testbed.config.population import PolicyConfig
 from testbed.config.study import AgentConfig, ConfigError, StudyConfig
 from testbed.play.players import Cast, Part
@@ -131,7 +131,7 @@ async def build_model(agent: AgentConfig, concurrency: int, today: date | None =
 
 def _plugged(name: str) -> Model:
     found = resolve(dict[str, Any](), name, group="agents.model")
-    model = found() if callable(found) else found
+    model = call(found, name, "agents.model") if callable(found) else found
     if not isinstance(model, Model):
         raise ConfigError(f"agents.model: {name!r} gives a {type(model).__name__}, not a Model")
     return model
