@@ -16,11 +16,11 @@ from testbed.play.failures import Failures
 from testbed.play.lab import Lab, Progress
 from testbed.play.models import build_cast, build_learners, versions
 from testbed.records.run_directory import RunDirectory
-from testbed.records.run_log import run_log
 from testbed.studies.cost import count_episodes
 from testbed.studies.learn import learn_all
 from testbed.studies.matrix import run_matrix
 from testbed.studies.population import run_population
+from testbed.studies.run_log import run_log
 from testbed.studies.shortfall import Shortfall
 from transfer.learner import Learner
 from transfer.memory.pool import SkillPool
