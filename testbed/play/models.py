@@ -44,7 +44,8 @@ ROOT = Path(__file__).parent.parent.parent
 async def build_cast(config: StudyConfig, today: date | None = None) -> Cast:
     """Load every model and embedder that the study names; equal ones once.
 
-    `today` is what dated chat templates print: the day on which the run was begun. Raises ModelError or ConfigError in one sentence.
+    `today` is what dated chat templates print: the day on which the run was begun. Raises ModelError or ConfigError in
+    one sentence.
     """
     tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
     loaded: dict[Any, Model] = {}

@@ -7,6 +7,7 @@ as soon as one is stored `SYNC_EVERY` seconds after the last time. `docs/records
 
 from __future__ import annotations
 
+import datetime
 import logging
 import os
 import re
@@ -18,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import from_json
 
 from testbed.config.study import ConfigError, StudyConfig, parse_study
@@ -54,8 +55,13 @@ class StudyRecord(BaseModel):
     digest: str
     config: Mapping[str, Any]
     versions: Versions
-    date: str = Field(default="", pattern=r"^(\d{4}-\d\d-\d\d)?$")
+    date: str = ""
     """The day (ISO 8601) that dated chat templates print throughout this run; "" in runs of before there was one."""
+
+    @field_validator("date")
+    @classmethod
+    def _is_day(cls, day: str) -> str:
+        return day and datetime.date.fromisoformat(day).isoformat()
 
 
 class RunDirectory:
