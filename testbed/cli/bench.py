@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -52,6 +53,29 @@ def gate(
         path(model), precision=precision, device=device, shape=shape, base_url=base_url, batches=batches
     )
     _print(figures, as_json)
+
+
+@app.command()
+def report(
+    agents: Annotated[int, typer.Option(min=1, help="Agents.")] = 10,
+    tasks: Annotated[int, typer.Option(min=1, max=5, help="Tasks.")] = 5,
+    runs: Annotated[int, typer.Option(min=1, help="Learning runs.")] = 10,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes of each cell in each learning run.")] = 50,
+    skills: Annotated[int, typer.Option(min=1, help="Skills of a pool, other ones in every learning run.")] = 8,
+    elsewhere: Annotated[bool, typer.Option(help="Pools on tasks where they were not learned, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Seconds and memory of a whole report of a made-up matrix study, which is written for it and thrown away.
+
+    Example: `procmem bench report --agents 4 --tasks 2 --episodes 10`
+    """
+    from tempfile import TemporaryDirectory
+
+    from testbed.bench.report import ReportWorkload, bench_report
+
+    workload = ReportWorkload(agents, tasks, runs, episodes, skills, elsewhere)
+    with TemporaryDirectory(prefix="procmem-bench-") as folder:
+        _print(bench_report(workload, Path(folder)), as_json)
 
 
 def _print(figures: Any, as_json: bool) -> None:

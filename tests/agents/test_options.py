@@ -160,3 +160,17 @@ def test_by_age_asks_nobody():
 def test_no_guide_says_nothing():
     guidance = anyio.run(NoGuide().guide, STATE)
     assert (guidance.text, guidance.units, guidance.calls) == ("", (), 0)
+
+
+def test_terminations_by_name_and_the_age_of_the_official_code():
+    model = scripted("random")
+    assert isinstance(TERMINATIONS["judgement"](model), ByJudgement)
+    assert TERMINATIONS["judgement"](model).model is model
+    assert isinstance(TERMINATIONS["age"](model), ByAge)
+    steps = play(17, Scheduled())
+    assert [index for index, step in enumerate(steps) if step.started] == [0, 8, 16]
+
+
+def test_a_skill_is_worded_as_told():
+    (step,) = play(1, Scheduled(), wording=lambda skill: f"* {skill.name}")
+    assert step.text == f"* {SEEDS[0].name}"

@@ -173,3 +173,18 @@ def test_every_selector_of_the_list_selects(name):
         selection = choose(selector, skills)
         assert selection.skill is None or selection.skill in skills
         assert selection.calls == (name in ("model", "likelihood"))
+
+
+def test_selectors_by_name_are_made_of_what_they_are_given():
+    model, embedder, values = scripted("random"), LexicalEmbedder(), {SEEDS[0].id: Value(0.1, 3)}
+    made = {name: make(model, embedder, values) for name, make in SELECTORS.items()}
+    assert made == {
+        "similarity": BySimilarity(embedder),
+        "model": ByModel(model),
+        "likelihood": ByLikelihood(model),
+        "top-k-value": TopKValue(embedder, values, 3, 0.2),
+        "random": made["random"],
+        "none": made["none"],
+    }
+    assert isinstance(made["random"], AtRandom)
+    assert isinstance(made["none"], Never)

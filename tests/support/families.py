@@ -33,6 +33,8 @@ _COMMON: dict[str, int] = {
     "v_head_dim": 16,
     "rotary_dim": 8,
     "sliding_window": 24,
+    "mamba_d_state": 16,
+    "mamba_chunk_size": 16,
     "pad_token_id": 0,
     "bos_token_id": 1,
     "eos_token_id": 2,
@@ -72,8 +74,8 @@ def build(family: str, vocabulary: int, seed: int = 0) -> PreTrainedModel:
                 raise CannotBuild(f"{size:,} weights")
             torch.manual_seed(seed)
             model = AutoModelForCausalLM.from_config(config).float().eval()
-            for weight in model.parameters():
-                if weight.dim() > 1:
+            for name, weight in model.named_parameters():
+                if weight.dim() > 1 or name.endswith("bias"):
                     weight.data.normal_(0, 0.15)
             with torch.inference_mode():
                 model(input_ids=torch.arange(40)[None], use_cache=False)

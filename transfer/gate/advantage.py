@@ -59,14 +59,16 @@ class StepBaseline:
     gamma: float = 1.0
 
     def __call__(self, spans: Sequence[Segment], baselines: Sequence[float]) -> list[Floats]:
+        if not spans:
+            return []
         unique = {span.trajectory.id: span.trajectory for span in spans}
         to_go: dict[str, Floats] = {
             id: np.array(trajectory.returns_to_go(self.gamma)) for id, trajectory in unique.items()
         }
-        longest = max((len(values) for values in to_go.values()), default=0)
+        longest = max(map(len, to_go.values()))
         at = [[values[t] for values in to_go.values() if t < len(values)] for t in range(longest)]
         usual: Floats = np.array([float(np.mean(values)) for values in at])
-        mean = float(np.mean([trajectory.total for trajectory in unique.values()])) if unique else 0.0
+        mean = float(np.mean([trajectory.total for trajectory in unique.values()]))
         drift = 1.0 if self.gamma else 0.0
         return [
             to_go[span.trajectory.id][span.start : span.stop]

@@ -48,7 +48,7 @@ class Always:
 
     def deaths(self, skills: Sequence[Skill], state: LearnerState, embedder: Embedder) -> list[Death]:
         out = [Death(each.id, "score ≤ 0") for each in skills if self._failed(each.id, state)]
-        if len(out) == len(skills):
+        if out and len(out) == len(skills):
             out.remove(max(out, key=lambda death: (state.score(death.skill).value, death.skill)))
         left = without(skills, out)
         out += self._duplicates(left, state, embedder)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+ROWS = 3_000
+"""Rows of any chart; Altair refuses more than 5,000."""
 POINTS = 1_000
 """Points of a cloud."""
 LINES = 24
@@ -15,8 +17,8 @@ BARS = 60
 """Bars of a chart."""
 PARTS = 8
 """Parts of a bar; more colours cannot be told apart."""
-TILES = 2_000
-"""Tiles of a heatmap."""
+EDGES = 400
+"""Lines of a network."""
 
 
 def evenly(frame: pd.DataFrame, column: str, most: int = POINTS) -> tuple[pd.DataFrame, str]:
@@ -29,11 +31,13 @@ def evenly(frame: pd.DataFrame, column: str, most: int = POINTS) -> tuple[pd.Dat
 
 
 def first_groups(frame: pd.DataFrame, keys: Sequence[str], what: str, most: int = LINES) -> tuple[pd.DataFrame, str]:
-    """The rows of the first so many groups, in the order of the frame."""
-    groups = frame[list(keys)].drop_duplicates()
-    if len(groups) <= most:
+    """The rows of the first so many groups, in the order of the frame, as long as they are no more than ROWS."""
+    sizes = frame.groupby(list(keys), observed=True, sort=False).size()
+    held = min(most, max(1, int((sizes.cumsum() <= ROWS).sum())))
+    if len(sizes) <= held:
         return frame, ""
-    return frame.merge(groups.head(most), on=list(keys)), _note(most, len(groups), what)
+    groups = sizes.index[:held].to_frame(index=False)
+    return frame.merge(groups, on=list(keys)), _note(held, len(sizes), what)
 
 
 def largest(frame: pd.DataFrame, column: str, most: int, what: str) -> tuple[pd.DataFrame, str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.population.adoption import COMMONS
+from analysis.report.figures.limits import ROWS
 from analysis.report.figures.matrix import LABEL, PALETTE, WIDTH, Chart
 from analysis.tables.population import LIFE, Annals
 
@@ -54,10 +55,18 @@ def diversity(rounds: pd.DataFrame) -> Chart:
     return chart.facet(column=alt.Column("measure:N", title=None)).resolve_scale(y="independent")
 
 
-def adoption(annals: Annals, curves: pd.DataFrame, skills: pd.DataFrame) -> Chart:
-    """Share of the members that hold a skill, by rounds since it was made; a line per skill, the mean in black."""
-    shown = _foremost(skills)
-    frame = curves.merge(shown, on=[*LIFE, "unit"])
+def adoption_lines(curves: pd.DataFrame, skills: pd.DataFrame) -> pd.DataFrame:
+    """Curves of each policy's skills with the most adopters, as many as one chart holds."""
+    longest = int(curves.groupby([*LIFE, "unit"], observed=True).size().max())
+    lines = max(1, ROWS // max(1, longest * skills["arm"].nunique()))
+    return curves.merge(_foremost(skills, min(MOST_SKILLS, lines)), on=[*LIFE, "unit"])
+
+
+def adoption(annals: Annals, frame: pd.DataFrame) -> Chart:
+    """Share of the members that hold a skill, by rounds since it was made; a line per skill, the mean in grey.
+
+    `frame`: of `adoption_lines`.
+    """
     frame = frame.assign(skill=frame["unit"] + " " + frame["arm"] + frame["learning_run"].astype(str))
     lines = (
         alt.Chart(frame)
@@ -83,9 +92,17 @@ def adoption(annals: Annals, curves: pd.DataFrame, skills: pd.DataFrame) -> Char
     return layered.facet(facet=_arm_facet(annals), columns=2)
 
 
-def network(annals: Annals, given: pd.DataFrame) -> Chart:
-    """Who had skills from whom: members on a circle, lines as wide as the gifts let in, a panel per policy."""
-    base = alt.Chart(pd.concat(_graph(annals, given), ignore_index=True))
+def routes(given: pd.DataFrame) -> pd.DataFrame:
+    """Gifts let in, counted by policy, giver and receiver."""
+    return given.groupby(["arm", "giver", "agent"], observed=True).size().rename("gifts").reset_index()
+
+
+def network(annals: Annals, gifts: pd.DataFrame) -> Chart:
+    """Who had skills from whom: members on a circle, lines as wide as the gifts let in, a panel per policy.
+
+    `gifts`: of `routes`.
+    """
+    base = alt.Chart(pd.concat(_graph(annals, gifts), ignore_index=True))
     edges, nodes = (base.transform_filter(alt.datum.part == part) for part in ("edge", "node"))
     plane = alt.Scale(domain=[-1.3, 1.3])
     width = alt.StrokeWidth("gifts:Q", title="gifts let in", scale=alt.Scale(range=[0.5, 4]))
@@ -108,13 +125,12 @@ def network(annals: Annals, given: pd.DataFrame) -> Chart:
     return panel.facet(facet=_arm_facet(annals), columns=2)
 
 
-def _graph(annals: Annals, given: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _graph(annals: Annals, gifts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Edges and nodes with their places: members on a circle, a shared pool in its middle."""
     names = list(annals.members["agent"])
     angles = 2 * np.pi * np.arange(len(names)) / len(names)
     places = pd.DataFrame({"agent": [*names, COMMONS], "x": [*np.cos(angles), 0.0], "y": [*np.sin(angles), 0.0]})
-    edges = given.groupby(["arm", "giver", "agent"], observed=True).size().rename("gifts").reset_index()
-    edges = edges.merge(places, on="agent").merge(places.add_prefix("from_"), left_on="giver", right_on="from_agent")
+    edges = gifts.merge(places, on="agent").merge(places.add_prefix("from_"), left_on="giver", right_on="from_agent")
     edges = edges.assign(part="edge")
     for axis in ("x", "y"):  # a dot near the receiver shows the way
         edges[f"head_{axis}"] = 0.12 * edges[f"from_{axis}"] + 0.88 * edges[axis]
@@ -125,13 +141,19 @@ def _graph(annals: Annals, given: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFr
     return edges, nodes.assign(part="node", sent=nodes["sent"].fillna(0))
 
 
-def timeline(annals: Annals) -> Chart:
-    """What happened to whom in which round, in each policy's first population."""
+def happenings(annals: Annals) -> pd.DataFrame:
+    """What happened to whom in which round, counted, in each policy's first population."""
     frame = _first_lives(annals.deeds[annals.deeds["kind"].isin(set(KINDS))])
     frame = frame.assign(
         event=frame["kind"].map(KINDS).mask((frame["kind"] == "admitted") & frame["giver"].isna(), "made")
     )
-    frame = frame.groupby(["arm", "agent", "round", "event"], observed=True).size().rename("times").reset_index()
+    counted = frame.groupby(["agent", "arm", "round", "event"], observed=True).size().rename("times").reset_index()
+    places = {agent: place for place, agent in enumerate(annals.members["agent"])}
+    return counted.sort_values("agent", key=lambda agents: agents.map(places), kind="stable", ignore_index=True)
+
+
+def timeline(annals: Annals, frame: pd.DataFrame) -> Chart:
+    """A mark for whatever happened to a member in a round; `frame`: of `happenings`."""
     order = list(EVENTS)
     colours = alt.Scale(domain=order, range=list(EVENTS.values()))
     marks = alt.Chart(frame).mark_point(filled=True, opacity=0.9).encode(
@@ -241,10 +263,10 @@ def _arm_facet(annals: Annals) -> alt.Facet:
     return alt.Facet("arm:N", title=None, sort=annals.arms)
 
 
-def _foremost(skills: pd.DataFrame) -> pd.DataFrame:
+def _foremost(skills: pd.DataFrame, most: int) -> pd.DataFrame:
     """Of each policy the skills with the most adopters, the longest held among equals."""
     ranked = skills.sort_values(["adopters", "rounds"], ascending=False, kind="stable")
-    best = ranked.groupby("arm", observed=True).head(MOST_SKILLS)
+    best = ranked.groupby("arm", observed=True).head(most)
     return best[[*LIFE, "unit", "name", "author"]]
 
 

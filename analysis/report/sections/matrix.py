@@ -80,7 +80,7 @@ def _basis(tables: Tables, found: Findings) -> Section:
 
 def _returns(found: Findings) -> Section:
     tiles, note = limits.first_groups(
-        ordered(found.cells), CELL[:3], "memories", max(1, limits.TILES // max(1, _targets(found.cells)))
+        ordered(found.cells), CELL[:3], "memories", max(1, limits.ROWS // max(1, _targets(found.cells)))
     )
     returns = text_matrix(tiles, "return")
     chart = partial(matrix.heatmap, tiles, "return")
@@ -249,7 +249,7 @@ def _reuse(found: Findings) -> list[Section]:
     )
     told = tuple(each.sentence for each in found.findings if each.kind == "reuse")
     tiles, note = limits.first_groups(
-        ordered(found.reuse), CELL[:3], "memories", max(1, limits.TILES // max(1, _targets(found.reuse)))
+        ordered(found.reuse), CELL[:3], "memories", max(1, limits.ROWS // max(1, _targets(found.reuse)))
     )
     chart = partial(matrix.heatmap, tiles, "coverage")
     charts = [Figure("coverage", "Coverage of the pool", f"Coverage; hover for intervals.{note}", chart)]

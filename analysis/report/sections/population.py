@@ -6,6 +6,7 @@ from functools import partial
 
 from analysis.population.adoption import adoptions
 from analysis.population.results import PopulationFindings
+from analysis.report.figures import limits
 from analysis.report.figures import population as figures
 from analysis.report.page import Figure, PageTable, Section, frame_table
 from analysis.tables.population import Annals
@@ -27,12 +28,13 @@ def population_sections(annals: Annals, found: PopulationFindings) -> list[Secti
 
 
 def _rounds(found: PopulationFindings) -> Section:
+    rounds, left_out = limits.first_groups(found.rounds, ["arm"], "policies", limits.LINES // 3)
     charts = [
-        Figure("rounds", "Return by round", "Learning episodes; bands are 95 % CI of the mean over populations.",
-               partial(figures.returns, found.rounds)),
+        Figure("rounds", "Return by round", "Learning episodes; bands are 95 % CI of the mean over populations."
+               + left_out, partial(figures.returns, rounds)),
         Figure("diversity", "Diversity", "Means over populations: entropy of how often each skill is held, overlap of "
                "two members' pools (intersection over union), cosine distance of wording between members' skills.",
-               partial(figures.diversity, found.rounds)),
+               partial(figures.diversity, rounds)),
     ]  # fmt: skip
     if len(found.advantage):
         words = "Return less that of the same replicate learning alone; bands are 95 % CI over populations."
@@ -53,16 +55,20 @@ def _exchange(annals: Annals, found: PopulationFindings) -> Section:
     given = adoptions(annals)
     if len(given):
         words = "Members on a circle; a line is as wide as the gifts let in, its dot at the receiver."
-        charts.append(Figure("network", "Who had skills from whom", words, partial(figures.network, annals, given)))
+        gifts, note = limits.largest(figures.routes(given), "gifts", limits.EDGES, "routes")
+        charts.append(
+            Figure("network", "Who had skills from whom", words + note, partial(figures.network, annals, gifts))
+        )
     if len(found.skills):
         words = "A line per skill (those with the most adopters) and their mean; age 0 is the round it was first held."
-        chart = partial(figures.adoption, annals, found.adoption, found.skills)
+        chart = partial(figures.adoption, annals, figures.adoption_lines(found.adoption, found.skills))
         charts.append(Figure("adoption", "Adoption", words, chart))
         words = "First population of each policy: skills by the round they were first held, joined to their parents."
         charts.append(Figure("origins", "Lineage by origin", words, partial(figures.lineage, annals, found.skills)))
     if len(annals.deeds):
         words = "First population of each policy: what happened to whom."
-        charts.append(Figure("timeline", "Timeline", words, partial(figures.timeline, annals)))
+        marks, note = limits.first_groups(figures.happenings(annals), ["agent"], "members")
+        charts.append(Figure("timeline", "Timeline", words + note, partial(figures.timeline, annals, marks)))
     note = (
         "Skills that members made, means over populations. half share: share of them that half of the members came to "
         "hold; half: rounds until then; reproduction: adopters to whom one of the first two generations of holders "
@@ -99,7 +105,8 @@ def _roles(found: PopulationFindings) -> Section:
 
 def _league(annals: Annals, found: PopulationFindings) -> Section:
     words = "Bradley–Terry strengths on Elo's scale (mean 1500), fitted in each replicate; 95 % CI over replicates."
-    chart = Figure("ratings", "Ratings", words, partial(figures.strengths, annals, found.ratings))
+    bars, note_of_chart = limits.first_groups(found.ratings, ["agent"], "members", limits.BARS)
+    chart = Figure("ratings", "Ratings", words + note_of_chart, partial(figures.strengths, annals, bars))
     measures = ["games", "wins", "draws", "losses", "win_rate", "focal_return", "background_return", "elo"]
     table = frame_table(found.ratings, "Ratings", words, measures, ["arm", "task", "agent", "kind"])
     return Section("league", "Games between members", charts=(chart,), tables=(table,))
@@ -107,7 +114,8 @@ def _league(annals: Annals, found: PopulationFindings) -> Section:
 
 def _contagion(found: PopulationFindings) -> Section:
     words = "Members that hold the planted skill; thin lines are populations, thick ones their means."
-    chart = Figure("contagion", "Spread of the planted skill", words, partial(figures.contagion, found.infections))
+    lines, note_of_chart = limits.first_groups(found.infections, ["task", "learning_run"], "populations", limits.BARS)
+    chart = Figure("contagion", "Spread of the planted skill", words + note_of_chart, partial(figures.contagion, lines))
     note = (
         "Means over populations with 95 % CI. peak: largest share of members that held it; adopters: members that let "
         "it in; stopped: gifts of it turned away; removal: rounds until nobody held it, in cleared populations alone; "

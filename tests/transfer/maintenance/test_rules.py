@@ -174,3 +174,9 @@ def test_those_that_leave_take_their_cooldown_and_buffer_with_them():
     )
     after, _ = prune(held, SKILLS[:2], Always(), EMBED)
     assert (after.cooldowns, after.buffer, after.born) == ({ids[1]: 12}, {ids[1]: ("t",)}, {ids[1]: 3})
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
+def test_an_empty_pool_loses_nobody(rule):
+    after, events = prune(state({}), [], rule, EMBED)
+    assert (len(after.pool), events) == (0, [])

@@ -21,6 +21,7 @@ from transfer.memory.state import LearnerState
 from transfer.nppo.aggregation import Direction
 from transfer.nppo.algorithm import NPPO
 from transfer.nppo.config import AS_RELEASED, PAPER, ChoiceError, choose
+from transfer.nppo.evolution import Evolution
 from transfer.nppo.evolver import Unusable
 from transfer.nppo.gradient import Gradient
 from transfer.nppo.proposal import Proposals
@@ -386,3 +387,15 @@ def test_iterations_without_an_episode_leave_the_returns_as_they_were():
     assert state.returns == ()
     state, _ = iterate(learner, state, [lost, *episodes(2)])
     assert state.returns == (0.5,)
+
+
+def test_a_learner_may_begin_with_nothing():
+    learner = Parts().learner()
+    state, events = iterate(learner, learner.begin(SkillPool()), episodes())
+    assert (len(state.pool), state.iteration) == (0, 1)
+    assert [event.kind for event in events] == ["baseline"]
+
+
+def test_every_candidate_needs_its_verdict():
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        Evolution("p", 1, ()).judged([OLD], [])

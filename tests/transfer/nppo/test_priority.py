@@ -56,3 +56,13 @@ def test_two_at_a_time():
     buffer = {each.id: ("t",) * 6 for each in held}
     state = LearnerState(pool=SkillPool.of(held), buffer=buffer)
     assert len(ByPotential().parents(state, 6)) == len(AsReleased().parents(state, 6)) == 2
+
+
+def test_as_good_as_the_best_is_within_a_hundredth_the_hundredth_included():
+    best, close = sorted(SKILLS[:2], key=lambda each: each.id)
+    scores = {best.id: Score(gain=0.01, n=1, calls=15), close.id: Score(gain=0.0, n=1, calls=15)}
+    held = SkillPool.of([best, close])
+    state = LearnerState(pool=held, scores=scores, buffer=dict.fromkeys(held.ids, ("t",)))
+    assert AsReleased().parents(state, 1) == [best.id, close.id]
+    further = scores | {close.id: Score(gain=-0.001, n=1, calls=15)}
+    assert AsReleased().parents(state.model_copy(update={"scores": further}), 1) == [close.id, best.id]

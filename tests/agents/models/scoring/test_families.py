@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -27,6 +28,14 @@ WRONG = (
     *("nemotron", "stablelm", "modernbert-decoder", "llama4_text", "hrm_text", "deepseek_v3"),  # code of other shapes
     *("cohere", "gpt_oss", "jamba"),  # scaled logits, sinks, layers without attention
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def _calls() -> list[Utterance]:

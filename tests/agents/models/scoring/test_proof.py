@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from types import MethodType
 from typing import Any
@@ -20,6 +21,14 @@ from agents.models.tokens.template import ChatTemplate
 from tests.support import tiny
 
 WORDS = ChatTemplate(tiny.tokenizer())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def _shown(model: PreTrainedModel, weights: str = "") -> None:

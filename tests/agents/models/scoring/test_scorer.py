@@ -187,6 +187,71 @@ def test_a_json_schema_is_a_grammar_too():
     assert found[1].total == -math.inf
 
 
+def test_a_text_may_end_where_its_grammar_does_and_what_ends_it_takes_its_share():
+    """Two tokens end a turn here; both compete with going on, as while acting, though neither is part of the text."""
+    model = copy.deepcopy(MODELS["llama"])
+    ends = (WORDS.eos_token_id, WORDS.convert_tokens_to_ids("<|start|>"))
+    model.generation_config.eos_token_id = list(ends)
+    said = Utterance((RULES, ASK), "ab", Regex("ab?"))
+    [found] = PrefixTreeScorer(model, ChatTemplate(WORDS)).score([said])
+    joint = ChatTemplate(WORDS).joint(said)
+    with torch.inference_mode():
+        logits = model(input_ids=torch.tensor([joint.ids])).logits[0]
+    a, b = joint.ids[joint.start : joint.stop]
+    among = torch.tensor([b, *ends])
+    assert found.logprobs[0] == pytest.approx(0.0, abs=1e-5)
+    assert found.logprobs[1] == pytest.approx(float(logits[joint.stop - 2][among].log_softmax(0)[0]), abs=1e-4)
+    assert a != b
+
+
+@pytest.mark.parametrize("text", ["[3 1]", "[1 x]", "[1 2][1 2]", "x[1 2]", "[1 2] the"])
+def test_whatever_follows_what_a_grammar_forbids_is_forbidden_too(text):
+    [found] = PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS)).score([Utterance((RULES, ASK), text, MOVE)])
+    spelled = ["".join(WORDS.decode([token])) for token in WORDS(text, add_special_tokens=False)["input_ids"]]
+    said, finite = "", []
+    for piece in spelled:
+        said += piece
+        finite.append(any(move.startswith(said) for move in ("[1 1]", "[1 2]", "[2 1]", "[2 2]")))
+    assert [math.isfinite(value) for value in found.logprobs] == finite
+    assert not finite[-1]
+
+
+def test_a_documents_blanks_are_where_they_were_written_while_acting():
+    schema = JsonSchema.of({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]})
+    texts = ('{"a": 1}', '{"a":1}', '{ "a": 1}', '{"a": 1 }', '{\n"a": 1}', '{"a":  1}', ' {"a": 1}')
+    found = PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS)).score(
+        [Utterance((RULES, ASK), text, schema) for text in texts]
+    )
+    assert [math.isfinite(likelihood.total) for likelihood in found] == [True, *[False] * 6]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sampled_from(["<|end|>", "<|start|>", "the", " ", "1"]), max_size=4).map("".join))
+def test_special_tokens_in_what_was_said_are_words(text):
+    joint = ChatTemplate(WORDS).joint(Utterance((RULES, ASK), text))
+    spoken = joint.ids[joint.start : joint.stop]
+    assert not set(spoken) & {WORDS.eos_token_id, WORDS.bos_token_id}
+    assert WORDS.decode(spoken).replace("< |", "<|") == text
+
+
+def test_a_conversation_as_long_as_the_context_is_scored_and_one_longer_is_not():
+    scorer = PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS))
+    spare = 512 - len(ChatTemplate(WORDS).joint(Utterance((RULES, Message("user", "")), "a")).ids)
+    assert len(scorer.score([Utterance((RULES, Message("user", "x" * spare)), "a")])[0].logprobs) == 1
+    with pytest.raises(ModelError, match="of 513 tokens does not fit the context of tiny-llama, 512 tokens"):
+        scorer.score([Utterance((RULES, Message("user", "x" * (spare + 1))), "a")])
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+def test_a_head_with_a_bias_uses_it(family):
+    model = copy.deepcopy(MODELS[family])
+    head = model.get_output_embeddings()
+    head.bias = torch.nn.Parameter(torch.randn(head.weight.shape[0]) * 3)
+    call = [Utterance((RULES, ASK), "[1 2]"), Utterance((RULES, ASK), "[2 1]", MOVE, 0.7)]
+    found = PrefixTreeScorer(model, ChatTemplate(WORDS)).score(call)
+    assert furthest(found, [acting(model, utterance) for utterance in call]) <= TOLERANCE
+
+
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import processors
 from transformers import AutoTokenizer
 
 from agents.models.model import Message, ModelError, ModelMisconfigured, Utterance
@@ -131,6 +132,20 @@ def test_real_tokenizers_keep_the_prefix_and_begin_once(name, request):
     if name == "gemma3":
         assert joints[-1].ids.count(real.bos_token_id) == 1
         assert joints[-1].ids[0] == real.bos_token_id
+
+
+@pytest.mark.parametrize("chat", [None, "{{ bos_token }}" + tiny.CHATML])
+def test_a_text_begins_with_bos_once(chat: str | None):
+    """Where the tokenizer puts it there itself, or the template does; what is written out is not added again."""
+    tokenizer = tiny.tokenizer(chat)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|start|> $A", special_tokens=[("<|start|>", tokenizer.bos_token_id)]
+    )
+    template = ChatTemplate(tokenizer)
+    said = Utterance((Message("system", "the rules"), Message("user", "go")), "er")
+    begin = 2 if chat else 1  # in this template a turn begins with the same token
+    for ids in (template.tokens(said.messages, generation=True), template.joint(said).ids):
+        assert list(ids[: begin + 1]).count(tokenizer.bos_token_id) == begin
 
 
 # -- what a template is told, and what it must not do ------------------------------------------------------------------

