@@ -8,7 +8,6 @@ as soon as one is stored `SYNC_EVERY` seconds after the last time. `docs/records
 from __future__ import annotations
 
 import datetime
-import logging
 import os
 import re
 import time
@@ -42,8 +41,6 @@ SYNC_EVERY = 5.0
 
 DIGEST = re.compile(r"[0-9a-f]{16}")
 """The name of a pool."""
-
-_log = logging.getLogger(__name__)
 
 
 class StudyRecord(BaseModel):
@@ -253,7 +250,6 @@ class RunDirectory:
         disk.sync(self.path)
         self.notices += self._manifest.resume()
         for notice in self.notices:
-            _log.warning("%s: %s", self.path, notice)
             self._manifest.note(notice)
         self._unsynced = {self.episodes_file, self.events_file}
         self.sync()
@@ -378,6 +374,13 @@ class RunDirectory:
         """All lines of `events.jsonl` in order."""
         for number, _, line in complete_lines(self.events_file):
             yield self._event(number, line)
+
+    def notes(self) -> list[str]:
+        """What happened to the records that a reader of the results should know, each with its time."""
+        try:
+            return [f"{note.note} ({note.at})" for note in self._manifest.notes()]
+        except ValueError as error:
+            return [f"{self._manifest.path.name} is damaged: {error}"]
 
     def learner_states(self) -> dict[str, Committed]:
         """The last committed state of every learner."""

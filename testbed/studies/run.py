@@ -16,7 +16,7 @@ from testbed.play.failures import Failures
 from testbed.play.lab import Lab, Progress
 from testbed.play.models import build_cast, build_learners, versions
 from testbed.records.run_directory import RunDirectory
-from testbed.records.run_log import run_log
+from testbed.records.side_files.run_log import run_log
 from testbed.studies.cost import count_episodes
 from testbed.studies.learn import learn_all
 from testbed.studies.matrix import run_matrix
@@ -53,6 +53,8 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outco
             RunDirectory.create(out, config, versions(cast), today.isoformat()) as run,
             run_log(run.path, redact=lambda text: text),
         ):
+            for notice in run.notices:
+                _log.warning("%s", notice)
             try:
                 lab = Lab(run, cast, progress, Failures(config.fail_at, planned))
                 begun = f"resumed, {lab.finished} there" if lab.finished or lab.failures.standing else "begun"
