@@ -14,7 +14,7 @@ from testbed.play.failures import PATIENCE, Failures, ModelGone
 from testbed.play.players import Cast, Kit
 from testbed.play.rollout import play
 from testbed.records.append_only import StoreError
-from testbed.records.places import Places
+from testbed.play.places import Places
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial, said
 from transfer.memory.experience import Trajectory

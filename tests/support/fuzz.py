@@ -18,7 +18,7 @@ import time
 import tomllib
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -149,7 +149,7 @@ def _study_records(folder: Path) -> Target:
     def change(rng: random.Random) -> bytes:
         """Half of them with the digest that their content has, so that it is read to its end."""
         data = mutated_json(rng.choice(records), rng)
-        with contextlib.suppress(ConfigError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(ConfigError, ValueError, KeyError, TypeError, AttributeError):
             record = from_json(data)
             if rng.random() < 0.5:
                 return json.dumps(record | {"digest": parse_study(record["config"], "fuzz").digest}).encode()
@@ -302,12 +302,14 @@ def _findings(folder: Path) -> Target:
     return Target("findings", 0.03, lambda rng: mutated_json(whole, rng), read)
 
 
-def main(inputs: int) -> int:
-    """So many inputs over all readers; 1 where any of them ended in a traceback."""
+def main(inputs: int, names: Sequence[str] = ()) -> int:
+    """So many inputs over all readers, or those named; 1 where any of them ended in a traceback."""
     failed = False
     print(f"{'reader':20}{'inputs':>9}{'accepted':>10}{'sentence':>10}{'tracebacks':>12}{'seconds':>9}")
     with tempfile.TemporaryDirectory() as place:
         for target in targets(Path(place)):
+            if names and target.name not in names:
+                continue
             tally = fuzz(target, round(inputs * target.share))
             failed |= bool(tally.tracebacks)
             print(
@@ -321,4 +323,4 @@ def main(inputs: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000, sys.argv[2:]))
