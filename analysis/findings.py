@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from analysis.statistics.estimates import Interval
-from analysis.statistics.significance import SIGN_FLIP_FROM, Test
+from analysis.statistics.significance import LEAST_FREEDOM, Test
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 ALPHA = 0.05
@@ -49,6 +49,9 @@ class Finding:
     """1 where more is better, −1 where less is (regret)."""
     verdict: Verdict = "undecided"
     sentence: str = ""
+    freedom: float = math.nan
+    """Degrees of freedom behind interval and p."""
+    p_equivalence_adjusted: float = math.nan
     effect_low: float = math.nan
     effect_high: float = math.nan
     planned: dict[str, int] = field(default_factory=dict[str, int])
@@ -87,11 +90,14 @@ def finding(
     effect: tuple[float, str] = (math.nan, ""),
     equivalence: tuple[float, float] = (math.nan, math.nan),
     sign: int = 1,
+    withheld: str = "",
 ) -> Finding:
     """A finding without its family; `judge` completes it. `key` tells it from others of its kind.
 
-    `equivalence` is (declared margin, p of the two one-sided tests).
+    `effect` is (what the difference is divided by, the name of the quotient), `equivalence` (declared margin, p of the
+    two one-sided tests).
     """
+    spread = effect[0] if effect[0] > 0 else math.nan
     return Finding(
         id=":".join([kind, outcome, key, *filter(None, ["/".join((cell or {}).values())])]),
         kind=kind,
@@ -105,30 +111,44 @@ def finding(
         method=interval.method,
         p=test.p,
         p_method=test.method,
-        effect_size=effect[0],
-        effect_name=effect[1],
+        effect_size=interval.estimate / spread,
+        effect_name=effect[1] if spread > 0 else "",
+        effect_low=interval.low / spread,
+        effect_high=interval.high / spread,
         n_episodes=episodes,
         n_clusters=interval.clusters,
         margin=equivalence[0],
         p_equivalence=equivalence[1],
         sign=sign,
         question=question,
+        freedom=interval.freedom,
+        withheld=withheld,
     )
 
 
-def judge(found: Finding, p_adjusted: float, family: str, adjustment: str) -> Finding:
+def judge(
+    found: Finding, p_adjusted: float, family: str, adjustment: str, p_equivalence_adjusted: float = math.nan
+) -> Finding:
     """Add the family, the verdict and the sentence.
 
-    Below six clusters sign flips cannot reach .05; a t test then rests on normality alone, so the verdict stays
-    undecided whatever its p.
+    Interval and p come from one pivot and the error rate is that of the interval, so that "better" and "worse" imply an
+    interval off zero. Below LEAST_FREEDOM the pivot rests on normality alone: the verdict stays undecided.
     """
-    enough = found.n_clusters >= SIGN_FLIP_FROM
+    alpha = 1 - found.level
     verdict: Verdict = "undecided"
-    if enough and found.p_equivalence <= ALPHA:
+    if _enough(found) and p_equivalence_adjusted <= alpha:
         verdict = "equivalent"
-    elif enough and p_adjusted <= ALPHA and found.estimate != 0:
+    elif _enough(found) and p_adjusted <= alpha and not found.withheld:
         verdict = "better" if found.estimate * found.sign > 0 else "worse"
-    judged = replace(found, p_adjusted=p_adjusted, family=family, adjustment=adjustment, verdict=verdict)
+    judged = replace(
+        found,
+        p_adjusted=p_adjusted,
+        p_equivalence_adjusted=p_equivalence_adjusted,
+        family=family,
+        adjustment=adjustment,
+        verdict=verdict,
+        withheld=found.withheld if verdict == "undecided" and p_adjusted <= alpha else "",
+    )
     return replace(judged, sentence=_sentence(judged))
 
 
@@ -175,14 +195,29 @@ def _sentence(found: Finding) -> str:
         return f"Undecided: {_runs(found.n_clusters)}. {size}; {base}."
     tested = f"{p_text(found.p)}, {_adjusted(found)}" if np.isfinite(found.p) else found.p_method
     evidence = f"{size} ({interval_text(found.low, found.high, found.level)}; {tested}; {base})"
-    if found.n_clusters < SIGN_FLIP_FROM:
-        return f"Undecided: {evidence}; a verdict needs {SIGN_FLIP_FROM} learning runs."
     if found.verdict == "equivalent":
         return f"Equivalent within the declared ±{found.margin:g}: {evidence}."
     if found.verdict == "undecided":
-        adjusted = "adjusted for the number of comparisons, " if found.p <= ALPHA else ""
-        return f"Undecided: {evidence}; {adjusted}the data are compatible with no difference."
+        return f"Undecided: {evidence}{_doubt(found)}."
     return f"{found.verdict.capitalize()}: {evidence}."
+
+
+def _doubt(found: Finding) -> str:
+    """Why there is no verdict; never "compatible with no difference" beside an interval that leaves out zero."""
+    if not np.isfinite(found.p):
+        return ""
+    if not _enough(found):
+        return f"; a verdict needs {LEAST_FREEDOM + 1:.0f} learning runs ({LEAST_FREEDOM:.0f} degrees of freedom)"
+    if found.low <= 0 <= found.high or found.p > 1 - found.level:
+        return "; the data are compatible with no difference"
+    if found.p_adjusted > 1 - found.level:
+        seen = "the interval leaves out 0" if np.isfinite(found.low) else "all learning runs agree"
+        return f"; {seen}, but among so many comparisons such a difference may be chance"
+    return f"; no verdict: {found.withheld}"
+
+
+def _enough(found: Finding) -> bool:
+    return found.freedom >= LEAST_FREEDOM - 1e-6
 
 
 def _adjusted(found: Finding) -> str:

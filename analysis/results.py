@@ -110,11 +110,10 @@ def analyse(
     bound = math.nan if margin is None else margin
     cells = cell_table(tables, seeds, by)
     arms = arm_table(tables, seeds, by)
-    rank_test, rank_pairs = ranks(cells)
+    rank_test, rank_pairs = ranks(cells, by)
     found = [
-        *overall(seeds, declared, by, margin=bound),
-        *overall(seeds, declared, by, outcome="solved"),
-        *cellwise(seeds, by, margin=bound),
+        *overall(seeds, declared, by, outcomes=("return", "solved"), margin=bound, ranges=tables.ranges),
+        *cellwise(seeds, by, margin=bound, ranges=tables.ranges),
         *asymmetry(seeds, by),
         *chance_findings(tables, by),
     ]
@@ -126,7 +125,7 @@ def analyse(
         invocations=invocation_shares(tables),
         arms=arms,
         relations=relation_gains(seeds, by),
-        transfer=transfer_table(seeds),
+        transfer=transfer_table(seeds, by),
         profiles=profiles(seeds, by),
         improvements=improvements(seeds, declared, by),
         ranks=rank_pairs,
@@ -145,9 +144,19 @@ def analyse(
         findings=tuple(found),
         unfinished=unfinished(attendance, learning_owed(tables, annals)),
         missing=tuple(missing_warnings(attendance, declared)),
-        warnings=tuple(caveats(tables)),
+        warnings=(*caveats(tables), *_unbounded(tables, margin)),
         level=by.level,
         resamples=by.resamples,
         margin=bound,
         population=None if annals is None else analyse_population(annals, by),
     )
+
+
+def _unbounded(tables: Tables, margin: float | None) -> list[str]:
+    unknown = sorted(set(tables.episodes["task"].astype("str")) - set(tables.ranges))
+    if margin is None or not unknown:
+        return []
+    return [
+        f"Nothing is called equivalent in {', '.join(unknown)}: the range of its returns is not known, so what learned "
+        "pools that were not met could add is not bounded."
+    ]

@@ -83,3 +83,14 @@ def test_the_notebook_runs(workplace: Path):
     said = shell(f"{sys.executable} notebook.py", folder)
     assert "learning runs" in said
     assert (folder / "returns.svg").stat().st_size > 1000
+
+
+def test_the_tests_that_the_security_page_names_are_there():
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "security.md").read_text(encoding="utf-8")))
+    defined = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))
+    }
+    assert named
+    assert named <= defined, named - defined

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from analysis.matrix.reuse import coverage_runs, rate_runs
 from analysis.statistics.bootstrap import Resampler
-from analysis.statistics.estimates import CORRECTED, COVERAGE, POSITIVE, REAL, SHARE, Scale, mean_intervals
+from analysis.statistics.estimates import CORRECTED, POSITIVE, REAL, SHARE, Interval, Scale, mean_intervals
 from analysis.tables.run import CELL, Tables
 from analysis.tables.units import run_means, wide
 
-MEASURES = {"return": REAL, "solved": SHARE, "invalid": POSITIVE, "steps": POSITIVE}
+MEASURES = {"solved": SHARE, "invalid": POSITIVE, "steps": POSITIVE}
 RATES = {"per_episode": SHARE, "per_step": SHARE, "calls": POSITIVE, "memory_tokens": REAL}
+COUNTED = ("solved", "per_episode")
+"""Shares that are means of so many outcomes of 0 or 1 as there are episodes."""
 COVERAGES = {
-    "coverage": COVERAGE,
-    "expected": COVERAGE,
+    "coverage": SHARE,
+    "expected": SHARE,
     "corrected": CORRECTED,
-    "standardised": COVERAGE,
+    "standardised": SHARE,
     "units": POSITIVE,
     "selections": POSITIVE,
     "stored_tokens": POSITIVE,
@@ -32,7 +36,9 @@ def cell_table(tables: Tables, seeds: pd.DataFrame, by: Resampler) -> pd.DataFra
     table["clusters"] = (
         answered.groupby(CELL, observed=True)["learning_run"].nunique().reindex(table.index, fill_value=0)
     )
-    return _with_intervals(table, run_means(seeds), MEASURES, by).reset_index()
+    runs = run_means(seeds)
+    table = _with_returns(table, runs, tables, by)
+    return _with_intervals(table, runs, MEASURES, by).reset_index()
 
 
 def reuse_table(tables: Tables, by: Resampler) -> pd.DataFrame:
@@ -60,12 +66,41 @@ def relation(cells: pd.DataFrame) -> list[str]:
     return names
 
 
+def _with_returns(table: pd.DataFrame, runs: pd.DataFrame, tables: Tables, by: Resampler) -> pd.DataFrame:
+    """Returns inside their task's range; where a task pays one of two amounts alone, their rate as a rate."""
+    values, counts = (wide(runs, name).reindex(table.index) for name in ("return", "n"))
+    found: dict[int, Interval] = {}
+    for task, of_task in tables.episodes.groupby(tables.episodes["task"].astype("str")):
+        rows = np.flatnonzero(table.index.get_level_values("task").astype("str") == task)
+        low, high = tables.ranges.get(str(task), (-np.inf, np.inf))
+        paid = set(of_task["return"].dropna().unique().tolist())
+        part = values.to_numpy(float)[rows]
+        if paid <= {low, high} or (len(paid) == 2 and not np.isfinite(low)):
+            least, most = (low, high) if np.isfinite(low) else (min(paid), max(paid))
+            rates = mean_intervals((part - least) / (most - least), by, SHARE, counts.to_numpy(float)[rows])
+            intervals = [_scaled(each, least, most - least) for each in rates]
+        else:
+            intervals = mean_intervals(part, by, Scale(low, high))
+        found.update(zip(rows.tolist(), intervals, strict=True))
+    return _written(table, "return", [found[row] for row in range(len(table))])
+
+
+def _scaled(rate: Interval, low: float, width: float) -> Interval:
+    ends = {name: low + width * getattr(rate, name) for name in ("estimate", "low", "high")}
+    return replace(rate, **ends)
+
+
 def _with_intervals(table: pd.DataFrame, runs: pd.DataFrame, measures: dict[str, Scale], by: Resampler) -> pd.DataFrame:
     for measure, scale in measures.items():
         values = wide(runs, measure).reindex(table.index).to_numpy(float)
-        found = mean_intervals(values, by, scale)
-        table[measure] = np.array([each.estimate for each in found])
-        table[f"{measure}_low"] = np.array([each.low for each in found])
-        table[f"{measure}_high"] = np.array([each.high for each in found])
-        table[f"{measure}_method"] = [each.method for each in found]
+        trials = wide(runs, "n").reindex(table.index).to_numpy(float) if measure in COUNTED else None
+        _written(table, measure, mean_intervals(values, by, scale, trials))
+    return table
+
+
+def _written(table: pd.DataFrame, measure: str, found: list[Interval]) -> pd.DataFrame:
+    table[measure] = np.array([each.estimate for each in found])
+    table[f"{measure}_low"] = np.array([each.low for each in found])
+    table[f"{measure}_high"] = np.array([each.high for each in found])
+    table[f"{measure}_method"] = [each.method for each in found]
     return table

@@ -6,46 +6,58 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis.findings import ALPHA, Finding, finding, interval_text, number, p_text
 from analysis.matrix.cells import relation
 from analysis.matrix.reuse import coverage_runs, occupancy
 from analysis.statistics.bootstrap import Array, Resampler
-from analysis.statistics.estimates import Scale, stratified_intervals
+from analysis.statistics.estimates import Scale, pooled_intervals
 from analysis.statistics.multiplicity import holm
 from analysis.statistics.significance import Test
 from analysis.tables.run import Tables
 from analysis.tables.units import aggregate
 
-ENOUGH_FOR_NORMAL = 500
-"""Evaluations from which the null of their mean is taken as normal, with exact mean and variance."""
-
 
 def random_selector_test(used: Array, selections: Array, units: Array, by: Resampler) -> Test:
     """Two-sided test that units are selected uniformly at random; arrays (evaluations,), statistic: the mean coverage.
 
-    The null draws every evaluation's number of distinct units from `reuse.occupancy`. Ties count half (mid-p), because
-    coverage takes few values.
+    The null draws every evaluation's number of distinct units from `reuse.occupancy`; sums over pools of one size are
+    exact (`_total`), sums over several sizes are drawn from those. Ties count half (mid-p), because coverage takes few
+    values.
     """
-    chances = [np.array(occupancy(int(n), int(m))) for n, m in zip(selections, units, strict=True)]
-    observed = float((used / units).mean())
-    name = f"random-selector null, {len(chances)} evaluations"
-    if len(chances) >= ENOUGH_FOR_NORMAL:
-        shares = [np.arange(len(p)) / (len(p) - 1) for p in chances]
-        means = np.array([p @ share for p, share in zip(chances, shares, strict=True)])
-        variance = sum(float(p @ share**2) for p, share in zip(chances, shares, strict=True)) - float((means**2).sum())
-        if variance <= 0:
-            return Test(float("nan"), "no test: a random selector would use every unit")
-        z = (observed - means.mean()) * len(chances) / np.sqrt(variance)
-        return Test(float(2 * stats.norm.sf(abs(z))), f"{name}, normal")
+    observed = float((used / units).sum())
+    name = f"random-selector null, {len(used)} evaluations"
+    sizes = np.unique(units).astype(int).tolist()
+    if all(bool((selections[units == size] == 0).all()) for size in sizes):
+        return Test(float("nan"), "no test: nothing was selected")
+    totals = {size: _total(selections[units == size], size) for size in sizes}
+    if max(float(chance.max()) for chance in totals.values()) >= 1 - 1e-12 and len(sizes) == 1:
+        return Test(float("nan"), "no test: a random selector would use every unit")
+    if len(sizes) == 1:
+        sums, weights = np.arange(len(totals[sizes[0]])) / sizes[0], totals[sizes[0]]
+        return Test(_mid_p(sums, weights, observed), f"{name}, exact")
     draws = np.zeros(by.resamples)
-    for p, m in zip(chances, units, strict=True):
-        draws += np.searchsorted(np.cumsum(p)[:-1], by.rng.random(by.resamples), side="right") / m
-    draws /= len(chances)
-    ties = float((np.abs(draws - observed) <= 1e-12).sum()) / 2
-    tail = min(float((draws < observed - 1e-12).sum()), float((draws > observed + 1e-12).sum())) + ties
-    return Test(min(1.0, 2 * (tail + 0.5) / (by.resamples + 1)), name)
+    for size, chance in totals.items():
+        draws += np.searchsorted(np.cumsum(chance)[:-1], by.rng.random(by.resamples), side="right") / size
+    p = _mid_p(draws, np.full(len(draws), 1 / len(draws)), observed)
+    return Test(max(p, 1 / (by.resamples + 1)), f"{name}, {by.resamples} draws")
+
+
+def _total(selections: Array, units: int) -> Array:
+    """Distribution of the number of distinct units used in all evaluations together: a product of transforms."""
+    length = len(selections) * units + 1
+    product = np.ones(length // 2 + 1, complex)
+    for count, times in zip(*np.unique(selections.astype(int), return_counts=True), strict=True):
+        product *= np.fft.rfft(np.array(occupancy(int(count), units)), length) ** int(times)
+    chance = np.maximum(np.fft.irfft(product, length), 0.0)
+    return chance / chance.sum()
+
+
+def _mid_p(values: Array, weights: Array, observed: float) -> float:
+    close = 1e-9 * max(1.0, observed)
+    ties = float(weights[np.abs(values - observed) <= close].sum()) / 2
+    below, above = (float(weights[side].sum()) for side in (values < observed - close, values > observed + close))
+    return min(1.0, 2 * (min(below, above) + ties))
 
 
 def chance_findings(tables: Tables, by: Resampler) -> list[Finding]:
@@ -56,11 +68,19 @@ def chance_findings(tables: Tables, by: Resampler) -> list[Finding]:
     found: list[Finding] = []
     for name, part in runs.groupby("relation", sort=True):
         sample = aggregate(part, "excess")
-        interval = stratified_intervals(sample.values, sample.layout, by, Scale(-1.0, 1.0, fine=False))[0]
+        interval = pooled_intervals(sample.cells, by, Scale(-1.0, 1.0))[0]
         used, selections, units = (part[name].to_numpy(float) for name in ("used", "selections", "units"))
         test = random_selector_test(used, selections, units, by)
         subject = f"{name} coverage − that of a random selector"
-        found.append(finding("reuse", "coverage", subject, interval, test, key=str(name), episodes=sample.episodes))
+        room = 1 - float(part["expected"].mean())
+        found.append(
+            finding(
+                *("reuse", "coverage", subject, interval, test),
+                key=str(name),
+                episodes=sample.episodes,
+                effect=(room, "excess ÷ what chance leaves unused"),
+            )
+        )
     family = f"reuse against chance, {len(found)} relations"
     p = holm(np.array([each.p for each in found], float)).tolist()
     relations = runs.groupby("relation", sort=True)[["coverage", "expected"]].mean()

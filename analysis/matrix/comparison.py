@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Finding, finding, judge
-from analysis.matrix.contrasts import ARMS
+from analysis.matrix.contrasts import ARMS, effect, reference_spread
 from analysis.statistics.bootstrap import Resampler
-from analysis.statistics.estimates import stratified_intervals
+from analysis.statistics.estimates import pooled_intervals
 from analysis.statistics.multiplicity import holm
 from analysis.statistics.significance import mean_test
 from analysis.tables.run import CELL, Tables
@@ -44,13 +44,16 @@ def compare(runs: Mapping[str, Tables], by: Resampler, outcome: str = "return") 
     refusals: list[str] = []
     for first, second in combinations(seeds, 2):
         keys, reason = _keys(seeds[first], seeds[second])
+        if runs[first].episodes.drop(columns="run").equals(runs[second].episodes.drop(columns="run")):
+            reason = "they hold the same episodes to the last step, so one is a copy of the other"
         if reason:
             refusals.append(f"{first} and {second}: {reason}.")
             continue
         refusals += [f"{first} and {second}: {each}." for each in _unmatched(seeds[first], seeds[second])]
         both = seeds[first].merge(seeds[second][[*keys, outcome, "n"]], on=keys, suffixes=("", "_second"))
         for arm, part in both.groupby(both["arm"].astype("str"), sort=True):
-            found.append(_finding(part, str(arm), (first, second), outcome, by))
+            spread = reference_spread(seeds[first], outcome)
+            found.append(_finding(part, str(arm), (first, second), outcome, by, spread))
     if not found:
         raise CompareError("The runs cannot be compared. " + " ".join(refusals))
     p = holm(np.array([each.p for each in found], float)).tolist()
@@ -58,16 +61,20 @@ def compare(runs: Mapping[str, Tables], by: Resampler, outcome: str = "return") 
     return Comparison(tuple(judge(each, q, family, "Holm") for each, q in zip(found, p, strict=True)), tuple(refusals))
 
 
-def _finding(both: pd.DataFrame, arm: str, names: tuple[str, str], outcome: str, by: Resampler) -> Finding:
+def _finding(
+    both: pd.DataFrame, arm: str, names: tuple[str, str], outcome: str, by: Resampler, spread: float
+) -> Finding:
     both = both.assign(difference=both[f"{outcome}_second"] - both[outcome], n=both["n"] + both["n_second"])
     grouped = both.groupby([*CELL, "learning_run"], observed=True, sort=False)
-    runs = grouped.agg(difference=("difference", "mean"), n=("n", "sum")).reset_index()
+    runs = grouped.agg(difference=("difference", "mean"), n=("n", "sum"), block=("block", "first")).reset_index()
     sample = aggregate(runs, "difference")
-    interval = stratified_intervals(sample.values, sample.layout, by)[0]
+    interval = pooled_intervals(sample.cells, by)[0]
     subject = f"{names[1]} − {names[0]}, {ARMS.get(arm, arm)}"
-    test = mean_test(sample.values[0], sample.layout, by)
     return finding(
-        "run", outcome, subject, interval, test, key=f"{names[1]}-{names[0]}:{arm}", episodes=sample.episodes
+        *("run", outcome, subject, interval, mean_test(sample.cells)),
+        key=f"{names[1]}-{names[0]}:{arm}",
+        episodes=sample.episodes,
+        effect=effect(spread),
     )
 
 

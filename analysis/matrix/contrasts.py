@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from analysis.findings import Finding, finding, judge
-from analysis.statistics.bootstrap import Array, Layout, Resampler
-from analysis.statistics.estimates import REAL, SHARE_DIFFERENCE, mean_intervals, stratified_intervals
-from analysis.statistics.multiplicity import benjamini_hochberg, holm, max_t
-from analysis.statistics.significance import SIGN_FLIP_FROM, equivalence, mean_test
-from analysis.tables.run import CELL
-from analysis.tables.units import Sample, aggregate, paired, wide
+from analysis.statistics.bootstrap import Resampler
+from analysis.statistics.estimates import REAL, Interval, Scale, pooled_intervals
+from analysis.statistics.multiplicity import benjamini_hochberg, holm
+from analysis.statistics.significance import Test, equivalence, mean_test
+from analysis.statistics.unseen import Unseen
+from analysis.tables.run import CELL, Ranges
+from analysis.tables.units import Sample, aggregate, paired, pools_met
 
-SCALES = {"solved": SHARE_DIFFERENCE}
+UNLEARNED = ("none", "seed")
+"""Arms without a learned pool: none of them can be good unseen."""
+SAME_POOL = ("random", "shuffled")
+"""References made of the treatment's own pool: a good pool not met would be in both arms."""
 ARMS = {
     "none": "no memory",
     "seed": "seed pool",
@@ -71,20 +75,24 @@ DECLARED = (
     Contrast("self", "shuffled", "Does the content of a skill matter, or only that there is one?"),
     Contrast("transfer", "shuffled", "Does the content of a transferred skill matter, or only that there is one?"),
 )
-"""The contrasts of the always-present arms: one declared family, adjusted together. Absent arms are left out."""
+"""The contrasts of the always-present arms: one declared family, adjusted together."""
 
 
 def declare(arms: Iterable[str]) -> tuple[Contrast, ...]:
-    """DECLARED, and for every other arm (a baseline, as rag is): does it help, and is the agent's own pool better?
+    """Of DECLARED those whose arms a study has, and for every other arm (a baseline, as rag is): does it help, and is
+    the agent's own pool better?
 
-    It looks at the names of arms alone, so the family is settled before any result is seen.
+    It looks at the names of arms alone, so the family is settled before any result is seen, and an arm whose episodes
+    all failed stays in it.
     """
+    arms = set(arms)
     told = {arm: ARMS.get(arm, arm) for arm in sorted(set(arms) - {part for each in DECLARED for part in each.arms})}
     added = [
         (Contrast(arm, "none", f"Do {name} help?"), Contrast("self", arm, f"Is an own pool better than {name}?"))
         for arm, name in told.items()
     ]
-    return (*DECLARED, *(contrast for pair in added for contrast in pair))
+    every = (*DECLARED, *(contrast for pair in added for contrast in pair))
+    return tuple(contrast for contrast in every if set(contrast.arms) <= arms)
 
 
 CELLWISE = (
@@ -100,57 +108,49 @@ def overall(
     declared: Sequence[Contrast],
     by: Resampler,
     *,
+    outcomes: Sequence[str] = ("return",),
+    margin: float = math.nan,
+    ranges: Ranges | None = None,
+) -> list[Finding]:
+    """The declared contrasts averaged over all cells that hold both arms, in every outcome: one family (Holm).
+
+    A contrast without any pair of episodes stays in the family. Outcomes that are equal in every episode count once.
+    `margin` is that of the return; `ranges` are those of its tasks.
+    """
+    measures = [_Measure.of(seeds, outcome, margin, ranges or {}) for outcome in outcomes]
+    found = [
+        _finding(contrast, contrast.differences(seeds, measure.outcome), measure, by)
+        for measure in measures
+        for contrast in declared
+    ]
+    if not found:
+        return []
+    distinct = [name for k, name in enumerate(outcomes) if not any(seeds[name].equals(seeds[o]) for o in outcomes[:k])]
+    counted = len(distinct) * len(declared)
+    p, q = (holm(np.array([getattr(f, name) for f in found[:counted]])) for name in ("p", "p_equivalence"))
+    family = f"{counted} declared contrasts in {' and '.join(distinct)}"
+    return [judge(f, p[k % counted], family, "Holm", q[k % counted]) for k, f in enumerate(found)]
+
+
+def cellwise(
+    seeds: pd.DataFrame,
+    by: Resampler,
+    *,
     outcome: str = "return",
     margin: float = math.nan,
+    ranges: Ranges | None = None,
 ) -> list[Finding]:
-    """The declared contrasts averaged over all cells that hold both arms, one family."""
-    pairs = [(contrast, contrast.differences(seeds, outcome)) for contrast in declared]
-    samples = [(contrast, aggregate(runs, "difference")) for contrast, runs in pairs if len(runs)]
-    if not samples:
-        return []
-    found: list[Finding] = []
-    spread, scale = reference_spread(seeds, outcome), SCALES.get(outcome, REAL)
-    for contrast, sample in samples:
-        interval = stratified_intervals(sample.values, sample.layout, by, scale)[0]
-        found.append(
-            finding(
-                "contrast",
-                outcome,
-                contrast.name,
-                interval,
-                mean_test(sample.values[0], sample.layout, by),
-                key=contrast.key,
-                question=contrast.question,
-                episodes=sample.episodes,
-                effect=_effect(interval.estimate, spread),
-                equivalence=_equivalence(sample.values[0], sample.layout, margin),
-                sign=contrast.sign,
-            )
-        )
-    p, adjustment = adjust_together([sample for _, sample in samples], np.array([each.p for each in found]), by)
-    family = f"{len(found)} declared contrasts in {outcome}"
-    return [judge(each, q, family, adjustment) for each, q in zip(found, p.tolist(), strict=True)]
-
-
-def adjust_together(samples: Sequence[Sample], p: Array, by: Resampler) -> tuple[Array, str]:
-    """Max-T where every contrast rests on the same clusters, enough of them for sign flips; else Holm.
-
-    With unequal clusters the contrasts with few would decide the adjusted p of those with many.
-    """
-    if len({sample.names for sample in samples}) > 1 or len(samples[0].names) < SIGN_FLIP_FROM:
-        return holm(p), "Holm"
-    return max_t(np.array([sample.values[0] * sample.layout.weights for sample in samples]), by), "max-T permutation"
-
-
-def cellwise(seeds: pd.DataFrame, by: Resampler, *, outcome: str = "return", margin: float = math.nan) -> list[Finding]:
     """Gain and regret of every cell; each question is one exploratory family."""
     answers: list[Finding] = []
+    measure = _Measure.of(seeds, outcome, margin, ranges or {})
     for question in dict.fromkeys(contrast.question for contrast in CELLWISE):
-        of_kind = [contrast for contrast in CELLWISE if contrast.question == question]
-        found = [each for c in of_kind for each in _cells(seeds, c, by, outcome=outcome, margin=margin)]
-        p = benjamini_hochberg(np.array([each.p for each in found], float)).tolist()
+        found: list[Finding] = []
+        for contrast in [each for each in CELLWISE if each.question == question]:
+            runs = contrast.differences(seeds, outcome)
+            found += [_finding(contrast, part, measure, by, cell) for cell, part in _cells(runs)]
+        p, q = (benjamini_hochberg(np.array([getattr(f, name) for f in found])) for name in ("p", "p_equivalence"))
         family = f"{question} of {len(found)} cells"
-        answers += [judge(each, q, family, "Benjamini–Hochberg") for each, q in zip(found, p, strict=True)]
+        answers += [judge(f, p[k], family, "Benjamini–Hochberg", q[k]) for k, f in enumerate(found)]
     return answers
 
 
@@ -162,41 +162,97 @@ def reference_spread(seeds: pd.DataFrame, outcome: str) -> float:
     return float(np.sqrt(within.mean())) if within.notna().any() else math.nan
 
 
-def _cells(seeds: pd.DataFrame, contrast: Contrast, by: Resampler, *, outcome: str, margin: float) -> list[Finding]:
-    runs = contrast.differences(seeds, outcome)
+def effect(spread: float) -> tuple[float, str]:
+    """What differences are divided by to give an effect size (`reference_spread`), and its name."""
+    return spread, "difference ÷ SD of episodes without memory"
+
+
+def _cells(runs: pd.DataFrame) -> list[tuple[dict[str, str], pd.DataFrame]]:
     if runs.empty:
         return []
-    table = wide(runs, "difference")
-    episodes = runs.groupby(CELL, observed=True)["n"].sum()
-    values, spread = table.to_numpy(float), reference_spread(seeds, outcome)
-    intervals = mean_intervals(values, by, SCALES.get(outcome, REAL))
-    found: list[Finding] = []
-    for key, row, interval in zip(table.index.tolist(), values, intervals, strict=True):
-        known = row[~np.isnan(row)]
-        layout = Layout.single(len(known))
-        found.append(
-            finding(
-                contrast.question,
-                outcome,
-                contrast.name,
-                interval,
-                mean_test(known, layout, by),
-                key=contrast.key,
-                cell=dict(zip(CELL, map(str, key), strict=True)),
-                episodes=int(episodes[key]),
-                effect=_effect(interval.estimate, spread),
-                equivalence=_equivalence(known, layout, margin),
-                sign=contrast.sign,
-            )
+    return [
+        (dict(zip(CELL, map(str, key), strict=True)), part)
+        for key, part in runs.groupby(CELL, observed=True, sort=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """An outcome, and what is known of it before its contrasts are: spread, bounds by task, margin."""
+
+    outcome: str
+    spread: float
+    bounds: Mapping[str, tuple[float, float]]
+    """Lowest and highest possible value by task: known, or else as seen in any arm."""
+    known: frozenset[str]
+    """Tasks whose bounds are known."""
+    margin: float
+
+    @classmethod
+    def of(cls, seeds: pd.DataFrame, outcome: str, margin: float, ranges: Ranges) -> _Measure:
+        seen = seeds.groupby(seeds["task"].astype("str"))[outcome].agg(["min", "max"])
+        bounds = {str(task): (float(low), float(high)) for task, low, high in seen.itertuples(name=None)}
+        known = dict.fromkeys(bounds, (0.0, 1.0)) if outcome == "solved" else dict(ranges)
+        wanted = margin if outcome == "return" else math.nan
+        return cls(outcome, reference_spread(seeds, outcome), bounds | known, frozenset(known), wanted)
+
+    def scale(self, tasks: Iterable[str]) -> Scale:
+        """The range of a difference, the mean over tasks; unlimited where one is not known."""
+        names = sorted(set(tasks))
+        if not set(names) <= self.known:
+            return REAL
+        width = float(np.mean([self.bounds[task][1] - self.bounds[task][0] for task in names]))
+        return Scale(-width, width)
+
+
+def _finding(
+    contrast: Contrast, runs: pd.DataFrame, measure: _Measure, by: Resampler, cell: Mapping[str, str] | None = None
+) -> Finding:
+    """One contrast over the cells of `runs` (`Contrast.differences`), before its family is known."""
+    kind, question = ("contrast", contrast.question) if cell is None else (contrast.question, "")
+    if runs.empty:
+        none = Interval(math.nan, math.nan, math.nan, by.level, "no pair of episodes on common environment seeds", 0)
+        return finding(
+            *(kind, measure.outcome, contrast.name, none, Test(math.nan, "no test")),
+            key=contrast.key,
+            question=question,
         )
-    return found
+    sample, tasks = aggregate(runs, "difference"), runs["task"].astype("str")
+    interval = pooled_intervals(sample.cells, by, measure.scale(tasks))[0]
+    unseen = _unseen(contrast, runs, np.array([measure.bounds[task][1] for task in tasks]))
+    ends = (interval.low, interval.high) if np.isfinite(interval.low) else (interval.estimate,) * 2
+    return finding(
+        *(kind, measure.outcome, contrast.name, interval, mean_test(sample.cells)),
+        key=contrast.key,
+        question=question,
+        cell=dict(cell or {}),
+        episodes=sample.episodes,
+        effect=effect(measure.spread),
+        equivalence=_equivalence(sample, measure, unseen, set(tasks)),
+        sign=contrast.sign,
+        withheld=unseen.reason(*ends),
+    )
 
 
-def _effect(estimate: float, spread: float) -> tuple[float, str]:
-    return (estimate / spread, "difference ÷ SD of episodes without memory") if spread > 0 else (math.nan, "")
-
-
-def _equivalence(values: Array, layout: Layout, margin: float) -> tuple[float, float]:
-    if not np.isfinite(margin) or min(layout.sizes) < 2:
+def _equivalence(sample: Sample, measure: _Measure, unseen: Unseen, tasks: set[str]) -> tuple[float, float]:
+    """The margin, and p of a difference beyond it: 1 where pools not met could add nobody knows how much."""
+    if not np.isfinite(measure.margin):
         return math.nan, math.nan
-    return margin, equivalence(values, layout, margin).p
+    if not tasks <= measure.known and unseen != Unseen():
+        return measure.margin, 1.0
+    reach = max(measure.bounds[task][1] - measure.bounds[task][0] for task in tasks)
+    return measure.margin, equivalence(sample.cells, measure.margin, unseen, sample.cells.clusters, reach).p
+
+
+def _unseen(contrast: Contrast, runs: pd.DataFrame, tops: np.ndarray) -> Unseen:
+    """What pools not met could add to (or take from) the contrast: from the other arm's mean to the top of the task."""
+    treatment, reference = contrast.arms
+    apart = reference not in SAME_POOL
+    up = down = (0, 0.0)
+    if treatment not in UNLEARNED and apart:
+        clusters = len(runs[["task", "block"]].drop_duplicates())
+        up = (pools_met(runs) or clusters, float(np.mean(tops - runs["reference"])))
+    if reference not in UNLEARNED and apart:
+        own = len(runs[["agent", "task", "block"]].drop_duplicates())
+        down = (own, float(np.mean(tops - runs["treated"])))
+    return Unseen(up, down) if contrast.sign > 0 else Unseen(down, up)

@@ -7,8 +7,10 @@ import pandas as pd
 
 from analysis.findings import Finding, finding, judge
 from analysis.matrix.cells import relation
-from analysis.statistics.bootstrap import Layout, Resampler
-from analysis.statistics.estimates import Interval, fieller, mean_intervals, stratified_intervals
+from analysis.matrix.contrasts import effect, reference_spread
+from analysis.statistics.bootstrap import Resampler
+from analysis.statistics.cell_means import CellValues
+from analysis.statistics.estimates import Interval, fieller, pooled_intervals
 from analysis.statistics.multiplicity import benjamini_hochberg
 from analysis.statistics.significance import mean_test
 from analysis.tables.run import CELL
@@ -22,7 +24,7 @@ def gain_runs(seeds: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([paired(seeds, arm, "none", "return") for arm in ("self", "transfer")], ignore_index=True)
 
 
-def transfer_table(seeds: pd.DataFrame) -> pd.DataFrame:
+def transfer_table(seeds: pd.DataFrame, by: Resampler) -> pd.DataFrame:
     """One row per transfer cell. gain = T − none; own = gain of the target's own pool there; home = gain of the pool
     where it was learned; ratio = gain / own; retention = gain / home; difficulty = return without memory.
 
@@ -51,13 +53,13 @@ def transfer_table(seeds: pd.DataFrame) -> pd.DataFrame:
         }
         for name, ratio, other in (("own", "ratio", own.get(target)), ("home", "retention", own.get(source))):
             row[name] = np.nan if other is None else float(np.nanmean(other))
-            row |= _named(ratio, _ratio(gain, other))
+            row |= _named(ratio, _ratio(gain, other, by.level))
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def asymmetry(seeds: pd.DataFrame, by: Resampler) -> list[Finding]:
-    """Gain of i's pool for j less gain of j's pool for i, per task; the null swaps the two labels in each learning run.
+    """Gain of i's pool for j less gain of j's pool for i, per task; the null is that the two directions gain alike.
 
     Gains, not returns, because the two targets differ in skill. Verdict better: the first direction transfers more.
     """
@@ -74,14 +76,21 @@ def asymmetry(seeds: pd.DataFrame, by: Resampler) -> list[Finding]:
     both = forward.merge(back, on=[*keys, "source_agent", "agent"], suffixes=("", "_back"))
     both = both.assign(difference=both["difference"] - both["difference_back"], n=both["n"] + both["n_back"])
     found: list[Finding] = []
+    spread = reference_spread(seeds, "return")
     for (first, second, task), part in both.groupby(["source_agent", "agent", "task"], sort=True):
-        values = part.sort_values("learning_run")["difference"].to_numpy(float)
+        cells = CellValues.single(part.groupby("block")["difference"].mean().to_numpy(float))
         subject = f"{first} → {second} less {second} → {first}"
-        interval = mean_intervals(values[None, :], by)[0]
+        interval = pooled_intervals(cells, by)[0]
         cell = {"source_agent": str(first), "agent": str(second), "task": str(task)}
-        test = mean_test(values, Layout.single(len(values)), by)
+        count = int(part["n"].sum())
         found.append(
-            finding("asymmetry", "gain", subject, interval, test, key="pair", cell=cell, episodes=int(part["n"].sum()))
+            finding(
+                *("asymmetry", "gain", subject, interval, mean_test(cells)),
+                key="pair",
+                cell=cell,
+                episodes=count,
+                effect=effect(spread),
+            )
         )
     p = benjamini_hochberg(np.array([each.p for each in found], float)).tolist()
     family = f"asymmetry of {len(found)} pairs"
@@ -97,7 +106,7 @@ def relation_gains(seeds: pd.DataFrame, by: Resampler) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for name, part in gains.groupby("relation", sort=True):
         sample = aggregate(part, "difference")
-        each = stratified_intervals(sample.values, sample.layout, by)[0]
+        each = pooled_intervals(sample.cells, by)[0]
         rows.append({"relation": name, "episodes": sample.episodes, "clusters": each.clusters} | _named("gain", each))
     return pd.DataFrame(rows)
 
@@ -114,8 +123,7 @@ def token_efficiency(seeds: pd.DataFrame, arms: pd.DataFrame, by: Resampler) -> 
         runs = paired(seeds, arm, "none", "return")
         if runs.empty:
             continue
-        sample = aggregate(runs, "difference")
-        each = stratified_intervals(sample.values, sample.layout, by)[0]
+        each = pooled_intervals(aggregate(runs, "difference").cells, by)[0]
         extra = prompts[arm] - prompts["none"]
         rate = 1000 * each.estimate / extra if extra > 0 else np.nan
         spent = {"extra_prompt_tokens": extra, "memory_tokens": memory[arm], "gain_per_1000_tokens": rate}
@@ -123,11 +131,11 @@ def token_efficiency(seeds: pd.DataFrame, arms: pd.DataFrame, by: Resampler) -> 
     return pd.DataFrame(rows, columns=None if rows else [*TOKEN_COLUMNS])
 
 
-def _ratio(gain: np.ndarray, other: np.ndarray | None) -> Interval:
+def _ratio(gain: np.ndarray, other: np.ndarray | None, level: float) -> Interval:
     if other is None:
-        return Interval(np.nan, np.nan, np.nan, 0.95, "no denominator was run", 0)
+        return Interval(np.nan, np.nan, np.nan, level, "no denominator was run", 0)
     known = ~np.isnan(gain) & ~np.isnan(other)
-    return fieller(gain[known], other[known])
+    return fieller(gain[known], other[known], level)
 
 
 def _named(name: str, each: Interval) -> dict[str, object]:

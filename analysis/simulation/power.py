@@ -1,21 +1,25 @@
-"""Design before data: learning runs and episodes that a difference needs, by simulating the report's own test."""
+"""Verdicts that a study will give, simulated: its own cells, clusters and families, the report's own test."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from analysis.statistics.bootstrap import Resampler
+from analysis.matrix.contrasts import SAME_POOL, UNLEARNED, Contrast
+from analysis.statistics.bootstrap import Array, Resampler
+from analysis.statistics.cell_means import CellValues, Pivot
 from analysis.statistics.estimates import wilson
-from analysis.statistics.significance import SIGN_FLIP_FROM, smallest_sign_flip_p
-from analysis.tables.units import CELL, reference_keys
+from analysis.statistics.significance import LEAST_FREEDOM
+from analysis.statistics.unseen import Unseen
+from analysis.tables.units import CELL, aggregate, reference_keys
 
-MOST_RUNS = 64
-SIMULATIONS = 2000
+SIMULATIONS = 1000
+_NUMBERS = 4_000_000
+"""Numbers held at once."""
 
 
 class PlanError(ValueError):
@@ -52,44 +56,188 @@ class Variance:
 
 
 @dataclass(frozen=True)
-class Option:
-    """One way to the power: learning runs per task, episodes per cell and run; power with Monte-Carlo interval."""
+class Design:
+    """What a study will compare: who plays what, in which arms, under which declared contrasts."""
 
+    agents: tuple[str, ...]
+    tasks: tuple[str, ...]
+    contrasts: tuple[Contrast, ...]
+    outcomes: int = 2
+    """Outcomes in which every contrast is tested (return and solved): they share one family."""
+    room: float = np.nan
+    """How much better than the mean a pool could be at most; where known, the verdict's guard is simulated too."""
+
+    @property
+    def family(self) -> int:
+        """Declared hypotheses, adjusted together."""
+        return len(self.contrasts) * self.outcomes
+
+    def cells(self, arm: str) -> pd.DataFrame:
+        """The cells of one arm, columns CELL."""
+        rows: list[tuple[str, ...]] = []
+        for agent, task in product(self.agents, self.tasks):
+            if arm in UNLEARNED:
+                rows.append((arm, "", "", agent, task))
+            elif arm != "transfer":
+                rows.append((arm, agent, task, agent, task))
+            else:
+                learners = product(self.agents, self.tasks)
+                rows += [(arm, *source, agent, task) for source in learners if source != (agent, task)]
+        return pd.DataFrame(rows, columns=CELL)
+
+    def compared(self, contrast: Contrast) -> pd.DataFrame:
+        """The cells of a contrast's treatment with the task where the reference's pool is learned."""
+        cells = self.cells(contrast.treatment)
+        if contrast.reference in UNLEARNED:
+            return cells.assign(reference_task="")
+        own = "source_task" if contrast.reference in SAME_POOL else "task"
+        return cells.assign(reference_task=cells[own])
+
+
+@dataclass(frozen=True)
+class Power:
+    """How often a contrast is decided as it truly is, with a Monte-Carlo interval (Wilson, 95 %)."""
+
+    contrast: Contrast
     runs: int
     episodes: int
     power: float
     low: float
     high: float
+    clusters: int
+    freedom: float
+    """Median degrees of freedom."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a difference needs. `options` is empty when MOST_RUNS do not suffice."""
+def powers(
+    detect: float,
+    variance: Variance,
+    size: tuple[int, int],
+    design: Design,
+    by: Resampler,
+    asked: Sequence[Contrast] | None = None,
+) -> dict[str, Power]:
+    """Verdict power of the contrasts `asked` (all that are declared), by their keys, where a contrast's own treatment
+    alone is `detect` better than all else.
 
-    detect: float
-    power: float
-    alpha: float
-    tasks: int
-    variance: Variance
-    options: tuple[Option, ...]
+    `size`: learning runs, and episodes per cell and run. Simulated are true differences of learning runs (one per
+    learned pool, in all its cells), episodes around them, the pivot, Holm's adjustment and the guards of the verdict.
+    """
+    found: dict[str, Power] = {}
+    wanted = design.contrasts if asked is None else asked
+    for arm in dict.fromkeys(contrast.treatment for contrast in wanted):
+        truth = dict.fromkeys({name for each in design.contrasts for name in each.arms}, 0.0) | {arm: detect}
+        pivots = simulate(truth, variance, size, design, by)
+        p = np.stack([np.nan_to_num(pivot.p(), nan=1.0) for pivot, _ in pivots])
+        adjusted = _holm(p, design.family)
+        for k, contrast in enumerate(design.contrasts):
+            if contrast.treatment != arm or contrast not in wanted:
+                continue
+            pivot, clusters = pivots[k]
+            decided = (adjusted[k] <= 1 - by.level) & (pivot.freedom >= LEAST_FREEDOM - 1e-6)
+            decided &= np.sign(pivot.estimate) == np.sign(detect) * contrast.sign
+            decided &= _stands(pivot, contrast, design, size[0], by.level)
+            rate = float(decided.mean())
+            low, high = wilson(np.array(rate), np.array(float(len(decided))), 1.96)
+            freedom = float(np.nanmedian(pivot.freedom)) if np.isfinite(pivot.freedom).any() else 0.0
+            found[contrast.key] = Power(contrast, *size, rate, float(low), float(high), clusters, freedom)
+    return found
 
-    @property
-    def sentence(self) -> str:
-        """The answer in words: the option with the fewest episodes in all."""
-        asked = f"a difference of {self.detect:g} with {self.power:.0%} power at {self.alpha:.3g}"
-        if not self.options:
-            best = self.variance.between / np.sqrt(MOST_RUNS * self.tasks)
-            return (
-                f"{MOST_RUNS} learning runs do not detect {asked}: they differ by SD {self.variance.between:.3g}, "
-                f"and however many episodes are played the standard error stays above {best:.3g}."
-            )
-        best = min(self.options, key=lambda option: option.runs * option.episodes)
-        effect = self.variance.design_effect(best.episodes)
-        return (
-            f"To detect {asked}: {best.runs} learning runs × {best.episodes} episodes per cell "
-            f"(ICC {self.variance.icc:.2f}, design effect {effect:.1f}: {best.runs * best.episodes} episodes are worth "
-            f"{best.runs * best.episodes / effect:.0f} independent ones)."
+
+def simulate(
+    truth: dict[str, float], variance: Variance, size: tuple[int, int], design: Design, by: Resampler
+) -> list[tuple[Pivot, int]]:
+    """The pivot of every declared contrast in SIMULATIONS studies, and its clusters. `truth`: mean return by arm."""
+    runs, episodes = size
+    most = max(len(design.cells(arm)) for arm in truth)
+    chunk = max(1, min(SIMULATIONS, _NUMBERS // (most * runs * len(truth))))
+    parts: list[list[Pivot]] = []
+    shapes = [_shape(design.compared(contrast), runs) for contrast in design.contrasts]
+    for _ in range(-(-SIMULATIONS // chunk)):
+        means = _Means(truth, variance, episodes, design, (chunk, runs), by)
+        parts.append(
+            [
+                CellValues(means.differences(contrast), shape.weights, shape.related).pivot
+                for contrast, shape in zip(design.contrasts, shapes, strict=True)
+            ]
         )
+    columns = zip(zip(*parts, strict=True), shapes, strict=True)
+    return [(_joined(column), shape.clusters) for column, shape in columns]
+
+
+def _joined(parts: Sequence[Pivot]) -> Pivot:
+    names = ("estimate", "error", "freedom")
+    return Pivot(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+class _Means:
+    """Mean returns of every cell and learning run of so many simulated studies, less what all arms share."""
+
+    def __init__(
+        self,
+        truth: dict[str, float],
+        variance: Variance,
+        episodes: int,
+        design: Design,
+        shape: tuple[int, int],
+        by: Resampler,
+    ) -> None:
+        self._design = design
+        studies, runs = shape
+        learners = len(design.agents) * len(design.tasks)
+        # half of a paired difference's variance within a run is each arm's own
+        noise = variance.within / np.sqrt(2 * episodes)
+        learned = variance.between * by.rng.normal(size=(studies, learners, runs))
+        self._of: dict[str, Array] = {}
+        for arm, mean in truth.items():
+            cells = design.cells(arm)
+            values = mean + noise * by.rng.normal(size=(studies, len(cells), runs))
+            if arm in ("self", "transfer"):
+                values += learned[:, self._learner(cells, "source_agent", "source_task")]
+            elif arm not in (*UNLEARNED, *SAME_POOL):
+                values += variance.between * by.rng.normal(size=(studies, len(cells), runs))
+            self._of[arm] = values
+
+    def differences(self, contrast: Contrast) -> Array:
+        """Treatment − reference, shape (studies, treated cells, runs)."""
+        cells = self._design.cells(contrast.treatment)
+        place = ("source_agent", "source_task") if contrast.reference in SAME_POOL else ("agent", "task")
+        reference = self._of[contrast.reference][:, self._learner(cells, *place)]
+        return contrast.sign * (self._of[contrast.treatment] - reference)
+
+    def _learner(self, cells: pd.DataFrame, agent: str, task: str) -> list[int]:
+        agents, tasks = self._design.agents, self._design.tasks
+        pairs = zip(cells[agent], cells[task], strict=True)
+        return [agents.index(name) * len(tasks) + tasks.index(place) for name, place in pairs]
+
+
+def _shape(cells: pd.DataFrame, runs: int) -> CellValues:
+    every = cells.merge(pd.DataFrame({"learning_run": range(runs)}), how="cross")
+    return aggregate(every.assign(difference=0.0, n=1), "difference").cells
+
+
+def _holm(p: Array, family: int) -> Array:
+    """Holm-adjusted p (contrasts, studies) in a family whose other hypotheses are never rejected."""
+    order = np.argsort(p, axis=0)
+    scaled = np.take_along_axis(p, order, axis=0) * (family - np.arange(len(p)))[:, None]
+    adjusted = np.empty_like(p)
+    np.put_along_axis(adjusted, order, np.minimum(np.maximum.accumulate(scaled, axis=0), 1.0), axis=0)
+    return adjusted
+
+
+def _stands(pivot: Pivot, contrast: Contrast, design: Design, runs: int, level: float) -> Array:
+    """Whether the interval withstands learned pools that were not met (`unseen`)."""
+    if not np.isfinite(design.room):
+        return np.ones(len(pivot.estimate), bool)
+    treatment, reference = contrast.arms
+    apart = reference not in SAME_POOL
+    pools = (runs * len(design.agents) * len(design.tasks), design.room)
+    up = pools if apart and treatment not in UNLEARNED else (0, 0.0)
+    down = pools if apart and reference not in UNLEARNED else (0, 0.0)
+    unseen = Unseen(up, down) if contrast.sign > 0 else Unseen(down, up)
+    low, high = pivot.interval(level)
+    moved = zip(low.tolist(), high.tolist(), strict=True)
+    return np.array([unseen.lowest(left) > 0 or unseen.highest(right) < 0 for left, right in moved])
 
 
 def pilot_variance(seeds: pd.DataFrame, treatment: str, reference: str, value: str = "return") -> Variance:
@@ -114,84 +262,3 @@ def pilot_variance(seeds: pd.DataFrame, treatment: str, reference: str, value: s
     episodes = float(1 / (1 / groups["size"]).mean())
     between = max(0.0, float(cells["var"].mean()) - within / episodes)
     return Variance(float(np.sqrt(between)), float(np.sqrt(within)))
-
-
-def power(
-    detect: float, variance: Variance, option: tuple[int, int], by: Resampler, *, tasks: int = 1, alpha: float = 0.05
-) -> Option:
-    """Simulated power of the report's sign-flip test. `option`: learning runs per task, episodes per cell and run."""
-    runs, episodes = option
-    clusters = runs * tasks
-    if clusters < SIGN_FLIP_FROM or smallest_sign_flip_p(clusters) > alpha:
-        return Option(runs, episodes, 0.0, 0.0, 0.0)
-    values = by.rng.normal(detect, variance.of_run(episodes), (SIMULATIONS, clusters))
-    hits = flip_p(values, by) <= alpha
-    rate = float(hits.mean())
-    low, high = wilson(np.array(rate), np.array(float(SIMULATIONS)), 1.96)
-    return Option(runs, episodes, rate, float(low), float(high))
-
-
-def flip_p(values: np.ndarray, by: Resampler) -> np.ndarray:
-    """Sign-flip p of every row of values (simulations, clusters): exact to 11 clusters, else 1,999 shared flips."""
-    clusters = values.shape[1]
-    if clusters <= 11:
-        signs = 1.0 - 2.0 * ((np.arange(2 ** (clusters - 1))[:, None] >> np.arange(clusters)) & 1)
-    else:
-        signs = by.rng.choice(np.array([-1.0, 1.0]), size=(1999, clusters))
-        signs[0] = 1.0
-    observed = np.abs(values.sum(axis=1))
-    return (np.abs(values @ signs.T) >= observed[:, None] * (1 - 1e-9)).mean(axis=1)
-
-
-def plan(
-    detect: float,
-    variance: Variance,
-    by: Resampler,
-    *,
-    episodes: Sequence[int] = (10, 20, 50, 100),
-    tasks: int = 1,
-    power_wanted: float = 0.8,
-    comparisons: int = 1,
-) -> Plan:
-    """The fewest learning runs for each number of episodes. `comparisons`: size of the declared family (Bonferroni).
-
-    Raises PlanError for a difference of zero.
-    """
-    if detect == 0:
-        raise PlanError("A difference of 0 cannot be detected; state the smallest difference that matters.")
-    alpha = 0.05 / comparisons
-    least = next(n for n in range(2, MOST_RUNS) if smallest_sign_flip_p(n) <= alpha)
-    found: list[Option] = []
-    for count in episodes:
-        guess = _normal_runs(detect, variance.of_run(count), alpha, power_wanted) // tasks
-        start = max(-(-least // tasks), 2, guess - 3)
-        for runs in range(start, MOST_RUNS + 1):
-            option = power(detect, variance, (runs, count), by, tasks=tasks, alpha=alpha)
-            if option.power >= power_wanted:
-                found.append(option)
-                break
-    return Plan(detect, power_wanted, alpha, tasks, variance, tuple(found))
-
-
-def caution(
-    detect: float, variance: Variance, runs: int, episodes: int, by: Resampler, *, tasks: int = 1
-) -> str | None:
-    """A sentence when the study, as set, cannot answer its own question; None when it can (80 % power)."""
-    clusters = runs * tasks
-    if clusters < SIGN_FLIP_FROM:
-        return (
-            f"This study cannot answer its own question: {clusters} independent learning runs cannot reach p < .05 "
-            f"by sign flips (at best {smallest_sign_flip_p(clusters):.3g}); {SIGN_FLIP_FROM} are needed."
-        )
-    option = power(detect, variance, (runs, episodes), by, tasks=tasks)
-    if option.power >= 0.8:
-        return None
-    return (
-        f"This study may not answer its own question: {runs} learning runs × {episodes} episodes detect a difference "
-        f"of {detect:g} with {option.power:.0%} power."
-    )
-
-
-def _normal_runs(detect: float, sd: float, alpha: float, wanted: float) -> int:
-    quantiles = stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(wanted)
-    return min(MOST_RUNS, int((float(quantiles) * sd / detect) ** 2))

@@ -115,7 +115,9 @@ def bca(values: Array, layout: Layout, level: float, draws: Array) -> Bounds:
     """Bias-corrected and accelerated percentiles (Efron 1987), acceleration from the influence of each cluster."""
     estimate, _, _ = mean_and_error(values, layout)
     means = np.sort((values * layout.weights) @ draws.T, axis=1)
-    below = (means < estimate[:, None]).mean(axis=1) + 0.5 * (means == estimate[:, None]).mean(axis=1)
+    # equal up to rounding: which kernel multiplied must not decide what ties with the estimate
+    tied = np.abs(means - estimate[:, None]) <= 1e-9 * np.abs(values).max(axis=1, keepdims=True)
+    below = ((means < estimate[:, None]) & ~tied).mean(axis=1) + 0.5 * tied.mean(axis=1)
     bias = stats.norm.ppf(np.clip(below, 1 / len(draws), 1 - 1 / len(draws)))
     influence = layout.centred(values) * layout.weights
     spread = (influence**2).sum(axis=1)

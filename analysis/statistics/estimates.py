@@ -1,8 +1,8 @@
 """Estimates with intervals for clustered data; the cluster is the learning run, the independent unit.
 
-Which interval is used where was chosen by simulated coverage (docs/calibration.md): the studentised cluster bootstrap
-from five clusters on, Student's t on cluster means below; for shares Wilson's interval on the effective number of
-observations, unless many runs sit at 0 or 1. Percentile and BCa under-cover at ten clusters and are not used.
+Which interval is used where was chosen by simulated coverage (docs/calibration.md): the pivot of `cell_means` for means
+and differences, a beta-binomial likelihood for rates of counted outcomes in one cell, Wilson's interval on the
+effective number for other shares. Percentile, BCa and studentised bootstraps are not used.
 """
 
 from __future__ import annotations
@@ -12,15 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.statistics.bootstrap import Array, Bounds, Layout, Resampler, mean_and_error, student, studentised
-
-STUDENTISED_FROM = 5
-"""Fewest clusters per stratum for the studentised bootstrap: below, too many resamples repeat one cluster."""
-EDGE = 0.4
-"""Share of learning runs at exactly 0 or 1 above which a share is studentised: runs then differ more than Wilson's
-binomial shape allows, and its interval under-covers."""
-_CHUNK = 2_000_000
-"""Numbers held at once per working array of the bootstrap."""
+from analysis.statistics.bootstrap import Array, Bounds, Layout, Resampler
+from analysis.statistics.cell_means import CellValues, Pivot
+from analysis.statistics.rates import rate_interval
 
 
 @dataclass(frozen=True)
@@ -33,16 +27,16 @@ class Interval:
     level: float
     method: str
     clusters: int
+    freedom: float = np.nan
+    """Degrees of freedom of the pivot behind it; NaN where there is none."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The range of a quantity, and whether its cluster values are fine enough to studentise."""
+    """The range of a quantity, which no interval of it leaves."""
 
     low: float = -np.inf
     high: float = np.inf
-    fine: bool = True
-    """False for shares of a few stored units: their ties make bootstrap errors vanish and intervals explode."""
 
     @property
     def share(self) -> bool:
@@ -52,11 +46,15 @@ class Scale:
 
 REAL, POSITIVE = Scale(), Scale(low=0.0)
 SHARE, SHARE_DIFFERENCE = Scale(0.0, 1.0), Scale(-1.0, 1.0)
-COVERAGE, CORRECTED = Scale(0.0, 1.0, fine=False), Scale(high=1.0, fine=False)
+CORRECTED = Scale(high=1.0)
 
 
-def mean_intervals(values: Array, by: Resampler, scale: Scale = REAL) -> list[Interval]:
-    """One interval per row of values (cells, clusters); NaN marks a learning run the cell lacks."""
+def mean_intervals(values: Array, by: Resampler, scale: Scale = REAL, trials: Array | None = None) -> list[Interval]:
+    """One interval per row of values (cells, runs); NaN marks a learning run the cell lacks.
+
+    `trials`, of the same shape, says how many outcomes of 0 or 1 each value is the mean of: their rate gets the
+    beta-binomial interval.
+    """
     answers: dict[int, Interval] = {}
     present = ~np.isnan(values)
     counts = present.sum(axis=1)
@@ -66,38 +64,28 @@ def mean_intervals(values: Array, by: Resampler, scale: Scale = REAL) -> list[In
             found = [Interval(np.nan, np.nan, np.nan, by.level, "no data", 0)] * len(rows)
         else:
             packed = values[rows][present[rows]].reshape(len(rows), count)
-            found = stratified_intervals(packed, Layout.single(count), by, scale)
+            if trials is None:
+                found = pooled_intervals(CellValues.single(packed), by, scale)
+            else:
+                found = _rates(packed, trials[rows][present[rows]].reshape(len(rows), count), by)
         answers.update(zip(rows.tolist(), found, strict=True))
     return [answers[row] for row in range(len(values))]
 
 
-def stratified_intervals(values: Array, layout: Layout, by: Resampler, scale: Scale = REAL) -> list[Interval]:
-    """As `mean_intervals` for clusters in strata; every value must be present."""
-    clusters = values.shape[1]
-    if min(layout.sizes) < 2:
-        reason = "no interval: 1 learning run" if clusters == 1 else "no interval: a task with 1 learning run"
-        means = values @ layout.weights
-        return [Interval(float(mean), np.nan, np.nan, by.level, reason, clusters) for mean in means]
-    estimate, error, _ = mean_and_error(values, layout)
-    flat = error <= 1e-12 * np.maximum(1, np.abs(estimate))
-    (low, high), name = _simple(values, layout, by.level, scale)
-    names = np.full(len(values), f"{name} of {clusters} learning runs", dtype=object)
-    wanted = scale.fine & ~flat & (min(layout.sizes) >= STUDENTISED_FROM)
-    if scale.share:
-        wanted &= ((values <= 0) | (values >= 1)).mean(axis=1) > EDGE
-    if wanted.any():
-        boot_low, boot_high = _studentised(values[wanted], layout, by)
-        boot_low, boot_high = np.fmax(boot_low, scale.low), np.fmin(boot_high, scale.high)
-        good = np.isfinite(boot_low) & np.isfinite(boot_high)
-        rows = np.flatnonzero(wanted)[good]
-        low[rows], high[rows] = boot_low[good], boot_high[good]
-        names[rows] = f"studentised bootstrap of {clusters} learning runs"
+def pooled_intervals(cells: CellValues, by: Resampler, scale: Scale = REAL) -> list[Interval]:
+    """One interval per measure: the weighted mean over cells."""
+    pivot, clusters = cells.pivot, cells.clusters
+    low, high = pivot.interval(by.level)
+    names = [_method(cells, float(freedom)) for freedom in pivot.freedom]
+    if scale.share and not np.isnan(pivot.error).any():
+        low, high = effective_wilson(pivot, clusters, by.level)
+        names = [f"Wilson on the effective number of {clusters} learning runs"] * len(names)
     low, high = np.maximum(low, scale.low), np.minimum(high, scale.high)
-    if not scale.share:
-        low, high = np.where(flat, np.nan, low), np.where(flat, np.nan, high)
-        names[flat] = f"no interval: all {clusters} learning runs gave the same value"
-    lines = zip(estimate.tolist(), low.tolist(), high.tolist(), names.tolist(), strict=True)
-    return [Interval(mean, left, right, by.level, str(told), clusters) for mean, left, right, told in lines]
+    lines = zip(pivot.estimate.tolist(), low.tolist(), high.tolist(), pivot.freedom.tolist(), names, strict=True)
+    return [
+        Interval(mean, left, right, by.level, told if np.isfinite(left) else _no_interval(cells), clusters, freedom)
+        for mean, left, right, freedom, told in lines
+    ]
 
 
 def wilson(share: Array, n: Array, quantile: Array | float) -> Bounds:
@@ -109,16 +97,16 @@ def wilson(share: Array, n: Array, quantile: Array | float) -> Bounds:
     return np.maximum(0.0, centre - reach), np.minimum(1.0, centre + reach)
 
 
-def effective_wilson(values: Array, layout: Layout, level: float) -> Bounds:
+def effective_wilson(pivot: Pivot, clusters: int, level: float) -> Bounds:
     """Wilson's interval on the effective number of observations p(1 − p)/SE², with Student's quantile.
 
     After Korn & Graubard (1998): SE is that of the cluster means, so that any design effect is in it. Where all
     clusters agree the design effect cannot be seen and every cluster counts as one observation.
     """
-    share, error, freedom = mean_and_error(values, layout)
-    seen = (error > 1e-12) & (share > 0) & (share < 1)
-    effective = np.divide(share * (1 - share), error**2, out=np.full_like(share, values.shape[1]), where=seen)
-    return wilson(share, effective, stats.t.ppf((1 + level) / 2, freedom))
+    share = pivot.estimate
+    seen = ~pivot.flat & (share > 0) & (share < 1)
+    effective = np.divide(share * (1 - share), pivot.error**2, out=np.full_like(share, clusters), where=seen)
+    return wilson(share, effective, stats.t.ppf((1 + level) / 2, pivot.freedom))
 
 
 def trimmed_mean(values: Array) -> float:
@@ -163,14 +151,27 @@ def fieller(numerator: Array, denominator: Array, level: float = 0.95) -> Interv
     return Interval(top / bottom, (b - root) / a, (b + root) / a, level, f"Fieller, {clusters} learning runs", clusters)
 
 
-def _simple(values: Array, layout: Layout, level: float, scale: Scale) -> tuple[Bounds, str]:
-    if scale.share:
-        return effective_wilson(values, layout, level), "Wilson on the effective number"
-    return student(values, layout, level), "t on the means"
+def _rates(values: Array, trials: Array, by: Resampler) -> list[Interval]:
+    clusters = values.shape[1]
+    low, high = rate_interval(values * trials, trials, by.level)
+    name = f"beta-binomial likelihood of {clusters} learning run" + "s" * (clusters != 1)
+    means = values.mean(axis=1).tolist()
+    if clusters < 2:
+        return [Interval(mean, np.nan, np.nan, by.level, "no interval: 1 learning run", clusters) for mean in means]
+    lines = zip(means, low.tolist(), high.tolist(), strict=True)
+    return [Interval(mean, left, right, by.level, name, clusters) for mean, left, right in lines]
 
 
-def _studentised(values: Array, layout: Layout, by: Resampler) -> Bounds:
-    draws = layout.resample(by)
-    step = max(1, _CHUNK // by.resamples)
-    chunks = [studentised(values[i : i + step], layout, by.level, draws) for i in range(0, len(values), step)]
-    return np.concatenate([low for low, _ in chunks]), np.concatenate([high for _, high in chunks])
+def _method(cells: CellValues, freedom: float) -> str:
+    count = cells.values.shape[1]
+    if count == 1:
+        return f"t on the means of {cells.clusters} learning runs"
+    return f"t on the means of {count} cells, {cells.clusters} learning runs, {freedom:.1f} degrees of freedom"
+
+
+def _no_interval(cells: CellValues) -> str:
+    if cells.clusters == 1:
+        return "no interval: 1 learning run"
+    if bool(((~np.isnan(cells.values[0])).sum(axis=1) < 2).all()):
+        return "no interval: no cell has two learning runs"
+    return f"no interval: all {cells.clusters} learning runs gave the same value"

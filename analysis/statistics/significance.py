@@ -10,12 +10,15 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as _mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from analysis.statistics.bootstrap import Array, Layout, Resampler, mean_and_error
+from analysis.statistics.bootstrap import Array, Resampler
+from analysis.statistics.cell_means import CellValues
+from analysis.statistics.unseen import Unseen
 
 EXACT_UP_TO = 32
 """Clusters up to which the sign-flip distribution is enumerated (2³² sign patterns, by two halves of 2¹⁶)."""
-SIGN_FLIP_FROM = 6
-"""Fewest clusters that can reach p < .05 by sign flips: 2/2⁵ = .0625, 2/2⁶ = .031."""
+LEAST_FREEDOM = 3.0
+"""Degrees of freedom from which a verdict is given: four learning runs of one cell. Below, Student's t rests on the
+normality of two or three numbers alone."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,55 @@ class Test:
     __test__ = False  # not a pytest class
 
 
-def sign_flip(values: Array, layout: Layout, by: Resampler) -> Test:
-    """Two-sided test of a zero mean of `values` (clusters,): under the null each cluster's sign is a coin toss.
+def mean_test(cells: CellValues) -> Test:
+    """The report's two-sided test of a mean of zero: the pivot that also gives the interval (first measure).
 
-    Exact up to EXACT_UP_TO clusters, else by random flips (Phipson & Smyth 2010: (b + 1)/(B + 1)).
+    Where all runs agree to the last digit there is no pivot, and the smallest p of sign flips says what that is worth.
     """
-    terms = np.abs(values * layout.weights)
-    observed = abs(float((values * layout.weights).sum()))
+    pivot, clusters = cells.pivot, cells.clusters
+    if bool(np.isnan(pivot.error[0])):
+        return Test(
+            float("nan"), "no test: no cell has two learning runs" if clusters > 1 else "no test: 1 learning run"
+        )
+    if bool(pivot.flat[0]) and abs(float(pivot.estimate[0])) > 1e-12:
+        return Test(
+            smallest_sign_flip_p(clusters), f"sign flips: all {clusters} learning runs gave the same difference"
+        )
+    if bool(pivot.flat[0]):
+        return Test(float("nan"), "no test: every learning run gave the same difference")
+    name = f"t test on {clusters} learning runs, {float(pivot.freedom[0]):.1f} degrees of freedom"
+    return Test(float(pivot.p()[0]), name)
+
+
+def equivalence(cells: CellValues, margin: float, unseen: Unseen, pools: int = 0, reach: float = np.nan) -> Test:
+    """p of "the mean lies outside ±margin", a margin declared beforehand (first measure).
+
+    Two one-sided t tests (Schuirmann 1987) within what is left of the margin when good pools were not met (`unseen`).
+    Where all values are exactly 0 no test exists, but a bound does: a mean beyond the margin needs a share of at least
+    margin ÷ `reach` (the largest difference possible) of the `pools` to differ, and none of them did.
+    """
+    pivot = cells.pivot
+    if bool(np.isnan(pivot.error[0])):
+        return Test(float("nan"), "no test: no cell has two learning runs")
+    if bool(pivot.flat[0]):
+        if abs(float(pivot.estimate[0])) > 1e-12 or not (np.isfinite(reach) and reach > 0 and pools):
+            return Test(float("nan"), "no test: every learning run gave the same difference")
+        chance = max(0.0, 1 - margin / reach) ** pools
+        return Test(chance, f"none of {pools} learning runs differed, margin ±{margin:g} of at most ±{reach:g}")
+    low, high = unseen.within(margin)
+    if low >= high:
+        return Test(1.0, f"margin ±{margin:g} is narrower than what pools not met could add")
+    return Test(float(pivot.p_outside(low, high)[0]), f"two one-sided t tests, margin ±{margin:g}")
+
+
+def sign_flip(values: Array, by: Resampler) -> Test:
+    """Two-sided test that no cluster has an effect, of `values` (clusters,): each sign is a coin toss.
+
+    Exact up to EXACT_UP_TO clusters, else by random flips (Phipson & Smyth 2010: (b + 1)/(B + 1)). A second opinion:
+    with effects that differ between tasks it is conservative, and it gives no interval.
+    """
+    terms = np.abs(values)
+    observed = abs(float(values.sum()))
     close = 1e-9 * float(terms.sum())
     if len(terms) <= EXACT_UP_TO:
         half = len(terms) // 2
@@ -53,33 +98,6 @@ def sign_flip(values: Array, layout: Layout, by: Resampler) -> Test:
 def smallest_sign_flip_p(clusters: int) -> float:
     """The smallest two-sided p that sign flips of so many clusters can give."""
     return 2.0 ** (1 - clusters)
-
-
-def t_test(values: Array, layout: Layout) -> Test:
-    """Two-sided t test of a zero mean of cluster values (clusters,), Welch–Satterthwaite over strata."""
-    estimate, error, freedom = (float(part[0]) for part in mean_and_error(values[None, :], layout))
-    if error <= 1e-12 * max(1.0, abs(estimate)):
-        return Test(float("nan"), "no test: every learning run gave the same difference")
-    return Test(float(2 * stats.t.sf(abs(estimate / error), freedom)), f"t test on {len(values)} learning-run means")
-
-
-def mean_test(values: Array, layout: Layout, by: Resampler) -> Test:
-    """The report's test of a mean difference: sign flips from six clusters on, Student's t below, nothing for one."""
-    if min(layout.sizes) < 2 and len(values) < SIGN_FLIP_FROM:
-        return Test(float("nan"), f"no test: {len(values)} learning run" + "s" * (len(values) != 1))
-    if len(values) >= SIGN_FLIP_FROM:
-        return sign_flip(values, layout, by)
-    return t_test(values, layout)
-
-
-def equivalence(values: Array, layout: Layout, margin: float) -> Test:
-    """Two one-sided t tests (Schuirmann 1987): p of "the mean lies outside ±margin", a margin declared beforehand."""
-    estimate, error, freedom = (float(part[0]) for part in mean_and_error(values[None, :], layout))
-    if error <= 1e-12 * max(1.0, abs(estimate)):
-        return Test(float("nan"), "no test: every learning run gave the same difference")
-    lower = float(stats.t.sf((estimate + margin) / error, freedom))
-    upper = float(stats.t.cdf((estimate - margin) / error, freedom))
-    return Test(max(lower, upper), f"two one-sided t tests, margin ±{margin:g}")
 
 
 def mcnemar(only_first: int, only_second: int, *, mid: bool = False) -> Test:
@@ -124,13 +142,16 @@ def friedman(blocks: Array) -> Test:
     return Test(float(answer.pvalue), f"Friedman, {blocks.shape[0]} tasks × {blocks.shape[1]} methods")
 
 
-def wilcoxon(differences: Array) -> Test:
-    """Wilcoxon's signed-rank test: another question than the mean's, whether differences lie symmetrically about 0."""
+def wilcoxon(differences: Array, by: Resampler) -> Test:
+    """Wilcoxon's signed-rank test: another question than the mean's, whether differences lie symmetrically about 0.
+
+    Exact with ties too (up to EXACT_UP_TO differences): signs of the ranks are flipped. Zeros are left out.
+    """
     known = differences[differences != 0]
     if not len(known):
         return Test(1.0, "Wilcoxon: no difference at all")
-    answer = cast(Any, stats.wilcoxon(known, method="exact" if len(known) <= 50 else "approx"))
-    return Test(float(answer.pvalue), f"Wilcoxon signed-rank on {len(known)} differences")
+    ranks = np.asarray(stats.rankdata(np.abs(known)), np.float64) * np.sign(known)
+    return Test(sign_flip(ranks, by).p, f"Wilcoxon signed-rank on {len(known)} differences")
 
 
 def _signed_sums(terms: Array) -> Array:

@@ -13,6 +13,10 @@ CELL = ["arm", "source_agent", "source_task", "agent", "task"]
 """What names one cell of a matrix. Arms without a source carry "" in both source columns."""
 
 
+Ranges = Mapping[str, tuple[float, float]]
+"""Lowest and highest possible return of a seat, by task (`EnvSpec.reward_range`)."""
+
+
 class TableError(ValueError):
     """A table that cannot be analysed; the message names the place and the remedy."""
 
@@ -132,8 +136,9 @@ class Tables:
     events: pd.DataFrame
     plan: pd.DataFrame
     """What the study declares before it is run; empty where the tables come from elsewhere."""
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
-    """Bounds of a return, by task; a task that is not named has no known bounds."""
+    ranges: Ranges = field(default_factory=dict[str, tuple[float, float]])
+    """Bounds of a return, by task; no mean return and no interval of one leaves them. A task that is not named has no
+    known bounds."""
     transcripts: tuple[Transcript, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     """Packages, models with their weights' hashes, prompts, study digest: shown as they are."""
@@ -148,18 +153,20 @@ class Tables:
         learning: pd.DataFrame | None = None,
         events: pd.DataFrame | None = None,
         plan: pd.DataFrame | None = None,
-        ranges: Mapping[str, tuple[float, float]] | None = None,
+        ranges: Ranges | None = None,
         transcripts: Sequence[Transcript] = (),
         versions: Mapping[str, str] | None = None,
     ) -> Tables:
         """Check every table, and put its rows into an order of their own: who finished first leaves no trace.
 
-        Raises TableError with one sentence that names table, column and row.
+        A range that a return of its task leaves is no range, and is dropped. Raises TableError with one sentence that
+        names table, column and row.
         """
+        checked = check_episodes(episodes)
         learner = ["agent", "task", "learning_run"]
         events_ = check(events, EVENTS, "events").sort_values([*learner, "order"], kind="stable", ignore_index=True)
         return cls(
-            episodes=check_episodes(episodes),
+            episodes=checked,
             invocations=ordered(
                 _sources(check(invocations, INVOCATIONS, "invocations")), [*CELL, "learning_run", "env_seed", "unit"]
             ),
@@ -167,7 +174,7 @@ class Tables:
             learning=ordered(check(learning, LEARNING, "learning"), [*learner, "iteration", "episode"]),
             events=events_.assign(order=np.arange(len(events_))),
             plan=ordered(_sources(check(plan, PLAN, "plan")), ["phase", *CELL, "learning_run"]),
-            ranges=dict(ranges or {}),
+            ranges=_kept_ranges(checked, ranges or {}),
             transcripts=tuple(transcripts),
             versions=dict(versions or {}),
         )
@@ -206,13 +213,23 @@ def check_episodes(frame: pd.DataFrame) -> pd.DataFrame:
     return ordered(episodes, keys)
 
 
+def _kept_ranges(episodes: pd.DataFrame, ranges: Ranges) -> dict[str, tuple[float, float]]:
+    seen = episodes.groupby(episodes["task"].astype("str"))["return"].agg(["min", "max"])
+    outside = {
+        str(task)
+        for task, low, high in seen.itertuples(name=None)
+        if str(task) in ranges and (low < ranges[str(task)][0] - 1e-9 or high > ranges[str(task)][1] + 1e-9)
+    }
+    return {task: ends for task, ends in ranges.items() if task not in outside}
+
+
 def _typed(values: pd.Series, column: Column, table: str) -> pd.Series:
     missing = values.isna()
     if missing.any() and not column.blank:
         row = int(np.flatnonzero(missing)[0])
         raise TableError(f"The {table} table has no value for {column.name!r} in row {row}; fill it or drop the row.")
     if column.kind == "text":
-        return values.astype("str").where(~missing)
+        return _texts(values).where(~missing)
     numbers = pd.to_numeric(values, errors="coerce").astype("float64")
     wrong = numbers.isna() & ~missing
     if column.kind in ("integer", "truth") and not wrong.any():
@@ -228,6 +245,13 @@ def _typed(values: pd.Series, column: Column, table: str) -> pd.Series:
 def ordered(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Rows by these keys, equal ones as they came."""
     return frame.sort_values(list(keys), kind="stable", ignore_index=True)
+
+
+def _texts(values: pd.Series) -> pd.Series:
+    try:
+        return values.astype("str")
+    except UnicodeEncodeError:  # halves of characters, which no file can hold: a folder may be called so
+        return values.map(lambda text: str(text).encode("utf-8", "replace").decode("utf-8")).astype("str")
 
 
 def _sources(frame: pd.DataFrame) -> pd.DataFrame:

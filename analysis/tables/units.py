@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from analysis.statistics.bootstrap import Array, Layout
+from analysis.statistics.cell_means import CellValues
 from analysis.tables.run import CELL
 
 RUN = [*CELL, "learning_run"]
@@ -24,52 +24,73 @@ WITHOUT_SOURCE = ("none", "seed", "self")
 
 @dataclass(frozen=True)
 class Sample:
-    """Cluster values of one estimate, ordered by stratum, and how many episodes they rest on."""
+    """What one estimate rests on."""
 
-    values: Array
-    """Shape (measures, clusters)."""
-    layout: Layout
+    cells: CellValues
     episodes: int
-    names: tuple[str, ...]
-    """A name per cluster, the same in every sample whose clusters are built alike."""
+    """Every episode counted once, however many cells it is the reference of."""
 
 
 def seed_means(episodes: pd.DataFrame) -> pd.DataFrame:
-    """Means per cell, learning run and environment seed over the answered episodes; column `n` counts them."""
+    """Means per cell, learning run and environment seed over the answered episodes.
+
+    Column `n` counts them; `block` is the learning run, the same for runs that share environment seeds in any task.
+    """
     answered = episodes[episodes["error"].isna()]
     grouped = answered.groupby(SEED, observed=True, sort=False)
     means = grouped[["return", "solved", "invalid", "steps"]].mean()
-    return means.assign(n=grouped.size()).reset_index()
+    seeds = means.assign(n=grouped.size()).reset_index()
+    return seeds.assign(block=_blocks(seeds))
 
 
 def run_means(seeds: pd.DataFrame) -> pd.DataFrame:
     """Means per cell and learning run, every environment seed weighing the same; column `n` counts episodes."""
     grouped = seeds.groupby(RUN, observed=True, sort=False)
-    return grouped[["return", "solved", "invalid", "steps"]].mean().assign(n=grouped["n"].sum()).reset_index()
+    means = grouped[["return", "solved", "invalid", "steps"]].mean()
+    return means.assign(n=grouped["n"].sum(), block=grouped["block"].first()).reset_index()
 
 
 def wide(runs: pd.DataFrame, value: str) -> pd.DataFrame:
-    """One row per cell, one column per learning run; NaN where a cell lacks the run."""
+    """One row per cell, one column per independent learning run; NaN where a cell lacks the run."""
     keys = [key for key in CELL if key in runs.columns]
-    return runs.set_index([*keys, "learning_run"])[value].unstack("learning_run")
+    unit = "block" if "block" in runs.columns else "learning_run"
+    return runs.groupby([*keys, unit], observed=True, sort=True)[value].mean().unstack(unit)
 
 
 def paired(seeds: pd.DataFrame, treatment: str, reference: str, value: str) -> pd.DataFrame:
     """Differences treatment − reference on common environment seeds, one row per treated cell and learning run.
 
-    Columns: the treated cell, learning_run, difference, wins (share of seeds where the treatment is better, ties half),
-    n (episodes on either side), seeds (common). Without common seeds the frame is empty.
+    Columns: the treated cell, learning_run, block, difference, wins (share of seeds where the treatment is better, ties
+    half), n (episodes on either side), once (the same, the reference's counted only where first used), treated and
+    reference (means of either side), reference_task (where the reference's pool was learned, "" without one), seeds
+    (common). Without common seeds the frame is empty.
     """
     left = seeds[seeds["arm"] == treatment]
     right = seeds[seeds["arm"] == reference]
     keys = reference_keys(right, reference)
-    both = left.merge(right[[*keys, value, "n"]], on=keys, suffixes=("", "_reference"))
+    joined = right[[*keys, value, "n"]].assign(reference_task=right["source_task"].astype("str"))
+    both = left.merge(joined, on=keys, suffixes=("", "_reference"))
     both = both[both[value].notna() & both[f"{value}_reference"].notna()]
-    both = both.assign(difference=both[value] - both[f"{value}_reference"], n=both["n"] + both["n_reference"])
+    again = both.duplicated(keys).to_numpy()
+    both = both.assign(
+        treated=both[value],
+        reference=both[f"{value}_reference"],
+        difference=both[value] - both[f"{value}_reference"],
+        once=both["n"] + both["n_reference"].where(~again, 0),
+        n=both["n"] + both["n_reference"],
+    )
     both["wins"] = (both["difference"] > 0) + 0.5 * (both["difference"] == 0)
     grouped = both.groupby(RUN, observed=True, sort=False)
     answer = grouped.agg(
-        difference=("difference", "mean"), wins=("wins", "mean"), n=("n", "sum"), seeds=("difference", "size")
+        block=("block", "first"),
+        difference=("difference", "mean"),
+        wins=("wins", "mean"),
+        n=("n", "sum"),
+        once=("once", "sum"),
+        treated=("treated", "mean"),
+        reference=("reference", "mean"),
+        reference_task=("reference_task", "first"),
+        seeds=("difference", "size"),
     )
     return answer.reset_index()
 
@@ -99,30 +120,56 @@ def clusters(runs: pd.DataFrame) -> NDArray[np.intp]:
 
 
 def aggregate(runs: pd.DataFrame, *measures: str) -> Sample:
-    """One value per independent cluster: the mean over cells, then over tasks, every learning run weighing the same.
+    """The cells of `runs` as one estimate: every run weighs the same in its cell, every cell in its task, every task.
 
-    Tasks are strata where no cluster spans two of them. A cell that lacks a run takes part by its deviations from its
-    own mean, so that a missing hard cell does not make a cluster look good.
+    Two cells are related where they share the environment seeds of a task, or pools learned on one task (whose training
+    seeds are common too), the reference's own among them.
     """
-    names = list(measures)
-    cell, label = _codes(runs, CELL), clusters(runs)
-    task, task_names = pd.factorize(runs["task"].astype("str"), sort=True)
-    means = runs[names].groupby(cell).transform("mean")
-    keys = pd.DataFrame({"task": task, "cluster": label, "run": runs["learning_run"].to_numpy(int)})
-    rows = pd.concat([keys, (runs[names] - means).reset_index(drop=True)], axis=1)
-    parts = rows.groupby(["task", "cluster"]).agg({"run": "min"} | dict.fromkeys(names, "mean")).reset_index()
-    first = ~pd.Series(cell).duplicated().to_numpy()
-    by_task = means[first].groupby(task[first]).mean()
-    episodes = int(runs["n"].sum())
-    if bool(parts["cluster"].duplicated().any()):
-        joint = parts.groupby("cluster").agg({"run": "min"} | dict.fromkeys(names, "mean")).sort_values("run")
-        values = (joint[names] + by_task.mean()).to_numpy(float).T
-        return Sample(values, Layout.single(values.shape[1]), episodes, tuple(f"run {run}" for run in joint["run"]))
-    parts = parts.sort_values(["task", "run"], kind="stable")
-    strata = parts["task"].to_numpy(np.int64)
-    values = parts[names].to_numpy(float).T + by_task.loc[strata].to_numpy(float).T
-    labels = tuple(f"{task_names[k]} run {run}" for k, run in zip(strata, parts["run"], strict=True))
-    return Sample(values, Layout(strata), episodes, labels)
+    keys = CELL if set(CELL) <= set(runs.columns) else [key for key in CELL if key in runs.columns]
+    cell, block = _codes(runs, keys), _codes(runs, ["block" if "block" in runs.columns else "learning_run"])
+    first = runs.iloc[np.unique(cell, return_index=True)[1]]
+    shape = (len(measures), int(cell.max()) + 1, int(block.max()) + 1)
+    sums, counts = np.zeros(shape), np.zeros(shape[1:])
+    for row, measure in enumerate(measures):
+        np.add.at(sums[row], (cell, block), runs[measure].to_numpy(float))
+    np.add.at(counts, (cell, block), 1)
+    values = np.divide(sums, counts, out=np.full(shape, np.nan), where=counts > 0)
+    tasks, task = np.unique(first["task"].astype("str").to_numpy(), return_inverse=True)
+    weights = 1 / (len(tasks) * np.bincount(task)[task])
+    episodes = int(runs["once" if "once" in runs.columns else "n"].sum())
+    return Sample(CellValues(values, weights, _related(first)), episodes)
+
+
+def pools_met(runs: pd.DataFrame) -> int:
+    """Learned pools behind the rows, each counted once: source and independent learning run."""
+    learned = runs[runs["source_task"].astype("str") != ""]
+    return len(learned[[*SOURCE, "block"]].drop_duplicates())
+
+
+def _related(cells: pd.DataFrame) -> NDArray[np.bool_]:
+    task = "seeds of " + cells["task"].astype("str")
+    sources = ["source_task", "reference_task"]
+    learned = ["pools of " + cells[key].astype("str") for key in sources if key in cells.columns]
+    tags = pd.concat([task, *learned], ignore_index=True).to_numpy()
+    row = np.tile(np.arange(len(cells)), 1 + len(learned))
+    known = tags != "pools of "
+    names, tag = np.unique(tags[known], return_inverse=True)
+    incidence = np.zeros((len(cells), len(names)))
+    incidence[row[known], tag] = 1
+    return incidence @ incidence.T > 0
+
+
+def _blocks(seeds: pd.DataFrame) -> NDArray[np.int64]:
+    """The smallest learning run among those that share environment seeds with a row's own, directly or by others."""
+    runs, code = np.unique(seeds["learning_run"].to_numpy(np.int64), return_inverse=True)
+    if not len(runs):
+        return np.zeros(0, np.int64)
+    place = _codes(seeds, ["task", "env_seed"])
+    size = len(runs) + int(place.max()) + 1
+    links = coo_array((np.ones(len(seeds)), (code, len(runs) + place)), shape=(size, size))
+    label = cast("tuple[int, NDArray[np.intp]]", connected_components(links, directed=False))[1][: len(runs)]
+    _, smallest = np.unique(label, return_index=True)
+    return runs[smallest][np.unique(label, return_inverse=True)[1]][code]
 
 
 def _codes(frame: pd.DataFrame, columns: list[str]) -> NDArray[np.int64]:

@@ -6,8 +6,6 @@ import importlib.metadata
 import os
 import sys
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Never
 
@@ -62,18 +60,19 @@ def procmem(
 def main() -> None:
     """Run a command. What goes wrong in a known way is said in a sentence, with exit code 1."""
     settle()
-    with _home():
-        try:
-            app()
-        except OSError as error:
-            if error.filename is None:
-                raise
-            _fail(f"{error.filename}: {error.strerror}")
-        except Exception as error:
-            # An exception class of our own rooms is by convention one sentence for the user; any other is a bug.
-            if type(error).__module__.partition(".")[0] not in ROOMS:
-                raise
-            _fail(str(error))
+    try:
+        _find_home()
+        app()
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+    except Exception as error:
+        # An exception class of our own rooms is by convention one sentence for the user; any other is a bug of ours.
+        if type(error).__module__.partition(".")[0] not in ROOMS:
+            raise
+        _fail(str(error))
 
 
 def _fail(sentence: str) -> Never:
@@ -81,15 +80,16 @@ def _fail(sentence: str) -> Never:
     sys.exit(1)
 
 
-@contextmanager
-def _home() -> Generator[None]:
-    """A user without a home (a container, a batch system) gets an empty one for as long as the command runs: packages
-    that we import look for it before anybody has asked them to write there."""
+def _find_home() -> None:
+    """A user whom the system knows no home of (a container, a batch system) gets one beside the temporary files.
+
+    Packages that we import look for a home before anybody has asked them to write there.
+    """
     try:
         Path.home()
     except RuntimeError:
-        with tempfile.TemporaryDirectory(prefix="procmem-") as folder:
-            os.environ["HOME"] = folder
-            yield
-    else:
-        yield
+        home = Path(tempfile.gettempdir()) / f"procmem-{os.getuid()}"
+        home.mkdir(mode=0o700, exist_ok=True)
+        if home.is_symlink() or home.stat().st_uid != os.getuid():
+            home = Path(tempfile.mkdtemp(prefix="procmem-"))
+        os.environ["HOME"] = str(home)

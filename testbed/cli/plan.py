@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,14 +12,16 @@ from testbed.cli.study_file import Plugins, read_study
 from testbed.cli.terminal import notices, output, plain, say_json
 
 if TYPE_CHECKING:
-    from analysis.simulation.power import Variance
+    from analysis.matrix.contrasts import Contrast
+    from analysis.simulation.power import Design, Variance
+    from testbed.config.study import StudyConfig
 
 
 def plan(
     study: Annotated[Path, typer.Argument(help="The study file (TOML).")],
     detect: Annotated[float, typer.Option(help="The smallest difference in return that matters.")],
     pilot: Annotated[Path | None, typer.Option(help="A run to take the variance from, instead of --sd, --icc.")] = None,
-    contrast: Annotated[str, typer.Option(help="The pilot's arms to compare: treatment-reference.")] = "self-none",
+    contrast: Annotated[str, typer.Option(help="The arms to compare: treatment-reference; self-none.")] = "",
     sd: Annotated[float, typer.Option(help="SD of an episode's paired difference between two arms.")] = 0.3,
     icc: Annotated[float, typer.Option(help="Share of that variance that lies between learning runs.")] = 0.2,
     speed: Annotated[float, typer.Option(min=0.01, help="Decision steps a second, as `procmem bench` measures.")] = 5.0,
@@ -29,50 +30,98 @@ def plan(
 ) -> None:
     """How many learning runs and episodes a difference needs, and their cost in tokens and hours.
 
+    Simulated is the study's own report: its cells, clusters and families, and every declared contrast as written.
     Examples: `procmem plan study.toml --detect 0.05 --sd 0.25` · `procmem plan study.toml --detect 0.05 --pilot runs/x`
     """
     import numpy as np
 
-    from analysis.simulation.power import Variance, caution
-    from analysis.simulation.power import plan as find_plan
+    from analysis.simulation.plan import caution, floors
+    from analysis.simulation.plan import plan as find_plan
+    from analysis.simulation.power import Variance, powers
     from analysis.statistics.bootstrap import Resampler
     from testbed.studies.cost import forecast
 
     config = read_study(study, plugins=plugins)
-    variance = Variance.stated(sd, icc) if pilot is None else _measured(pilot, contrast)
     by = Resampler(np.random.default_rng(config.seed), 1999)
-    tasks = len(config.tasks)
+    design = _design(config)
+    asked = _asked(design, contrast)
+    variance = Variance.stated(sd, icc) if pilot is None else _measured(pilot, asked)
+    size = (config.learning_runs, config.evaluation_episodes)
     with notices().status("simulating"):
-        found = find_plan(detect, variance, by, tasks=tasks)
-        warning = caution(detect, variance, config.learning_runs, config.evaluation_episodes, by, tasks=tasks)
+        found = find_plan(detect, variance, design, asked, by)
+        written = powers(detect, variance, size, design, by)
+        warning = caution(detect, size, written[asked.key])
+        limits = floors(detect, variance, size, design, list(written.values()))
     rows: list[dict[str, float]] = []
     for option in found.options:
         changed = config.model_copy(update={"learning_runs": option.runs, "evaluation_episodes": option.episodes})
         cost = forecast(changed)
         tokens = cost.prompt_tokens + cost.completion_tokens
-        rows.append({**asdict(option), "tokens": tokens, "hours": cost.steps / speed / 3600})
+        named = {name: getattr(option, name) for name in ("runs", "episodes", "power", "low", "high")}
+        rows.append({**named, "tokens": tokens, "hours": cost.steps / speed / 3600})
+    contrasts = [
+        {"contrast": key, "power": each.power, "clusters": each.clusters, "freedom": each.freedom}
+        for key, each in written.items()
+    ]
     if as_json:
         told = {"detect": detect, "between": variance.between, "within": variance.within, "speed": speed}
-        say_json({**told, "options": rows, "warning": warning})
+        answers = {"options": rows, "warning": warning, "contrast": asked.key, "contrasts": contrasts, "floors": limits}
+        say_json({**told, **answers})
         return
     console = output()
-    table = Table("learning runs per task", "episodes per cell and run", "power", "tokens", "hours")
+    table = Table("learning runs", "episodes per cell and run", "power", "tokens", "hours")
     for row in rows:
         counts = (f"{row['runs']:g}", f"{row['episodes']:g}", f"{row['power']:.2f}")
         table.add_row(*counts, f"{row['tokens']:,.0f}", f"{row['hours']:.1f}")
     console.print(table)
     console.print(plain(found.sentence))
     console.print(f"Tokens and hours are estimates from scripted games, at {speed:g} steps a second.")
-    if warning is not None:
-        console.print(plain(f"Warning: {warning}", style="yellow"))
+    table = Table("contrast", "clusters", "degrees of freedom", f"power at {size[0]} × {size[1]}, as written")
+    for each in written.values():
+        counts = (str(each.clusters), f"{each.freedom:.1f}", f"{each.power:.2f}")
+        table.add_row(plain(each.contrast.name), *counts)
+    console.print(table)
+    for told in filter(None, [warning, *limits]):
+        console.print(plain(f"Warning: {told}", style="yellow"))
 
 
-def _measured(pilot: Path, contrast: str) -> Variance:
-    from analysis.simulation.power import PlanError, pilot_variance
+def _design(config: StudyConfig) -> Design:
+    from analysis.matrix.contrasts import Contrast, declare
+    from analysis.simulation.power import Design
+    from environments.registry import ENVIRONMENTS
+
+    tasks = tuple(task.environment for task in config.tasks)
+    known = [ENVIRONMENTS[task].reward_range for task in tasks if task in ENVIRONMENTS]
+    room = sum((high - low) / 2 for low, high in known) / len(known) if known else float("nan")
+    if config.study != "population":
+        agents = tuple(agent.name for agent in config.agents)
+        # a lone learner has nobody to take a pool from: the study has no transfer
+        arms = [arm for arm in config.arms if arm != "transfer" or len(agents) * len(tasks) > 1]
+        return Design(agents, tasks, declare(arms), room=room)
+    policies = [policy.name for policy in config.population.policies]
+    lone = next((policy.name for policy in config.population.policies if policy.exchange == "isolated"), policies[0])
+    contrasts = tuple(
+        Contrast(name, lone, "Is sharing better than learning alone?") for name in policies if name != lone
+    )
+    return Design(tuple(config.members), tasks, contrasts, room=room)
+
+
+def _asked(design: Design, key: str) -> Contrast:
+    from analysis.simulation.power import PlanError
+
+    if key and "-" not in key:
+        raise PlanError(f"--contrast {key}: name two arms of the study, as in self-none")
+    # declared first is self-none; a population's first policy where there is none
+    found = next((each for each in design.contrasts if each.key == key or not key), None)
+    if found is None:
+        there = ", ".join(each.key for each in design.contrasts)
+        raise PlanError(f"--contrast {key}: the study declares no such contrast; there are: {there or 'none'}")
+    return found
+
+
+def _measured(pilot: Path, contrast: Contrast) -> Variance:
+    from analysis.simulation.power import pilot_variance
     from analysis.tables.units import seed_means
     from testbed.reports.tables import load_run
 
-    treatment, _, reference = contrast.partition("-")
-    if not reference:
-        raise PlanError(f"--contrast {contrast}: name two arms of the pilot, as in self-none")
-    return pilot_variance(seed_means(load_run(pilot).episodes), treatment, reference)
+    return pilot_variance(seed_means(load_run(pilot).episodes), *contrast.arms)

@@ -74,12 +74,12 @@ def complain(sentence: str) -> None:
 
 def say(text: str) -> None:
     """A line of the result, as long as it is."""
-    print(visible(text), file=sys.stdout)
+    print(visible(text), file=sys.stdout, flush=True)
 
 
 def say_json(value: Any, indent: int | None = None) -> None:
     """The result as JSON in ASCII, DEL among what is escaped."""
-    print(json.dumps(value, indent=indent).replace("\x7f", "\\u007f"), file=sys.stdout)
+    print(json.dumps(value, indent=indent).replace("\x7f", "\\u007f"), file=sys.stdout, flush=True)
 
 
 def settle() -> None:

@@ -36,7 +36,7 @@ def resolve(known: Mapping[str, T], name: str, *, group: str, place: str = "") -
         return cast("T", _imported(name, place))
     entries = installed(group)
     if name in entries:
-        return cast("T", _loaded(entries[name].load, name, place))
+        return cast("T", call(entries[name].load, name, place))
     nearest = difflib.get_close_matches(name, [*known, *entries], n=1)
     some = ", ".join([*known, *entries][:SHOWN])
     remedy = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {some}"
@@ -46,7 +46,7 @@ def resolve(known: Mapping[str, T], name: str, *, group: str, place: str = "") -
 def find_environment(name: str, place: str = "environment") -> EnvSpec:
     """The game called `name`, which may also name an EnvSpec or what returns one. Raises ConfigError as `resolve`."""
     found: object = resolve(ENVIRONMENTS, name, group="environments", place=place)
-    spec = _loaded(found, name, place) if callable(found) else found
+    spec = call(found, name, place) if callable(found) else found
     if not isinstance(spec, EnvSpec):
         raise ConfigError(f"{place}: {name!r} gives a {type(spec).__name__}, not an EnvSpec")
     return spec
@@ -78,16 +78,19 @@ def _imported(name: str, place: str) -> Any:
     module, _, attribute = name.partition(":")
     if module.partition(".")[0] in sys.stdlib_module_names:
         raise ConfigError(f"{place}: {name!r} is of Python's own library, which holds nothing that a study can use")
-    return _loaded(lambda: getattr(importlib.import_module(module), attribute), name, place)
+    return call(lambda: getattr(importlib.import_module(module), attribute), name, place)
 
 
-def _loaded(load: Callable[[], Any], name: str, place: str) -> Any:
+def call(function: Callable[[], Any], name: str, place: str) -> Any:
+    """What somebody's code returns. Raises ConfigError for whatever it raises."""
     try:
-        return load()
-    except Exception as error:  # somebody's code, which raises what it likes
+        return function()
+    except (ImportError, AttributeError) as error:
         raise ConfigError(
             f"{place}: cannot import {name!r} ({error}); is its package installed or its folder on PYTHONPATH?"
         ) from error
+    except Exception as error:
+        raise ConfigError(f"{place}: {name!r} raised {type(error).__name__}: {error}") from error
 
 
 @lru_cache

@@ -11,10 +11,10 @@ import anyio
 from agents.models.model import ModelUnavailable
 from agents.selection import Value
 from testbed.play.failures import PATIENCE, Failures, ModelGone
+from testbed.play.places import Places
 from testbed.play.players import Cast, Kit
 from testbed.play.rollout import play
 from testbed.records.append_only import StoreError
-from testbed.play.places import Places
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial, said
 from transfer.memory.experience import Trajectory

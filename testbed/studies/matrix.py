@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import anyio
@@ -42,11 +42,23 @@ async def run_matrix(lab: Lab, learners: Mapping[str, Learner], seed_pool: Skill
 
     try:
         async with anyio.create_task_group() as group:
-            for cell in cells(lab, pools, seed_pool):
+            for cell in failed_first(lab, cells(lab, pools, seed_pool)):
                 await open_cells.acquire()
                 group.start_soon(evaluate, cell)
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from None
+
+
+def failed_first(lab: Lab, every: Iterable[Cell]) -> Iterator[Cell]:
+    """The cells, but those first of which an episode failed when the study was run before."""
+    standing = set(lab.failures.standing)
+    later: list[Cell] = []
+    for cell in every:
+        if standing and standing.isdisjoint(trial.id for trial in evaluation_trials(lab, cell)):
+            later.append(cell)
+        else:
+            yield cell
+    yield from later
 
 
 def cells(lab: Lab, pools: Mapping[Source, SkillPool], seed_pool: SkillPool) -> Iterator[Cell]:

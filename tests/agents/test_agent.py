@@ -23,7 +23,7 @@ from agents.models.model import Completion, Message, ModelError, Request, Sampli
 from agents.models.scripted import ScriptedModel, scripted, uniform
 from agents.options import ByAge, SkillOptions
 from agents.prompts import fingerprint, skill_text
-from agents.selection import AtRandom
+from agents.selection import AtRandom, Selection
 from environments.grammar import Choices, Regex, dump
 from transfer.memory.seed_pool import SEEDS
 
@@ -181,6 +181,20 @@ def test_a_reset_forgets_the_conversation():
     anyio.run(player.on_reset, TOKEN)
     decide(player, "three")
     assert [message.content for message in model.asked[-1].messages] == ["Call the coin.", "three"]
+
+
+def test_a_reset_ends_the_skill_under_way():
+    """The next episode chooses anew: no skill goes on from the last one."""
+
+    class First:
+        async def select(self, state, skills, rng):
+            return Selection(skills[0])
+
+    guide = SkillOptions(SEEDS, First(), ByAge(), np.random.default_rng(0), max_age=9)
+    player = agent(Recording(), guide)
+    assert [each.started for each in decide(player, "one", "two")] == [True, False]
+    anyio.run(player.on_reset, TOKEN)
+    assert [each.started for each in decide(player, "three")] == [True]
 
 
 @pytest.mark.parametrize("seats", [1, 2])

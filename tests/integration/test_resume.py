@@ -145,23 +145,31 @@ def test_kill_9_and_run_again(tmp_path, environment, run_in):
     assert content(run_in(tmp_path / "killed", load_study(file))) == content(whole)
 
 
-def test_ctrl_c_and_a_second_process(tmp_path, environment):
+@pytest.mark.parametrize(
+    ("signals", "code"), [([signal.SIGINT], 130), ([signal.SIGTERM], 75), ([signal.SIGINT, signal.SIGINT], 130)]
+)
+def test_a_signal_and_a_second_process(tmp_path, environment, signals, code):
     """While one process writes, another is turned away; Ctrl-C ends the first in a sentence; it can be resumed."""
     file = tmp_path / "study.toml"
     text = TOML.format(study="learn").replace("episodes = 6", "episodes = 400")
     file.write_text(text)
     first = start(file, tmp_path, environment)
     assert wait_for(first, tmp_path, 1)
-    code, out, err = end(start(file, tmp_path, environment))
-    assert (code, out) == (1, "")
+    turned_away, out, err = end(start(file, tmp_path, environment))
+    assert (turned_away, out) == (1, "")
     (run,) = tmp_path.glob("learn-*")
     assert f"Error: {run}: another process is writing it; wait for it or choose another --out\n" in err
     assert "Traceback" not in err
-    first.send_signal(signal.SIGINT)
-    code, out, err = end(first)
-    assert (code, out) == (130, "")
+    for number in signals:
+        first.send_signal(number)
+        time.sleep(0.02)
+    left, out, err = end(first)
+    assert (left, out) == (code, "")
     assert "Stopped. Finished episodes are stored; the same command resumes." in err
     assert "Traceback" not in err
+    assert "never awaited" not in err
+    if len(signals) == 1:
+        assert (run / "run.log").read_text().endswith("INFO interrupted; the same command resumes\n")
     assert all(episode.error is None for episode in RunDirectory.open(run).episodes())
     with RunDirectory.open(run):
         pass

@@ -16,7 +16,7 @@ import pytest
 from testbed.config.study import StudyConfig, parse_study
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode
-from testbed.studies.run import run_study
+from testbed.studies.run import Outcome, run_study
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -75,6 +75,12 @@ def one_agent() -> dict[str, Any]:
 def run_in() -> Callable[..., RunDirectory]:
     """Runs a study to its end in a folder."""
     return lambda out, config, watcher=None: anyio.run(run_study, config, out, watcher or Watcher()).run
+
+
+@pytest.fixture(scope="session")
+def outcome() -> Callable[..., Outcome]:
+    """The same, with what the run lacks."""
+    return lambda out, config: anyio.run(run_study, config, out, Watcher())
 
 
 @pytest.fixture

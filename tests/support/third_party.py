@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from agents.models.model import Completion, Likelihood, Model, ModelCard, ModelUnavailable, Request
+from agents.models.model import Completion, Likelihood, Model, ModelCard, ModelUnavailable, PromptRefused, Request
 from agents.selection import Selection
 from environments.games.rounds import RoundGame, round_game
 from environments.grammar import Choices
@@ -96,6 +96,23 @@ def priceless() -> EnvSpec:
     return _changed(make, id="Priceless-v0")
 
 
+def generous() -> EnvSpec:
+    """Pays more than it says."""
+
+    def make() -> Any:
+        env = COIN.make()
+        last = env.last
+
+        def overpaid() -> Any:
+            observation, _, *rest = last()
+            return observation, 1e308, *rest
+
+        env.last = overpaid  # type: ignore[method-assign]
+        return env
+
+    return _changed(make, id="Generous-v0")
+
+
 def endless() -> EnvSpec:
     """Says that a game has one move, and goes on."""
     return _changed(COIN.make, id="Endless-v0", horizon=1)
@@ -160,6 +177,24 @@ class Gone(FakeModel):
         if self.calls > 20 and Path(os.environ["FAKE_GONE"]).exists():
             raise ModelUnavailable("fake at http://127.0.0.1:9/v1 does not answer: connection refused.")
         return "[10]"
+
+
+class Away(FakeModel):
+    """Does not answer its first FAKE_AWAY calls."""
+
+    def say(self, request: Request) -> str:
+        if self.calls <= int(os.environ.get("FAKE_AWAY", "0")):
+            raise ModelUnavailable("fake at http://127.0.0.1:9/v1 does not answer.")
+        return "[heads]"
+
+
+class Refusing(FakeModel):
+    """Refuses one request in eight, and the same ones whenever they are made."""
+
+    def say(self, request: Request) -> str:
+        if request.sampling.seed % 8 == 1:
+            raise PromptRefused("the content filter refuses this prompt")
+        return "[heads]"
 
 
 class Broken(FakeModel):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.statistics.bootstrap import Resampler
-from analysis.statistics.estimates import SHARE, stratified_intervals
+from analysis.statistics.estimates import SHARE, pooled_intervals
 from analysis.statistics.reducers import majority, pass_all, pass_at
 from analysis.tables.units import RUN, SEED, aggregate
 
@@ -34,8 +34,7 @@ def epoch_table(episodes: pd.DataFrame, by: Resampler) -> pd.DataFrame:
             if of_arm.empty:
                 continue
             runs = of_arm.groupby(RUN, observed=True, sort=True).agg(value=("value", "mean"), n=("n", "sum"))
-            sample = aggregate(runs.reset_index(), "value")
-            each = stratified_intervals(sample.values, sample.layout, by, SHARE)[0]
+            each = pooled_intervals(aggregate(runs.reset_index(), "value").cells, by, SHARE)[0]
             row: dict[str, object] = {"arm": arm, "reducer": name, "k": k, "seeds": len(of_arm)}
             ends = {"share": each.estimate, "share_low": each.low, "share_high": each.high, "share_method": each.method}
             rows.append(row | ends)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,19 +12,19 @@ from analysis.matrix.contrasts import Contrast
 from analysis.matrix.reuse import rate_runs
 from analysis.statistics.bootstrap import Layout, Resampler
 from analysis.statistics.estimates import (
-    COVERAGE,
     POSITIVE,
     REAL,
     SHARE,
     Interval,
     Scale,
     interquartile_mean,
-    stratified_intervals,
+    mean_intervals,
+    pooled_intervals,
 )
 from analysis.statistics.multiplicity import holm
 from analysis.statistics.significance import friedman, wilcoxon
 from analysis.tables.run import CELL, Tables
-from analysis.tables.units import RUN, aggregate, clusters, run_means
+from analysis.tables.units import RUN, aggregate, clusters, run_means, wide
 
 PROFILE_POINTS = 41
 ARM_COLUMNS = ("arm", "cells", "n", "return", "iqm", "solved", "invalid", "memory_tokens", "prompt_tokens")
@@ -38,8 +39,10 @@ def arm_table(tables: Tables, seeds: pd.DataFrame, by: Resampler) -> pd.DataFram
     for arm in runs["arm"].astype("str").unique().tolist():
         of_arm, spent = runs[runs["arm"] == arm], tokens[tokens["arm"] == arm]
         row: dict[str, object] = {"arm": arm, "cells": len(of_arm[CELL].drop_duplicates()), "n": int(of_arm["n"].sum())}
-        row |= _named("return", _mean(of_arm, "return", REAL, by))
-        row |= _named("iqm", _iqm(of_arm, by))
+        ends = [tables.ranges.get(task, (-np.inf, np.inf)) for task in of_arm["task"].astype("str").unique()]
+        lows, highs = zip(*ends, strict=True)
+        row |= _named("return", _mean(of_arm, "return", Scale(float(np.mean(lows)), float(np.mean(highs))), by))
+        row |= _named("iqm", _within(_iqm(of_arm, by), min(lows), max(highs)))
         row |= _named("solved", _mean(of_arm, "solved", SHARE, by))
         row |= _named("invalid", _mean(of_arm, "invalid", POSITIVE, by))
         row |= _named("memory_tokens", _mean(spent, "memory_tokens", REAL, by))
@@ -57,9 +60,11 @@ def profiles(seeds: pd.DataFrame, by: Resampler) -> pd.DataFrame:
     for arm in seeds["arm"].astype("str").unique().tolist():
         of_arm = seeds[seeds["arm"] == arm]
         above = pd.DataFrame(of_arm["return"].to_numpy(float)[:, None] > taus, index=of_arm.index, columns=names)
-        grouped = pd.concat([of_arm[[*RUN, "n"]], above.astype(float)], axis=1).groupby(RUN, observed=True, sort=False)
-        sample = aggregate(grouped.mean().reset_index(), *names)
-        found = stratified_intervals(sample.values, sample.layout, by, COVERAGE)
+        grouped = pd.concat([of_arm[[*RUN, "block", "n"]], above.astype(float)], axis=1).groupby(
+            RUN, observed=True, sort=False
+        )
+        sample = aggregate(grouped[["block", "n", *names]].mean().reset_index(), *names)
+        found = pooled_intervals(sample.cells, by, SHARE)
         rows += [{"arm": arm, "tau": float(tau)} | _named("share", each) for tau, each in zip(taus, found, strict=True)]
     return pd.DataFrame(rows)
 
@@ -95,7 +100,7 @@ def improvements(seeds: pd.DataFrame, declared: Sequence[Contrast], by: Resample
     return pd.DataFrame(rows)
 
 
-def ranks(cells: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+def ranks(cells: pd.DataFrame, by: Resampler) -> tuple[str, pd.DataFrame]:
     """Friedman's test over targets (agent × task) that hold every arm, then pairwise Wilcoxon with Holm's adjustment.
 
     Here a target is one datum and arms are methods: another question than the contrasts', which generalise over runs.
@@ -107,7 +112,7 @@ def ranks(cells: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     told = f"{test.method}: p = {test.p:.3g}" if np.isfinite(test.p) else test.method
     if not pairs or not np.isfinite(test.p):
         return told, pd.DataFrame(columns=["first", "second", "difference", "p", "p_adjusted"])
-    tests = [wilcoxon((blocks[a] - blocks[b]).to_numpy(float)) for a, b in pairs]
+    tests = [wilcoxon((blocks[a] - blocks[b]).to_numpy(float), by) for a, b in pairs]
     p = np.array([each.p for each in tests])
     frame = pd.DataFrame(pairs, columns=["first", "second"])
     frame["difference"] = [float((blocks[a] - blocks[b]).mean()) for a, b in pairs]
@@ -117,9 +122,10 @@ def ranks(cells: pd.DataFrame) -> tuple[str, pd.DataFrame]:
 def _mean(runs: pd.DataFrame, value: str, scale: Scale, by: Resampler) -> Interval:
     known = runs[runs[value].notna()]
     if known.empty:
-        return Interval(np.nan, np.nan, np.nan, 0.95, "no data", 0)
-    sample = aggregate(known, value)
-    return stratified_intervals(sample.values, sample.layout, by, scale)[0]
+        return Interval(np.nan, np.nan, np.nan, by.level, "no data", 0)
+    if value == "solved" and len(known[CELL].drop_duplicates()) == 1:
+        return mean_intervals(wide(known, value).to_numpy(float), by, scale, wide(known, "n").to_numpy(float))[0]
+    return pooled_intervals(aggregate(known, value).cells, by, scale)[0]
 
 
 def _iqm(runs: pd.DataFrame, by: Resampler) -> Interval:
@@ -131,6 +137,10 @@ def _iqm(runs: pd.DataFrame, by: Resampler) -> Interval:
         return interquartile_mean(by_task.to_numpy(float), Layout.single(len(by_task)), by)
     strata = pd.factorize(scores.index.get_level_values("task"))[0].astype(np.int64)
     return interquartile_mean(scores.to_numpy(float)[:, None], Layout(strata), by)
+
+
+def _within(each: Interval, low: float, high: float) -> Interval:
+    return replace(each, low=float(np.maximum(each.low, low)), high=float(np.minimum(each.high, high)))
 
 
 def _named(name: str, each: Interval) -> dict[str, object]:

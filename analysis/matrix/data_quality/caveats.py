@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.statistics.significance import SIGN_FLIP_FROM, smallest_sign_flip_p
+from analysis.statistics.significance import LEAST_FREEDOM
 from analysis.tables.population import Annals
 from analysis.tables.run import CELL, Tables
 
@@ -82,20 +82,37 @@ def _runs(episodes: pd.DataFrame) -> list[str]:
         return []
     least, most = int(runs.min()), int(runs.max())
     warnings: list[str] = []
-    if most < SIGN_FLIP_FROM:
+    needed = int(LEAST_FREEDOM) + 1
+    if most < needed:
         few = f"Each cell rests on {most} learning run" + "s" * (most != 1)
-        floor = f"{smallest_sign_flip_p(most):.4f}".rstrip("0").rstrip(".")
         warnings.append(
-            f"{few}. Fewer than {SIGN_FLIP_FROM} cannot reach p < .05 by sign flips (at best {floor}), so every "
-            "verdict on a single cell is “undecided”."
+            f"{few}. With fewer than {needed} the spread of runs is hardly known, so every verdict on a single cell is "
+            "“undecided”."
         )
     if least != most:
-        warnings.append(f"Cells have {least} to {most} learning runs; each run weighs the same within its cell.")
+        warnings.append(
+            f"Cells have {least} to {most} learning runs; each run weighs the same within its cell, and every cell's "
+            "own spread enters the intervals (of a cell with one run the pooled spread of the others)."
+        )
     return warnings
 
 
 def _seeds(episodes: pd.DataFrame) -> list[str]:
     answered = episodes[episodes["error"].isna()]
+    return [*_shared_seeds(answered), *_uneven_seeds(answered)]
+
+
+def _shared_seeds(answered: pd.DataFrame) -> list[str]:
+    runs = answered.groupby(["task", "env_seed"], observed=True)["learning_run"].nunique()
+    if runs.empty or int(runs.max()) < 2:
+        return []
+    return [
+        f"{int((runs > 1).sum())} environment seeds are played in more than one learning run: such runs are not "
+        "independent and count as one."
+    ]
+
+
+def _uneven_seeds(answered: pd.DataFrame) -> list[str]:
     sizes = answered.groupby([*CELL, "learning_run"], observed=True)["env_seed"].nunique()
     if sizes.empty or int(sizes.min()) == int(sizes.max()):
         return []

@@ -8,11 +8,12 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from analysis.matrix.contrasts import Contrast
 from analysis.statistics.bootstrap import Resampler, bca
-from analysis.statistics.significance import SIGN_FLIP_FROM, mcnemar, wilcoxon
+from analysis.statistics.significance import mcnemar, sign_flip, wilcoxon
 from analysis.tables.run import CELL
 from analysis.tables.units import aggregate, clusters, reference_keys
 
@@ -21,22 +22,19 @@ MIXED_MODEL_CELLS = 60
 
 
 def check_table(seeds: pd.DataFrame, declared: Sequence[Contrast], by: Resampler) -> pd.DataFrame:
-    """One row per declared contrast: BCa interval, Wilcoxon, mixed model, McNemar (pairs taken as independent)."""
+    """One row per declared contrast: BCa interval, sign flips (no run has an effect) and Wilcoxon on run values, mixed
+    model, McNemar (pairs taken as independent)."""
     rows: list[dict[str, object]] = []
     for contrast in declared:
         runs = contrast.differences(seeds, "return")
         if runs.empty:
             continue
-        sample = aggregate(runs, "difference")
-        row: dict[str, object] = {
-            "contrast": contrast.name,
-            "estimate": float(sample.values[0] @ sample.layout.weights),
-        }
-        if min(sample.layout.sizes) > 1:
-            low, high = bca(sample.values, sample.layout, by.level, sample.layout.resample(by))
+        values, layout = aggregate(runs, "difference").cells.by_cluster()
+        row: dict[str, object] = {"contrast": contrast.name, "estimate": float(values[0] @ layout.weights)}
+        if min(layout.sizes) > 1:
+            low, high = bca(values, layout, by.level, layout.resample(by))
             row |= {"bca_low": float(low[0]), "bca_high": float(high[0])}
-        if len(sample.names) >= SIGN_FLIP_FROM:
-            row["wilcoxon_p"] = wilcoxon(sample.values[0]).p
+        row |= {"sign_flip_p": sign_flip(values[0], by).p, "wilcoxon_p": wilcoxon(values[0], by).p}
         row |= mixed_model(runs) | _discordant(seeds, contrast)
         rows.append(row)
     return pd.DataFrame(rows)
@@ -45,7 +43,8 @@ def check_table(seeds: pd.DataFrame, declared: Sequence[Contrast], by: Resampler
 def mixed_model(runs: pd.DataFrame) -> dict[str, object]:
     """Crossed mixed model of differences: cells as fixed effects (sum to zero), clusters as random effect.
 
-    Gives mixed_estimate, mixed_se, mixed_p (Wald), or only mixed_note with the reason why not.
+    Gives mixed_estimate, mixed_se, mixed_p, or only mixed_note with the reason why not. The p is Student's with one
+    degree of freedom less than clusters: Wald's rejects 8 % of true nulls at .05 with six to eight learning runs.
     """
     labels, cells = clusters(runs), runs.groupby(CELL, observed=True).ngroup().to_numpy()
     count = int(cells.max()) + 1
@@ -65,7 +64,7 @@ def mixed_model(runs: pd.DataFrame) -> dict[str, object]:
     return {
         "mixed_estimate": float(fit.fe_params[0]),
         "mixed_se": float(fit.bse_fe[0]),
-        "mixed_p": float(fit.pvalues[0]),
+        "mixed_p": float(2 * stats.t.sf(abs(fit.tvalues[0]), len(np.unique(labels)) - 1)),
     }
 
 

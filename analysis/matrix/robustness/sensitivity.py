@@ -92,7 +92,7 @@ def reward_span(tables: Tables) -> float:
 
 def detectable(found: Finding, comparisons: int) -> float:
     """The difference that this many learning runs, as unlike as these, would show with 80 % power."""
-    return detectable_effect(_error(found), found.n_clusters - 1, alpha=ALPHA / comparisons)
+    return detectable_effect(_error(found), found.freedom, alpha=ALPHA / comparisons)
 
 
 def leave_one_out(runs: pd.DataFrame) -> dict[str, object]:
@@ -127,7 +127,7 @@ def run_values(runs: pd.DataFrame, clusters: int) -> Array:
 
 
 def _inner_interval(found: Finding) -> dict[str, object]:
-    error, freedom = _error(found), found.n_clusters - 1
+    error, freedom = _error(found), found.freedom
     if not np.isfinite(error):
         return {}
     reach = float(stats.t.ppf(1 - ALPHA, freedom)) * error
@@ -137,10 +137,11 @@ def _inner_interval(found: Finding) -> dict[str, object]:
 
 def _error(found: Finding) -> float:
     """Standard error behind the interval; NaN where there is none."""
-    freedom = found.n_clusters - 1
-    if freedom < 1 or not np.isfinite(found.high - found.low):
+    if not np.isfinite(found.freedom + found.high - found.low):
         return float("nan")
-    return (found.high - found.low) / 2 / float(stats.t.ppf((1 + found.level) / 2, freedom))
+    # the estimate lies in the middle; an end may have been cut off at the range
+    reach = max(found.high - found.estimate, found.estimate - found.low)
+    return reach / float(stats.t.ppf((1 + found.level) / 2, found.freedom))
 
 
 def _believed(values: Array, scale: float, margin: float) -> dict[str, object]:

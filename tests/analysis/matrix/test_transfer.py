@@ -13,7 +13,7 @@ from analysis.matrix.learning import learning_curves, lineage
 from analysis.matrix.robustness.second_opinions import mixed_model
 from analysis.matrix.transfer import transfer_table
 from analysis.results import Findings
-from analysis.simulation.power import PlanError, Variance, caution, flip_p, pilot_variance, plan, power
+from analysis.simulation.power import PlanError, Variance, pilot_variance
 from analysis.statistics.bootstrap import Resampler
 from analysis.tables.run import CELL, EVENTS, Tables
 from analysis.tables.units import seed_means
@@ -44,9 +44,9 @@ def test_gain_regret_and_ratio_by_hand(study: Tables, found: Findings):
     assert row["ratio_low"].item() < row["ratio"].item() < row["ratio_high"].item()
 
 
-def test_a_ratio_without_a_gain_below_is_suppressed():
+def test_a_ratio_without_a_gain_below_is_suppressed(by: Resampler):
     tables = simulate(np.random.default_rng(3), effects={"self": 0.0})
-    table = transfer_table(seed_means(tables.episodes))
+    table = transfer_table(seed_means(tables.episodes), by)
     hidden = table["ratio"].isna()
     assert hidden.any()
     assert table.loc[hidden, "ratio_method"].str.contains("covers 0").all()
@@ -82,9 +82,9 @@ def test_interquartile_mean_lies_within_the_scores(found: Findings):
     assert arms.loc["self", "iqm"] > arms.loc["transfer", "iqm"] > arms.loc["none", "iqm"]
 
 
-def test_ranks_need_three_targets():
+def test_ranks_need_three_targets(by: Resampler):
     cells = pd.DataFrame({"agent": ["a"] * 3, "task": ["t"] * 3, "arm": ["x", "y", "z"], "return": [1.0, 2, 3]})
-    told, pairs = ranks(cells)
+    told, pairs = ranks(cells, by)
     assert "no test" in told
     assert pairs.empty
 
@@ -104,18 +104,19 @@ def test_equivalence_needs_its_margin(by: Resampler):
     contrast = (Contrast("transfer", "self", "as good?"),)
     seeds = seed_means(tables.episodes)
     (without,) = overall(seeds, contrast, by)
-    (within,) = overall(seeds, contrast, by, margin=0.1)
-    assert without.verdict == "undecided"
+    (unbounded,) = overall(seeds, contrast, by, margin=0.1)
+    (within,) = overall(seeds, contrast, by, margin=0.1, ranges={"Maze": (0.0, 1.0), "Quiz": (0.0, 1.0)})
+    assert without.verdict == unbounded.verdict == "undecided"
     assert within.verdict == "equivalent"
     assert "declared ±0.1" in within.sentence
 
 
 def test_few_runs_are_undecided_and_say_why(by: Resampler):
-    tables = simulate(np.random.default_rng(0), runs=5, tasks=("Maze",))
+    tables = simulate(np.random.default_rng(0), runs=3, tasks=("Maze",))
     first = overall(seed_means(tables.episodes), DECLARED, by)[0]
-    assert first.p < 0.001
+    assert first.p < 0.01
     assert first.verdict == "undecided"
-    assert first.sentence.endswith("a verdict needs 6 learning runs.")
+    assert first.sentence.endswith("a verdict needs 4 learning runs (3 degrees of freedom).")
 
 
 def test_mixed_model_agrees_with_the_mean():
@@ -189,35 +190,3 @@ def test_pilot_variance_recovers_the_truth():
     assert found.within == pytest.approx(np.sqrt(2) * 0.1, abs=0.02)
     with pytest.raises(PlanError, match="no cell with two learning runs"):
         pilot_variance(seed_means(tables.episodes[tables.episodes["learning_run"] == 0]), "self", "none")
-
-
-def test_power_equals_the_noncentral_t(by: Resampler):
-    from statsmodels.stats.power import TTestPower
-
-    variance = Variance(0.1, 0.3)
-    found = power(0.1, variance, (15, 20), by)
-    expected = TTestPower().power(0.1 / variance.of_run(20), 15, 0.05)
-    assert found.power == pytest.approx(expected, abs=0.04)
-
-
-def test_flips_of_many_rows_equal_the_exact_test(by: Resampler):
-    from analysis.statistics.bootstrap import Layout
-    from analysis.statistics.significance import sign_flip
-
-    values = np.random.default_rng(1).normal(0.3, 1, (5, 9))
-    exact = [sign_flip(row, Layout.single(9), by).p for row in values]
-    np.testing.assert_allclose(flip_p(values, by), exact)
-
-
-def test_a_plan_reaches_its_power_and_cautions(by: Resampler):
-    variance = Variance.stated(0.3, 0.1)
-    answer = plan(0.15, variance, by, episodes=(10, 40))
-    assert [option.power >= 0.8 for option in answer.options] == [True, True]
-    assert answer.options[0].runs >= answer.options[1].runs >= 6
-    assert "learning runs ×" in answer.sentence
-    assert "do not detect" in plan(0.001, variance, by, episodes=(10,)).sentence
-    assert "cannot answer its own question" in str(caution(0.3, variance, 3, 10, by))
-    assert "may not answer" in str(caution(0.01, variance, 8, 10, by))
-    assert caution(0.5, variance, 8, 40, by) is None
-    with pytest.raises(PlanError, match="difference of 0"):
-        plan(0, variance, by)

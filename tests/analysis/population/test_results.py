@@ -99,6 +99,13 @@ def annals(**changes) -> Annals:
     return Annals.of(**{**tables, **changes})
 
 
+def test_a_members_own_rejected_candidates_are_no_gifts_turned_away():
+    one = annals()
+    own = one.deeds[one.deeds["kind"] == "verdict"].assign(agent="a", giver=None, order=[99], unit="y")
+    found = courses(annals(deeds=pd.concat([one.deeds, own, own.assign(order=100)])))
+    assert found.set_index("round")["turned_away"].to_dict() == {1: 0, 2: 1, 3: 0, 4: 0}
+
+
 def copies(one: Annals, **arms: float) -> Annals:
     """The same population under several arms and in three replicates, returns shifted by the given amounts."""
     parts = {}

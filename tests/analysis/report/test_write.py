@@ -214,7 +214,7 @@ def not_numbers(tables: Tables) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (one_run, r"1 learning run\. Fewer than 6 cannot reach p < \.05 by sign flips"),
+        (one_run, r"1 learning run\. With fewer than 4 the spread of runs is hardly known"),
         (failed, "No episode of the arm “transfer” was answered"),
         (missing_cell, "Cells have 1 to 3 learning runs"),
         (unbalanced, "2 to 4 environment seeds"),

@@ -19,15 +19,16 @@ from analysis.statistics.bootstrap import (
     student,
     studentised,
 )
+from analysis.statistics.cell_means import CellValues
 from analysis.statistics.estimates import (
-    COVERAGE,
     REAL,
     SHARE,
+    Scale,
     effective_wilson,
     fieller,
     interquartile_mean,
     mean_intervals,
-    stratified_intervals,
+    pooled_intervals,
     wilson,
 )
 
@@ -87,7 +88,7 @@ def test_wilson_equals_statsmodels():
 
 def test_effective_wilson_of_independent_episodes_is_near_wilson():
     values = np.random.default_rng(0).binomial(20, 0.3, size=(1, 400)) / 20
-    low, high = effective_wilson(values, Layout.single(400), 0.95)
+    low, high = effective_wilson(CellValues.single(values).pivot, 400, 0.95)
     plain = proportion_confint(int(values.sum() * 20), 8000, method="wilson")
     assert (low[0], high[0]) == pytest.approx(plain, abs=0.002)
 
@@ -96,13 +97,13 @@ def test_fieller_equals_the_quadratic_of_t():
     rng = np.random.default_rng(2)
     below = 1 + rng.normal(0, 0.2, 9)
     above = 0.5 * below + rng.normal(0, 0.1, 9)
-    found = fieller(above, below)
+    found = fieller(above, below, 0.95)
     for end in (found.low, found.high):
         assert stats.ttest_1samp(above - end * below, 0).pvalue == pytest.approx(0.05, abs=1e-9)
 
 
 def test_fieller_is_suppressed_where_the_denominator_covers_zero():
-    found = fieller(np.array([1.0, 2.0, 3.0]), np.array([-1.0, 0.2, 1.0]))
+    found = fieller(np.array([1.0, 2.0, 3.0]), np.array([-1.0, 0.2, 1.0]), 0.95)
     assert np.isnan(found.estimate)
     assert "covers 0" in found.method
 
@@ -135,19 +136,23 @@ def test_equal_values_get_no_interval_but_equal_shares_do(by):
     assert (share.low, share.high) == pytest.approx((0.0, 0.524), abs=0.01)
 
 
-def test_methods_by_number_of_clusters(by):
+def test_methods_by_scale(by):
     rng = np.random.default_rng(0)
-    assert mean_intervals(rng.normal(size=(1, 4)), by)[0].method.startswith("t on the means")
-    assert mean_intervals(rng.normal(size=(1, 5)), by)[0].method.startswith("studentised")
+    assert mean_intervals(rng.normal(size=(1, 9)), by)[0].method == "t on the means of 9 learning runs"
     spread = np.array([[0.0, 0.0, 0.0, 0.5, 0.9, 0.0]])
-    assert mean_intervals(spread, by, SHARE)[0].method.startswith("studentised")
-    assert mean_intervals(spread, by, COVERAGE)[0].method.startswith("Wilson")
-    assert mean_intervals(np.array([[0.2, 0.3, 0.1, 0.4, 0.3]]), by, SHARE)[0].method.startswith("Wilson")
+    assert mean_intervals(spread, by, SHARE)[0].method.startswith("Wilson")
+    assert mean_intervals(spread, by, SHARE, np.full((1, 6), 10.0))[0].method.startswith("beta-binomial")
 
 
-def test_a_stratum_of_one_run_is_said(by):
-    found = stratified_intervals(np.array([[1.0, 2.0, 3.0]]), Layout(np.array([0, 0, 1])), by)[0]
-    assert found.method == "no interval: a task with 1 learning run"
+def test_an_interval_keeps_to_its_scale(by):
+    found = mean_intervals(np.array([[0.7, 1.0]]), by, Scale(0.0, 1.0001))[0]
+    assert (found.low, found.high) == (0.0, 1.0001)
+
+
+def test_no_repeated_run_no_interval(by):
+    found = pooled_intervals(CellValues(np.array([[[1.0, np.nan], [np.nan, 2.0]]]), np.full(2, 0.5), np.eye(2) > 0), by)
+    assert found[0].method == "no interval: no cell has two learning runs"
+    assert np.isnan(found[0].low)
 
 
 def test_same_generator_same_interval():

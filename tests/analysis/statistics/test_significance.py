@@ -12,8 +12,9 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from analysis.statistics.bootstrap import Layout, Resampler
-from analysis.statistics.multiplicity import benjamini_hochberg, holm, max_t
+from analysis.statistics.bootstrap import Resampler
+from analysis.statistics.cell_means import CellValues
+from analysis.statistics.multiplicity import benjamini_hochberg, holm
 from analysis.statistics.significance import (
     barnard,
     equivalence,
@@ -23,9 +24,9 @@ from analysis.statistics.significance import (
     newcombe,
     sign_flip,
     smallest_sign_flip_p,
-    t_test,
     wilcoxon,
 )
+from analysis.statistics.unseen import Unseen
 
 
 @settings(max_examples=30, deadline=None)
@@ -34,19 +35,19 @@ def test_sign_flips_equal_enumeration(values):
     row = np.array(values, float)
     patterns = np.array(list(product((1, -1), repeat=len(row))))
     expected = (np.abs(patterns @ row) >= abs(row.sum()) - 1e-9).mean()
-    found = sign_flip(row, Layout.single(len(row)), Resampler(np.random.default_rng(0)))
+    found = sign_flip(row, Resampler(np.random.default_rng(0)))
     assert found.p == pytest.approx(expected)
 
 
 def test_sign_flips_equal_scipy_permutation_test():
     row = np.random.default_rng(1).normal(0.4, 1, 11)
     answer = stats.permutation_test((row,), np.mean, permutation_type="samples", n_resamples=np.inf)
-    assert sign_flip(row, Layout.single(11), Resampler(np.random.default_rng(0))).p == pytest.approx(answer.pvalue)
+    assert sign_flip(row, Resampler(np.random.default_rng(0))).p == pytest.approx(answer.pvalue)
 
 
 def test_many_clusters_are_flipped_at_random_and_agree_with_t():
     row = np.random.default_rng(1).normal(0.3, 1, 60)
-    found = sign_flip(row, Layout.single(60), Resampler(np.random.default_rng(0), 20_000))
+    found = sign_flip(row, Resampler(np.random.default_rng(0), 20_000))
     assert "20000 draws" in found.method
     assert found.p == pytest.approx(stats.ttest_1samp(row, 0).pvalue, abs=0.01)
 
@@ -54,18 +55,18 @@ def test_many_clusters_are_flipped_at_random_and_agree_with_t():
 def test_smallest_p_of_sign_flips():
     assert [round(smallest_sign_flip_p(n), 4) for n in (5, 6)] == [0.0625, 0.0312]
     row = np.ones(5)
-    assert sign_flip(row, Layout.single(5), Resampler(np.random.default_rng(0))).p == 0.0625
+    assert sign_flip(row, Resampler(np.random.default_rng(0))).p == 0.0625
 
 
 def test_t_equals_scipy():
     row = np.random.default_rng(1).normal(0.4, 1, 8)
-    assert t_test(row, Layout.single(8)).p == pytest.approx(stats.ttest_1samp(row, 0).pvalue)
+    assert mean_test(CellValues.single(row)).p == pytest.approx(stats.ttest_1samp(row, 0).pvalue)
 
 
 def test_equivalence_equals_statsmodels():
     first, second = np.random.default_rng(1).normal(size=(2, 12))
     expected = ttost_paired(first, second, -0.5, 0.5)[0]
-    assert equivalence(first - second, Layout.single(12), 0.5).p == pytest.approx(expected)
+    assert equivalence(CellValues.single(first - second), 0.5, Unseen()).p == pytest.approx(expected)
 
 
 def test_mcnemar_is_a_binomial_test():
@@ -86,11 +87,11 @@ def test_barnard_equals_scipy_on_the_published_example():
     assert barnard(0, 5, 0, 5).p == 1.0
 
 
-def test_friedman_and_wilcoxon_equal_scipy():
+def test_friedman_and_wilcoxon_equal_scipy(by):
     blocks = np.random.default_rng(1).normal(size=(10, 4))
     assert friedman(blocks).p == pytest.approx(stats.friedmanchisquare(*blocks.T).pvalue)
-    assert wilcoxon(blocks[:, 0]).p == pytest.approx(stats.wilcoxon(blocks[:, 0]).pvalue)
-    assert wilcoxon(np.zeros(4)).p == 1.0
+    assert wilcoxon(blocks[:, 0], by).p == pytest.approx(stats.wilcoxon(blocks[:, 0]).pvalue)
+    assert wilcoxon(np.zeros(4), by).p == 1.0
     assert np.isnan(friedman(blocks[:2]).p)
 
 
@@ -102,31 +103,32 @@ def test_adjustments_equal_statsmodels(values):
     np.testing.assert_allclose(benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1])
 
 
-def test_adjustments_leave_what_has_no_p():
-    assert np.isnan(holm(np.array([0.01, np.nan]))[1])
-    assert holm(np.array([0.01, np.nan]))[0] == 0.01
+def test_what_has_no_p_stays_in_the_family():
+    found = holm(np.array([0.01, np.nan]))
+    assert found[0] == 0.02
+    assert np.isnan(found[1])
+    assert benjamini_hochberg(np.array([0.01, np.nan]))[0] == 0.02
 
 
-def test_max_t_of_one_contrast_is_the_sign_flip_p():
-    row = np.random.default_rng(2).normal(0.5, 1, 9)
-    by = Resampler(np.random.default_rng(0))
-    assert max_t(row[None, :] / 9, by)[0] == pytest.approx(sign_flip(row, Layout.single(9), by).p)
+def test_wilcoxon_is_exact_with_ties(by):
+    differences = np.array([-0.15, -0.05, 0.2, 0, -0.2, 0])
+    known = differences[differences != 0]
+    ranks = stats.rankdata(np.abs(known))
+    sums = np.array([signs @ ranks for signs in product((1, -1), repeat=4)])
+    expected = (np.abs(sums) >= abs(float(np.sign(known) @ ranks)) - 1e-9).mean()
+    assert wilcoxon(differences, by).p == pytest.approx(expected)
+    assert expected == 0.75
 
 
-def test_max_t_equals_a_plain_loop_and_beats_bonferroni():
-    values = np.random.default_rng(2).normal(0.4, 1, (3, 8)) + np.random.default_rng(3).normal(0.4, 1, 8)
-    found = max_t(values / 8, Resampler(np.random.default_rng(0)))
-    patterns = np.array(list(product((1, -1), repeat=8)))
-    statistics = np.array([[abs(stats.ttest_1samp(row * signs, 0).statistic) for signs in patterns] for row in values])
-    best = int(np.argmax(statistics[:, 0]))
-    assert found[best] == pytest.approx((statistics.max(axis=0) >= statistics[best, 0] - 1e-9).mean())
-    alone = np.array([sign_flip(row, Layout.single(8), Resampler(np.random.default_rng(0))).p for row in values])
-    assert (found >= alone - 1e-12).all()
-    assert (found <= np.minimum(1, 3 * alone) + 1e-12).all()
+def test_the_report_test_says_why_it_has_none():
+    assert "t test on 3 learning runs, 2.0" in mean_test(CellValues.single(np.array([1.0, 2.0, 4.0]))).method
+    assert mean_test(CellValues.single(np.array([1.0]))).method == "no test: 1 learning run"
+    assert np.isnan(mean_test(CellValues.single(np.zeros(3))).p)
+    assert mean_test(CellValues.single(np.ones(6))).p == 2**-5
 
 
-def test_the_report_test_by_number_of_clusters(by):
-    assert "t test" in mean_test(np.array([1.0, 2.0, 4.0]), Layout.single(3), by).method
-    assert "sign-flip" in mean_test(np.arange(6.0), Layout.single(6), by).method
-    assert mean_test(np.array([1.0]), Layout.single(1), by).method == "no test: 1 learning run"
-    assert np.isnan(mean_test(np.ones(3), Layout.single(3), by).p)
+def test_equivalence_of_nothing_but_zeros_is_a_bound_on_what_was_not_met():
+    zeros = CellValues.single(np.zeros(30))
+    assert equivalence(zeros, 0.1, Unseen(), 30, 1.0).p == pytest.approx(0.9**30)
+    assert np.isnan(equivalence(zeros, 0.1, Unseen()).p)
+    assert np.isnan(equivalence(CellValues.single(np.full(30, 0.01)), 0.1, Unseen(), 30, 1.0).p)

@@ -55,3 +55,9 @@ def test_a_return_that_is_no_number_is_missing_data(episodes, value):
     checked = Tables.of(frame).episodes
     assert checked["error"].notna().sum() == 1
     assert checked["return"].isna().sum() == 1
+
+
+def test_half_a_character_is_no_reason_to_lose_a_report(episodes):
+    """A folder may be called so, and the run with it."""
+    half = pd.Series(["half \ud83d"] * len(episodes), dtype=object)
+    assert set(Tables.of(episodes.assign(run=half)).episodes["run"]) == {"half ?"}

@@ -67,15 +67,15 @@ def test_aggregate_is_the_mean_over_cells_then_tasks(study: Tables):
     runs = run_means(seed_means(study.episodes))
     part = runs[runs["arm"] == "self"]
     sample = aggregate(part, "return")
-    assert sample.values[0] @ sample.layout.weights == pytest.approx(part["return"].mean())
-    assert len(sample.names) == len(set(sample.names)) == 16
+    assert sample.cells.pivot.estimate[0] == pytest.approx(part["return"].mean())
+    assert sample.cells.clusters == 16
 
 
 def test_a_missing_hard_cell_does_not_flatter_its_run():
     frame = runs_of([("self", "a", "m", "a", "m"), ("self", "b", "m", "b", "m")], 4)
     frame["difference"] = np.where(frame["agent"] == "a", 1.0, 0.0)
     short = frame[~((frame["agent"] == "b") & (frame["learning_run"] == 0))]
-    np.testing.assert_allclose(aggregate(short, "difference").values, 0.5)
+    np.testing.assert_allclose(aggregate(short, "difference").cells.by_cluster()[0], 0.5)
 
 
 def test_a_failed_arm_leaves_no_pairs():

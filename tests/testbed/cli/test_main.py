@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import resource
 import subprocess
 import sys
 
 import pytest
+
+from testbed.cli.main import app
 
 STUDY = """
 study = "matrix"
@@ -117,11 +120,22 @@ def test_list_names_what_a_study_may_name(procmem, kind, member):
     assert all(len(row.split()) > 1 for row in rows), "each with what it is"
 
 
-@pytest.mark.parametrize("command", ["run", "report", "show", "list"])
-def test_every_help_has_an_example(procmem, command):
-    said = procmem(command, "--help")
-    assert said.code == 0
-    assert f"procmem {command} " in said.out
+def test_every_help_has_an_example(procmem):
+    """Of every command there is, those added later among them."""
+    told = []
+    for group in ("", *(str(group.name) for group in app.registered_groups)):
+        typers = {str(each.name): each.typer_instance for each in app.registered_groups} | {"": app}
+        for command in typers[group].registered_commands:
+            name = [*filter(None, [group]), command.name or command.callback.__name__]
+            said = procmem(*name, "--help")
+            assert said.code == 0
+            told.append((name, f"procmem {' '.join(name)} " in said.out.replace("\n", " ")))
+    assert [name for name, has_example in told if not has_example] == []
+    assert len(told) > 12
+
+
+def test_the_version(procmem):
+    assert procmem("--version").out == f"procmem {importlib.metadata.version('procmem')}\n"
 
 
 def test_help_needs_none_of_the_heavy_packages(environment):

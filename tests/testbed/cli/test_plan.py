@@ -8,7 +8,7 @@ import json
 def test_a_plan_has_options_with_their_cost(procmem, small_file):
     said = procmem("plan", small_file, "--detect", 0.1)
     assert said.code == 0, said.err
-    assert "learning runs per task" in said.out
+    assert "degrees of freedom" in said.out
     assert "hours" in said.out
     told = json.loads(procmem("plan", small_file, "--detect", 0.1, "--speed", 10, "--json").out)
     costs = {(option["runs"], option["episodes"]): option["tokens"] for option in told["options"]}

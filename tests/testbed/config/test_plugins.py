@@ -98,7 +98,7 @@ def test_everything_that_a_study_would_import_is_named():
             ],
             "tasks": [{"environment": mine, "opponent": mine}, {"environment": "Doors-v0"}],
             "skills": {"selector": mine, "termination": mine},
-            "learning": {"learner": mine, "evolver": {"name": "e", "model": mine}},
+            "learning": {"learner": mine, "choices": {"credit": mine}, "evolver": {"name": "e", "model": mine}},
             "population": {
                 "policies": [
                     {"name": "p", "exchange": mine, "admission": mine, "poison": mine, "learner": mine},
@@ -111,7 +111,7 @@ def test_everything_that_a_study_would_import_is_named():
     named = plugins.named_code(config)
     assert {place for place, name in named.items() if name == mine} == {
         "agents.0.model", "tasks.0.environment", "tasks.0.opponent", "skills.selector", "skills.termination",
-        "learning.learner", "learning.evolver.model", "population.policies.0.exchange",
+        "learning.learner", "learning.choices.credit", "learning.evolver.model", "population.policies.0.exchange",
         "population.policies.0.admission", "population.policies.0.poison", "population.policies.0.learner",
     }  # fmt: skip
     assert set(named) - {place for place, name in named.items() if name == mine} == {"population.policies.1.exchange"}

@@ -106,6 +106,33 @@ def test_the_digest_tells_apart_what_changes_a_result_and_nothing_else():
     assert len(set(digests)) == len(digests)
 
 
+def test_when_too_much_has_failed_is_no_part_of_the_digest():
+    assert parse(fail_at=3).digest == parse(fail_at=0.1).digest == parse().digest
+    assert "fail_at: 2.5 is neither a number of episodes nor a share below 1" in complaint(fail_at=2.5)
+    assert "fail_at: " in complaint(fail_at=0)
+
+
+def test_a_population_is_named_as_before_there_were_choices_that_mean_the_same():
+    """Golden values; and one maintenance rules learning and exchange, the learner's where a policy names none."""
+
+    def population(learning=None, **changes):
+        policy = {"exchange": "ring", **changes.pop("policy", {})}
+        return parse(study="population", learning=learning or {}, population={"policies": [policy], **changes})
+
+    plain = population()
+    assert plain.digest == population(policy={"maintenance": "always"}).digest == "86f7007a"
+    assert plain.maintenance_of(plain.population.policies[0]) == "always"
+    assert population(on_outage="leave").digest != plain.digest
+    fifo = population(policy={"maintenance": "fifo"})
+    assert fifo.maintenance_of(fifo.population.policies[0]) == "fifo"
+    bound = population({"choices": {"maintenance": "lower-bound"}})
+    released = population({"preset": "as-released"})
+    for each in (bound, released):
+        assert each.maintenance_of(each.population.policies[0]) == "lower-bound"
+    again = parse_study(json.loads(bound.model_dump_json()), "again")
+    assert (again, again.digest) == (bound, bound.digest)
+
+
 def test_a_resolved_study_reads_back_as_itself():
     config = parse(seed=3, skills={"max_age": 2}, learning={"choices": {"a": [1, 2.5, "x"]}})
     again = parse_study(json.loads(config.model_dump_json()), "again")

@@ -87,6 +87,7 @@ def test_a_game_that_raises_is_one_failed_episode(open_lab):
     ("environment", "said"),
     [
         ("priceless", "no finite number"),
+        ("generous", "in all, outside the range it declares, 0 to 1"),
         ("endless", "at its horizon"),
         ("surrogates", "surrogates not allowed"),
     ],

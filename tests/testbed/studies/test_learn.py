@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testbed.config.study import LearningConfig
+from testbed.play.failures import ModelGone, StudyStopped
 from testbed.play.seeds import environment_seed, stream
 from testbed.records.lines import Recorded
+from testbed.records.run_directory import RunDirectory
 from testbed.studies.learn import epsilon
 
 
@@ -75,3 +77,68 @@ def test_the_pool_never_exceeds_its_size(study, run, one_agent, learner):
     sizes = [len(pool) for pool in made.pools().values()]
     assert max(sizes) == 4
     assert (min(sizes) < 4) == (learner == "keep-best")
+
+
+COINS = {"tasks": [{"environment": "tests.support.third_party:COIN"}], "learning_runs": 2}
+
+
+def told(made) -> tuple[list[str], list[str], set[str]]:
+    """All that a run says, but for the order of things and for what failed on the way."""
+    return (
+        sorted(episode.model_dump_json() for episode in made.episodes()),
+        sorted(made.events_file.read_text().splitlines()),
+        {path.name for path in (made.path / "pools").iterdir()},
+    )
+
+
+def test_nothing_is_learned_from_an_outage(study, run_in, tmp_path, monkeypatch):
+    """The model is away for its first calls, which are all that the first iteration needs."""
+    config = study(study="learn", **COINS, agents=[{"name": "a", "model": "tests.support.third_party:Away"}])
+    whole = run_in(tmp_path / "whole", config)
+    monkeypatch.setenv("FAKE_AWAY", "6")
+    disturbed = run_in(tmp_path / "disturbed", config)
+    assert told(disturbed) == told(whole)
+    assert len(list(disturbed.stored())) == len(list(whole.stored())) + 6
+    monkeypatch.setenv("FAKE_AWAY", "20")
+    for stops in range(3):
+        try:
+            resumed = run_in(tmp_path / "resumed", config)
+        except ModelGone:
+            committed = RunDirectory.open(tmp_path / "resumed" / whole.path.name).learner_states()
+            assert committed == {}
+            monkeypatch.setenv("FAKE_AWAY", str(20 - 8 * (stops + 1)))
+        else:
+            break
+    assert stops == 2
+    assert told(resumed) == told(whole)
+
+
+def test_a_refused_prompt_costs_one_episode_and_is_named(study, outcome, tmp_path):
+    """Not the study: its iteration is committed, an event says what it lacks, and so does the outcome."""
+    agents = [{"name": "a", "model": "tests.support.third_party:Refusing"}]
+    made, shortfall = outcome(
+        tmp_path, study(study="learn", **COINS, agents=agents, learning={"episodes": 8}, fail_at=50)
+    )
+    lost = [episode for episode in made.episodes() if episode.error is not None]
+    assert 0 < len(lost) < 32
+    assert {episode.error for episode in lost} == {"PromptRefused: the content filter refuses this prompt"}
+    events = [event for event in made.events() if isinstance(event, Recorded) and event.kind == "missing"]
+    assert sum(event.payload["episodes"] for event in events) == len(lost)
+    assert {event.payload["of"] for event in events} == {8}
+    assert (shortfall.missing, shortfall.learned_without) == (len(lost), len(lost))
+    assert bool(shortfall)
+    assert f"{len(lost)} of 64 episodes are missing ({len(lost)} by PromptRefused: " in shortfall.sentence
+    size = made.episodes_file.stat().st_size
+    again, same = outcome(tmp_path, made.config())
+    assert again.episodes_file.stat().st_size == size  # learned without them: nothing can make them good
+    assert same == shortfall
+    assert "plays again" not in same.sentence
+
+
+def test_an_iteration_that_lost_too_much_is_not_committed(study, run_in, tmp_path):
+    agents = [{"name": "a", "model": "tests.support.third_party:Broken"}]
+    config = study(study="learn", **COINS, agents=agents, learning={"episodes": 2, "iterations": 9}, fail_at=0.9)
+    with pytest.raises(StudyStopped, match=r"a/Coin-v0/\d: 2 of the 2 episodes of one iteration were lost"):
+        run_in(tmp_path, config)
+    (path,) = tmp_path.iterdir()
+    assert RunDirectory.open(path).learner_states() == {}

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import pytest
 
+from testbed.records.trial import Episode
 from testbed.reports.write import write_report
 from testbed.studies.cost import count_episodes
 
@@ -124,3 +125,31 @@ def test_retrieved_episodes_stand_beside_the_skills_learned_from_them(study, run
     found = write_report(made.path, resamples=200)
     assert "retrieved episodes − no memory" in {each.subject for each in found.findings}
     assert set(found.tokens["arm"]) == {"self", "rag"}
+
+
+def test_what_failed_before_is_played_first(study, run, one_agent, monkeypatch):
+    """The last cell's episodes fail and another is torn away: resumed, the failed ones come before it."""
+    config = study(**one_agent, arms=["none", "seed"], learning={"iterations": 0})
+    made = run(config)
+    lines = made.episodes_file.read_text().splitlines(keepends=True)
+    episodes = [Episode.model_validate_json(line) for line in lines]
+    failed = [each.model_copy(update={"error": "Outage: before", "seats": {}}) for each in episodes]
+    kept = "".join(each.model_dump_json() + "\n" for each in failed if each.trial.arm == "seed")
+    made.episodes_file.write_text(kept)
+    again = run(config)
+    played = [episode.trial.arm for _, episode in again.stored() if episode.error is None]
+    assert played == ["seed", "seed", "none", "none"]
+
+
+def test_a_report_where_nothing_was_answered_says_so_and_why(study, run, one_agent):
+    agents = [{"name": "a", "model": "tests.support.third_party:Broken"}]
+    changes = {**one_agent, "agents": agents, "evaluation_episodes": 1, "fail_at": 50}
+    made = run(study(**changes, arms=["none", "seed"], learning={"iterations": 0}))
+    found = write_report(made.path, made.path / "report", resamples=200)
+    assert found.cells["n"].eq(0).all()
+    for arm in ("none", "seed"):
+        assert (
+            f"No episode of the arm “{arm}” was answered (most often, 1 times: ZeroDivisionError: a bug of the model); "
+            "nothing is said about it."
+        ) in found.warnings
+    assert (made.path / "report" / "report.html").exists()

@@ -400,6 +400,7 @@ def test_the_gate_lets_in_what_made_the_receivers_good_moves_likelier(given_, ou
     verdict = next(each.event for each in said if each.event.kind == "verdict" and each.member == "m0")
     assert verdict.payload["outcome"] == outcome
     assert verdict.payload["from"] == "giver"
+    assert (verdict.payload["delta_J"] > 0) is (outcome == "accepted")
     assert verdict.payload["rebuilt"] == 0.0  # these trajectories were made by hand
 
 

@@ -10,7 +10,7 @@ from agents.models.model import ModelError, ModelUnavailable, NoLikelihoods
 from tests.support.fake_evolver import FakeModel, preferring, skill, system, trajectory
 from transfer.gate.acceptance import ConfidentImprovement, Improvement, PositiveObjective
 from transfer.gate.advantage import ReturnToGo
-from transfer.gate.gate import AcceptAll, Evidence, PPOGate, Verdict, best
+from transfer.gate.gate import AcceptAll, Evidence, PPOGate, Verdict, best, read_verdict
 from transfer.gate.objective import Objective
 from transfer.gate.replay import RawModel
 from transfer.memory.experience import controlled
@@ -186,7 +186,8 @@ FOUND = Objective(before=0.1, after=0.5, clipped=0.25, usable=1.0, noise=0.0, ap
         ({"noise": 0.49}, "accepted"),
         ({"after": -0.5, "noise": 0.5}, "undecided"),
         ({"after": -0.5, "noise": 0.49}, "rejected"),
-        ({"after": 1e-13}, "rejected"),
+        ({"after": 1e-12}, "rejected"),
+        ({"after": 2e-12}, "accepted"),
         ({"after": 0.0}, "rejected"),
     ],
 )
@@ -269,3 +270,11 @@ def test_nothing_to_judge_by_is_said_in_these_words():
     flat = Evidence(evidence().spans, tuple(np.zeros(1) for _ in evidence().spans))
     assert judge(PPOGate((model,)), [GOOD], flat)[0].why == "every return equals the baseline"
     assert judge(AcceptAll(), [GOOD])[0].why == "no gate"
+
+
+def test_verdicts_are_read_in_one_vocabulary_whichever_they_were_written_in():
+    verdict = Verdict(skill="s", outcome="rejected", why="worse", objective=-0.1, before=0.2, change=-0.3, noise=0.01)
+    as_gifts_were_told = {"from": "b", **verdict.model_dump(mode="json", exclude={"skill"})}
+    assert read_verdict(as_gifts_were_told) == {"from": "b", **verdict.payload}
+    assert read_verdict(verdict.payload) == verdict.payload
+    assert (verdict.payload["J"], verdict.payload["J_before"], verdict.payload["delta_J"]) == (-0.1, 0.2, -0.3)

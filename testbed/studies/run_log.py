@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from testbed.records.append_only import writing
@@ -33,7 +33,8 @@ def run_log(run: Path, redact: Callable[[str], str]) -> Generator[None]:
         for logger, level in zip(loggers, levels, strict=True):
             logger.removeHandler(handler)
             logger.setLevel(level)
-        handler.close()
+        with suppress(OSError):
+            handler.close()
 
 
 class _Lines(logging.FileHandler):
