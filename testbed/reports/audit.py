@@ -63,8 +63,8 @@ def check_records(directory: RunDirectory, config: StudyConfig) -> tuple[list[st
     """One sentence for whatever in a run's records does not fit its study or themselves; and their tables."""
     check = RecordCheck(config)
     found = read_run(directory, check)
-    chain = [f"{fault.sentence}." for fault in verify_chain(directory.path) if fault.severity == "error"]
-    return [*chain, *_study_differences(directory, config), *check.differences(found.run.plan)], found
+    sealed = [f"{fault.sentence}." for fault in verify_chain(directory.path) if fault.severity == "error"]
+    return [*sealed, *_study_differences(directory, config), *check.differences(found.run.plan)], found
 
 
 def _study_differences(directory: RunDirectory, config: StudyConfig) -> list[str]:

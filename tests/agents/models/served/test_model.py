@@ -171,6 +171,7 @@ class FakeVllm:
         self.models = [{"id": "m", "owned_by": "vllm", "root": str(folder), "max_model_len": 512}]
         self.text = "[1 2 3 4]"
         self.cached = False
+        self.tells_ids = True
 
     def __call__(self, body: dict[str, Any]) -> tuple[int, Any]:
         if body["path"] == "/tokenize":
@@ -184,7 +185,10 @@ class FakeVllm:
         ids = [*self.tokenizer(self.text, add_special_tokens=False)["input_ids"], 2]
         offsets = [len(self.tokenizer.decode(ids[:index])) for index in range(len(ids))]
         logprobs = {"text_offset": offsets, "token_logprobs": [-0.5] * len(ids)}
-        return 200, {"choices": [{"text": self.text, "finish_reason": "stop", "logprobs": logprobs}], "usage": {}}
+        choice = {"text": self.text, "finish_reason": "stop", "logprobs": logprobs}
+        if body.get("return_token_ids") and self.tells_ids:
+            choice["token_ids"] = ids
+        return 200, {"choices": [choice], "usage": {}}
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +206,15 @@ def test_vllm_reads_the_very_tokens_of_the_chat_template(vllm: FakeVllm):
     assert (sent["top_k"], sent["repetition_penalty"]) == (0, 1.0)
     assert completion.logprob is None
     assert completion.policy_logprob == -0.5 * 9  # nine tokens, the end of the turn not among them
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_vllm_tells_what_was_drawn_where_it_can(vllm: FakeVllm, told: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(vllm, "tells_ids", told)
+    with stub_servers(vllm, listing=vllm.models) as [server]:
+        [completion] = ask([server.url], Request(ASK), tokenizer=vllm.folder)
+    ids = vllm.tokenizer(vllm.text, add_special_tokens=False)["input_ids"]
+    assert completion.tokens == (tuple(ids) if told else None)
 
 
 def test_vllm_scores_a_conversation_in_one_pass(vllm: FakeVllm):
