@@ -20,7 +20,7 @@ from tests.support.scenario import TEMPERATURE, Scenario
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import Baseline, LearnerState, Score
 from transfer.nppo.config import ChoiceError, Choices, choose
-from transfer.registry import PARTS, Minds, nppo
+from transfer.registry import LEARNERS, PARTS, Minds, nppo
 
 OTHERS: dict[str, tuple[Any, ...]] = {
     "critic": ("hindsight", "neutral-summary"),
