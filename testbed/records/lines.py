@@ -99,6 +99,13 @@ class RoundCommit(BaseModel):
         """Every pool that somebody holds after this round."""
         return list(self.society.pools().values())
 
+    @model_validator(mode="after")
+    def _authored(self) -> RoundCommit:
+        held = (skill for pool in self.pools() for skill in pool.ids)
+        if absent := [skill for skill in held if skill not in self.society.authors]:
+            raise ValueError(f"society.authors: the author of skill {absent[0]} is missing")
+        return self
+
 
 def _tag(content: Any) -> str:
     """Which line this is; format 1 has no word for it, but each kind has keys that the others lack."""

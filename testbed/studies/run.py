@@ -55,6 +55,8 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outco
             RunDirectory.create(out, config, versions(cast, probes), today.isoformat()) as run,
             run_log(run.path, redact=redact),
         ):
+            for notice in run.notices:
+                _log.warning("%s", notice)
             for agent, found in probes.items():
                 _log.info("agent %s: %s", agent, found.sentence)
             try:
