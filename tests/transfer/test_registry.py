@@ -20,7 +20,7 @@ from tests.support.scenario import TEMPERATURE, Scenario
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import Baseline, LearnerState, Score
 from transfer.nppo.config import ChoiceError, NPPOConfig, make_config
-from transfer.registry import LEARNERS, PARTS, LearnerModels, nppo
+from transfer.registry import LEARNERS, PARTS, LearnerModels, nppo, ours
 
 OTHERS: dict[str, tuple[Any, ...]] = {
     "critic": ("hindsight", "neutral-summary"),
@@ -220,3 +220,9 @@ def test_other_scorers_need_other_agents(scorer):
     alone = LearnerModels(Mind(world, "actor"), Mind(world, "evolver"), Compass())
     with pytest.raises(ChoiceError, match=f'scorer = "{scorer}" needs another agent to score'):
         nppo(alone, np.random.SeedSequence(0), make_config("paper", {"scorer": scorer}))
+
+
+def test_a_part_that_does_not_exist_is_answered_by_those_that_do():
+    with pytest.raises(ChoiceError) as refused:
+        ours({"one": 1, "two": 2}, "three", group="learning.choices.gate")
+    assert str(refused.value) == "learning.choices.gate: no such choice as 'three'; there are: one, two"
