@@ -1,4 +1,4 @@
-"""The made-up run that the report's speed is measured on is one that an audit believes; and a report passes anywhere."""
+"""The made-up run on which the report is timed is one that an audit believes; and a report passes anywhere."""
 
 from __future__ import annotations
 
