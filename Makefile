@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 MODELS := smollm2-135m-instruct gemma3-270m all-minilm-l6-v2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-vllm vllm check mutants lock clean
+.PHONY: help demo test test-vllm vllm check fuzz mutants lock clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ check: $(VENV)/installed ## format, lint and types
 	$(BIN)/pyright
 
 # One thread: a fork that inherits a pool of threads would wait for them for ever.
+fuzz: $(VENV)/installed ## 10⁵ damaged study files, runs, pools and findings: none may end in a traceback (half an hour)
+	$(BIN)/python -m tests.support.fuzz 100000
+
 mutants: $(VENV)/installed ## small faults planted in the learner, the scoring engine and the statistics: do tests notice? (hours)
 	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children 2
 	$(BIN)/mutmut results

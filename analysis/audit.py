@@ -19,7 +19,7 @@ RELATIVE, ABSOLUTE = 1e-7, 1e-9
 """How far apart two numbers may lie that another processor has computed: sums are taken in another order there."""
 LONG = 7
 """Digits from which on a printed number is compared so; shorter ones were rounded and must be equal."""
-_ID = re.compile(r"\b(gradient_|clip)(?:\d+)\b")
+_ID = re.compile(r"\b(gradient_|clip|data-)(?:\d+|[0-9a-f]{32})\b")
 _STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
@@ -72,10 +72,10 @@ def _content(path: Path) -> object:
     return _numbered(content.decode(errors="replace")) if path.suffix == ".svg" else content
 
 
-def _numbered(svg: str) -> str:
-    """Gradients and clips numbered anew from 0, in the order of their appearance."""
+def _numbered(text: str) -> str:
+    """Gradients, clips and data (which Altair names after their digits) numbered anew in the order of appearance."""
     places: dict[str, int] = {}
-    return _ID.sub(lambda found: f"{found[1]}{places.setdefault(found[0], len(places))}", svg)
+    return _ID.sub(lambda found: f"{found[1]}{places.setdefault(found[0], len(places))}", text)
 
 
 def _differences(then: Path, now: Path) -> Iterator[str]:

@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from testbed.config.study import AgentConfig
+from testbed.config.agent import AgentConfig
 from testbed.experiments.gradient_isolation import isolate, shares
 from testbed.play.models import build_model
 from transfer.memory.seed_pool import SEEDS

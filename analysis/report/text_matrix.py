@@ -65,6 +65,11 @@ def column_labels(cells: pd.DataFrame) -> list[str]:
     return [f"{agent} · {task}" for agent, task in cells[["agent", "task"]].astype("str").itertuples(index=False)]
 
 
+def labelled(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells with both labels, in columns memory and target."""
+    return cells.assign(memory=row_labels(cells), target=column_labels(cells))
+
+
 def _cell(estimate: float, low: float, high: float, digits: int) -> str:
     if pd.isna(estimate):
         return "no data"

@@ -1,10 +1,11 @@
-"""`procmem check`: does what others plug in keep its promises, and are runs what they say?"""
+"""`procmem check`: does what others plug in keep its promises, are runs what they say, and what can a server do?"""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
+import anyio
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -15,16 +16,17 @@ from testbed.cli.study_file import open_working_folder
 from testbed.cli.terminal import notices, output, plain, say_json
 
 if TYPE_CHECKING:
+    from agents.models.served.probe import ServerProbe
     from environments.conformance.check_env import Report
     from environments.spec import EnvSpec
 
-app = typer.Typer(help="Check environments against their contract, and run directories.", no_args_is_help=True)
+app = typer.Typer(help="Check environments against their contract, run directories, and servers.", no_args_is_help=True)
 app.command("run")(check_run.run)
 
 
 @app.callback()
 def check() -> None:
-    """Check environments against their contract, and run directories."""
+    """Check environments against their contract, run directories, and servers."""
 
 
 @app.command()
@@ -56,6 +58,65 @@ def env(
     # With --all a game whose data is not installed is passed over; asked for by name it is a failure.
     if any(not report.passed and not (everything and report.missing) for report in reports):
         raise typer.Exit(1)
+
+
+@app.command()
+def server(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Its base URL, such as http://127.0.0.1:8000/v1.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model, as the server calls it.")],
+    tokenizer: Annotated[str | None, typer.Option(help="Its tokenizer, where MODEL names none.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="The variable that holds the server's key.")] = None,
+    reasoning_budget: Annotated[int, typer.Option(min=0, help="Tokens for a thought before the answer.")] = 0,
+    thinking: Annotated[bool, typer.Option(help="--no-thinking: chat_template_kwargs.enable_thinking = false.")] = True,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Longest silence in seconds.")] = 120.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Ask a server once what it can and cannot do: grammars, likelihoods, thoughts, tokenizer, context.
+
+    Exit code 1 where an agent could not play there; the last line says what to change.
+    """
+    from agents.models.served.model import ServedModel
+    from agents.models.served.probe import probe
+
+    async def ask() -> ServerProbe:
+        served = await ServedModel.connect(
+            model,
+            [url],
+            tokenizer=tokenizer,
+            timeout=timeout,
+            patience=0.0,
+            api_key_env=api_key_env,
+            reasoning_budget=reasoning_budget,
+            chat_template_kwargs={} if thinking else {"enable_thinking": False},
+        )
+        try:
+            return await probe(served)
+        finally:
+            await served.close()
+
+    found = anyio.run(ask)
+    if as_json:
+        say_json(found.record(), indent=2)
+    else:
+        output().print(_abilities(found), plain(found.sentence), sep="\n")
+        if found.advice:
+            output().print(plain(found.advice))
+    if found.advice:
+        raise typer.Exit(1)
+
+
+def _abilities(found: ServerProbe) -> Table:
+    table = _table("ability", "")
+    for name, value in found.record().items():
+        if name not in ("sentence", "advice"):
+            table.add_row(Text(name), Text(_shown(value)))
+    return table
+
+
+def _shown(value: str | int | bool | None) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "not told" if value is None else str(value) or "none"
 
 
 def _run(specs: list[EnvSpec]) -> list[Report]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, deque
 from datetime import timedelta
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from testbed.cli.terminal import Terminal
+from testbed.cli.terminal import Terminal, plain
 
 if TYPE_CHECKING:
     from testbed.records.trial import Episode
@@ -47,12 +48,15 @@ class EpisodeProgress:
         )
         self._task = self._bar.add_task("starting", total=episodes + steps, episodes=episodes, done=0, left="?")
         self._total = episodes + steps
+        self._above = _Above(console)
 
     def __enter__(self) -> EpisodeProgress:
         self._bar.start()
+        logging.getLogger().addHandler(self._above)
         return self
 
     def __exit__(self, *_: object) -> None:
+        logging.getLogger().removeHandler(self._above)
         self._bar.stop()
 
     @property
@@ -104,3 +108,14 @@ class EpisodeProgress:
             return "?"
         to_come = max(0.0, self._total - self.finished - self._steps)
         return str(timedelta(seconds=round((time.monotonic() - self._began) / done * to_come)))
+
+
+class _Above(logging.Handler):
+    """Warnings, in lines above the bar."""
+
+    def __init__(self, console: Terminal) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(plain(record.getMessage(), "yellow"), soft_wrap=True)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from testbed.records.run_directory import RunDirectory
     from testbed.records.trial import Episode
 
+MOST_COLUMNS = 13
+"""Columns of a matrix that a terminal can show."""
 STYLES = {"observation": "cyan", "action": "bold green", "reward": "yellow", "error": "bold red", "end": "bold"}
 
 
@@ -51,7 +53,15 @@ def report(
     with waiting:
         findings = write_report(runs[0], place, resamples=resamples)
     if as_json:
-        say_json({"run": str(runs[0]), "findings": findings.rows(), "warnings": list(findings.warnings)})
+        say_json(
+            {
+                "run": str(runs[0]),
+                "unfinished": findings.unfinished,
+                "missing": list(findings.missing),
+                "findings": findings.rows(),
+                "warnings": list(findings.warnings),
+            }
+        )
     else:
         print_findings(findings, place)
 
@@ -104,12 +114,20 @@ def print_findings(findings: Findings, out: Path) -> None:
         if cells.empty:
             continue
         matrix = text_matrix(cells, measure)
+        if len(matrix.header) > MOST_COLUMNS:
+            console.print(
+                plain(f"{title}: {len(matrix.rows)} memories × {len(matrix.header) - 1} targets, in the report.")
+            )
+            continue
         table = Table(title=title, show_lines=True)
         for name in matrix.header:
             table.add_column(plain(name), overflow="fold")
         for row in matrix.rows:
             table.add_row(*(plain(text) for text in row))
         console.print(table)
+    for warning in (findings.unfinished, *findings.missing):
+        if warning:
+            console.print(plain(f"Warning: {warning}", style="yellow"))
     population = findings.population
     for sentence in (*findings.summary, *(population.summary if population else ())):
         console.print(plain(sentence))

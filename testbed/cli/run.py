@@ -73,6 +73,8 @@ def _run(config: StudyConfig, out: Path, as_json: bool, interruption: Interrupti
     steps = learning // config.learning.episodes
     with EpisodeProgress(notices(), learning, evaluation, steps) as progress:
         run, shortfall = interruption.run(partial(run_study, config, out, progress))
+    for notice in run.notices:
+        tell(f"Note: {notice}.")
     findings = _report(run.path) if evaluation else None
     if as_json:
         missing = shortfall.sentence if shortfall else None

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from testbed.cli.terminal import notices, say
+from testbed.cli.terminal import notices, plain, say, tell
 from testbed.serving.vllm import VllmServer, serving
 
 
@@ -23,13 +23,16 @@ def serve(
 
     Example: `procmem serve smollm2-135m-instruct gemma3-270m`
     """
-    console = notices()
-    status = console.status("starting vLLM")
+    status = notices().status("starting vLLM")
     status.start()
-    with serving(names, port=port, max_model_len=max_model_len, dtype=dtype, report=status.update) as servers:
+
+    def report(passed: str) -> None:
+        status.update(plain(passed))
+
+    with serving(names, port=port, max_model_len=max_model_len, dtype=dtype, report=report) as servers:
         status.stop()
         say(study_lines(servers))
-        console.print("Ready. Ctrl-C ends the servers. Logs: " + ", ".join(str(server.log) for server in servers))
+        tell("Ready. Ctrl-C ends the servers. Logs: " + ", ".join(str(server.log) for server in servers))
         while True:
             for server in servers:
                 server.check()

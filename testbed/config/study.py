@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
+from testbed.config.agent import AgentConfig
 from testbed.config.population import PolicyConfig, PopulationConfig
+from testbed.config.table import OUTCOME_NEUTRAL, SINCE_FORMAT_1, Table, digested
 from transfer.nppo.config import PRESETS
 
 Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled", "rag"]
@@ -26,36 +28,10 @@ class ConfigError(ValueError):
     """A study that cannot be run; one sentence a line, each naming the place and the remedy."""
 
 
-OUTCOME_NEUTRAL: dict[str, Any] = {"digest": "never"}
-"""`json_schema_extra` of a field that can change no result: it is no part of a study's digest."""
-SINCE_FORMAT_1: dict[str, Any] = {"digest": "unless default"}
-"""`json_schema_extra` of a field that came later: where it has its default, the digest is what it was without it."""
-
 LARGEST_FILE = 1 << 20
 """Bytes of a study file."""
 DEEPEST = 32
 """Tables within tables."""
-
-
-class Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class AgentConfig(Table):
-    """One kind of agent: a model and how it plays."""
-
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=40)
-    model: str = Field(min_length=1)
-    """Catalog name, Hugging Face id, local folder, or "scripted:NAME"."""
-    base_url: tuple[str, ...] = ()
-    """OpenAI-compatible servers that hold the model; in process where there are none."""
-    precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    device: str = "auto"
-    context: int | None = Field(default=None, ge=64)
-    reasoning: Literal["direct", "cot", "react"] = "direct"
-    temperature: float = Field(default=0.6, ge=0.0, le=2.0)
-    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
-    max_tokens: int = Field(default=64, ge=1, le=4096)
 
 
 class TaskConfig(Table):
@@ -170,7 +146,7 @@ class StudyConfig(Table):
         """SHA-256 (8 digits) of everything that can change a result: not concurrency, nor when too much has failed, nor
         at which address a model is served (a server that died may come back elsewhere; what it serves is in
         `study.json`)."""
-        content = _digested(self)
+        content = digested(self)
         if self.study != "population":
             del content["population"]
         for agent in content["agents"]:
@@ -183,25 +159,6 @@ class StudyConfig(Table):
                 if self.maintenance_of(policy) == "always":
                     written["maintenance"] = "always"
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def _digested(table: BaseModel) -> dict[str, Any]:
-    """What the digest of a study is made of, as plain data."""
-    content: dict[str, Any] = table.model_dump(mode="json")
-    for name, field in type(table).model_fields.items():
-        value = getattr(table, name)
-        extra = field.json_schema_extra
-        rule = extra.get("digest") if isinstance(extra, dict) else None
-        if rule == "never" or (rule == "unless default" and value == field.get_default(call_default_factory=True)):
-            del content[name]
-        elif isinstance(value, BaseModel):
-            content[name] = _digested(value)
-        elif isinstance(value, tuple):
-            content[name] = [
-                _digested(each) if isinstance(each, BaseModel) else plain
-                for each, plain in zip(value, content[name], strict=True)
-            ]
-    return content
 
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
@@ -219,7 +176,9 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
         raise ConfigError(f"{path}: not readable as TOML: {error}{_windows_path(error)}") from None
     for override in overrides:
         _apply(data, override)
-    return parse_study(data, str(path))
+    study = parse_study(data, str(path))
+    _check_addresses(study, str(path))
+    return study
 
 
 def _decode(content: bytes) -> str:
@@ -275,6 +234,22 @@ def parse_study(data: Mapping[str, Any], place: str) -> StudyConfig:
         # A list whose items are all wrong is also called too short: that says nothing new.
         details = [each for each in error.errors() if each["type"] != "too_short" or not each["input"]]
         raise ConfigError("\n".join(f"{place}: {_sentence(detail)}" for detail in details)) from None
+
+
+def _check_addresses(study: StudyConfig, place: str) -> None:
+    """Raises ConfigError for a base_url that is none, or that would carry a secret into the run's records."""
+    agents = {f"agents.{index}": agent for index, agent in enumerate(study.agents)}
+    if isinstance(study.learning.evolver, AgentConfig):
+        agents["learning.evolver"] = study.learning.evolver
+    for table, agent in agents.items():
+        for url in agent.base_url:
+            from agents.models.model import ModelError  # here: most studies name no server
+            from agents.models.served.http.address import check_address
+
+            try:
+                check_address(url)
+            except ModelError as error:
+                raise ConfigError(f"{place}: {table}: {error}") from None
 
 
 def _listed(data: Mapping[str, Any]) -> dict[str, Any]:

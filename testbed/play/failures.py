@@ -11,7 +11,7 @@ from testbed.records.trial import Trial, said
 PATIENCE = 8
 """Failures in a row, of one agent or of one game, at which the study stops: it will not come right by itself."""
 
-TRIES = 3
+TRIES = 8
 """Times that an episode's model may fail to answer it though it answers others in between; then the episode is lost."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from functools import lru_cache
@@ -14,17 +16,19 @@ import numpy as np
 
 from agents import prompts
 from agents.embedding import Embedder, LexicalEmbedder, SentenceEmbedder
-from agents.models.model import Model
+from agents.models.model import Model, ModelMisconfigured
 from agents.models.scripted import scripted
 from agents.models.served.model import ServedModel
+from agents.models.served.probe import ServerProbe, probe
 from agents.models.weights.folders import path as weights_path
 from agents.models.weights.folders import weights_digest
 from agents.options import TERMINATIONS
 from agents.selection import SELECTORS
 from environments.spec import EnvSpec
+from testbed.config.agent import AgentConfig
 from testbed.config.plugins import call, find_environment, resolve
 from testbed.config.population import PolicyConfig
-from testbed.config.study import AgentConfig, ConfigError, StudyConfig
+from testbed.config.study import ConfigError, StudyConfig
 from testbed.play.players import Cast, Part
 from testbed.records.trial import said
 from testbed.records.versions import Versions
@@ -35,6 +39,13 @@ from transfer.nppo import evolver as wording
 from transfer.nppo.config import choose
 from transfer.registry import LEARNERS, Minds, check_parts
 
+_WEIGHTS = {"model", "precision", "device", "context", "chat_template_kwargs"}
+_SERVICE = {
+    *("model", "base_url", "context", "tokenizer", "chat_template_kwargs", "reasoning_budget"),
+    *("timeout", "patience", "api_key_env"),
+}
+"""Keys of an agent that say which model it has, in process or served; the others say how it plays."""
+
 RECORDED = ("torch", "transformers", "xgrammar", "textarena", "pettingzoo", "autogen-agentchat", "numpy", "scipy")
 """Packages whose versions can change a result."""
 ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
@@ -44,14 +55,15 @@ ROOT = Path(__file__).parent.parent.parent
 async def build_cast(config: StudyConfig, today: date | None = None) -> Cast:
     """Load every model and embedder that the study names; equal ones once.
 
-    `today` is what dated chat templates print: the day on which the run was begun. Raises ModelError or ConfigError in one sentence.
+    `today` is what dated chat templates print: the day on which the run was begun.
+    Raises ModelError or ConfigError in one sentence.
     """
     tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
     loaded: dict[Any, Model] = {}
 
     async def part(name: str, agent: AgentConfig) -> Part:
         # Agents that differ only in name and manner share a model.
-        identity = (agent.model, agent.base_url, agent.precision, agent.device, agent.context)
+        identity = json.dumps(agent.model_dump(mode="json", include=_SERVICE if agent.base_url else _WEIGHTS))
         if identity not in loaded:
             loaded[identity] = await build_model(agent, config.concurrency, today)
         return Part.of(name, agent, loaded[identity])
@@ -112,7 +124,18 @@ async def build_model(agent: AgentConfig, concurrency: int, today: date | None =
     if agent.model.startswith("scripted:"):
         return scripted(agent.model)
     if agent.base_url:
-        return await ServedModel.connect(agent.model, agent.base_url, context=agent.context, today=today)
+        return await ServedModel.connect(
+            agent.model,
+            agent.base_url,
+            tokenizer=agent.tokenizer,
+            context=agent.context,
+            timeout=agent.timeout,
+            patience=agent.patience,
+            api_key_env=agent.api_key_env,
+            reasoning_budget=agent.reasoning_budget or 0,
+            today=today,
+            chat_template_kwargs=agent.chat_template_kwargs,
+        )
     if ":" in agent.model:
         return _plugged(agent.model)
     folder = weights_path(agent.model)
@@ -126,6 +149,7 @@ async def build_model(agent: AgentConfig, concurrency: int, today: date | None =
         rows=concurrency,
         context=agent.context,
         today=today,
+        chat_template_kwargs=agent.chat_template_kwargs,
     )
 
 
@@ -182,7 +206,23 @@ def policy_parts(policy: PolicyConfig) -> PolicyParts:
     )
 
 
-def versions(cast: Cast) -> Versions:
+async def probe_servers(config: StudyConfig, cast: Cast) -> dict[str, ServerProbe]:
+    """What the server of each served agent can and cannot do, by the agent's name.
+
+    Raises ModelMisconfigured where moves could not be played there.
+    """
+    parts = (*config.agents, *([config.learning.evolver] if isinstance(config.learning.evolver, AgentConfig) else []))
+    probes: dict[Model, ServerProbe] = {}
+    for agent in parts:
+        model = cast.models[agent.name]
+        if isinstance(model, ServedModel) and model not in probes:
+            probes[model] = found = await probe(model, agent.max_tokens)
+            if found.advice:
+                raise ModelMisconfigured(f"agent {agent.name}: {found.advice}")
+    return {name: probes[model] for name, model in cast.models.items() if model in probes}
+
+
+def versions(cast: Cast, probes: Mapping[str, ServerProbe] = {}) -> Versions:
     """What `study.json` keeps so that a run can be told from another."""
     name = cast.config.skills.embedder
     embedder = {} if name == "lexical" else {"weights": weights_digest(weights_path(name))}
@@ -190,6 +230,7 @@ def versions(cast: Cast) -> Versions:
         packages={name: importlib.metadata.version(name) for name in RECORDED} | {"procmem": program()},
         models={name: asdict(card) for name, card in cast.cards().items()},
         prompts=prompts.digest(),
+        servers={name: found.record() for name, found in probes.items()},
         opponents={task: asdict(card) for task, card in cast.opponent_cards().items()},
         embedder={"name": name, **embedder},
         evolver_prompts=wording.digest(),

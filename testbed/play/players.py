@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from agents.agent import REASONING, Reasoning, SkillAgent
+from agents.agent import REASONING, Aloud, Reasoning, SkillAgent
 from agents.embedding import Embedder
 from agents.guide import Guide, NoGuide
 from agents.models.model import Model, ModelCard, Sampling
 from agents.options import TERMINATIONS, EpsilonGreedy, SkillOptions
 from agents.selection import SELECTORS, Value
 from environments.registry import EnvSpec
+from testbed.config.agent import AgentConfig
 from testbed.config.plugins import resolve
-from testbed.config.study import AgentConfig, StudyConfig
+from testbed.config.study import StudyConfig
 from testbed.play.seeds import stream
 from testbed.records.trial import Trial
 from transfer.memory.pool import SkillPool
@@ -32,7 +34,10 @@ class Part(NamedTuple):
     @classmethod
     def of(cls, name: str, agent: AgentConfig, model: Model) -> Part:
         sampling = Sampling(agent.temperature, agent.top_p, agent.max_tokens)
-        return cls(name, model, REASONING[agent.reasoning], sampling)
+        reasoning = REASONING[agent.reasoning]
+        if isinstance(reasoning, Aloud) and agent.reasoning_budget is not None:
+            reasoning = replace(reasoning, max_tokens=agent.reasoning_budget)
+        return cls(name, model, reasoning, sampling)
 
 
 class Kit(NamedTuple):

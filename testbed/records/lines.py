@@ -92,6 +92,13 @@ class Gathered(BaseModel):
         Place.of(key)
         return key
 
+    @model_validator(mode="after")
+    def _authored(self) -> Gathered:
+        held = (skill for pool in self.pools() for skill in pool.ids)
+        if absent := [skill for skill in held if skill not in self.society.authors]:
+            raise ValueError(f"society.authors: the author of skill {absent[0]} is missing")
+        return self
+
 
 Line = Recorded | Committed | Told | Gathered
 """A line of `events.jsonl`."""

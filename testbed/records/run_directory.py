@@ -7,7 +7,7 @@ as soon as one is stored `SYNC_EVERY` seconds after the last time. `docs/records
 
 from __future__ import annotations
 
-import logging
+import datetime
 import os
 import re
 import time
@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import from_json
 
 from testbed.config.study import ConfigError, StudyConfig, parse_study
@@ -42,8 +42,6 @@ SYNC_EVERY = 5.0
 DIGEST = re.compile(r"[0-9a-f]{16}")
 """The name of a pool."""
 
-_log = logging.getLogger(__name__)
-
 
 class StudyRecord(BaseModel):
     """`study.json`."""
@@ -54,8 +52,13 @@ class StudyRecord(BaseModel):
     digest: str
     config: Mapping[str, Any]
     versions: Versions
-    date: str = Field(default="", pattern=r"^(\d{4}-\d\d-\d\d)?$")
+    date: str = ""
     """The day (ISO 8601) that dated chat templates print throughout this run; "" in runs of before there was one."""
+
+    @field_validator("date")
+    @classmethod
+    def _is_day(cls, day: str) -> str:
+        return day and datetime.date.fromisoformat(day).isoformat()
 
 
 class RunDirectory:
@@ -247,7 +250,6 @@ class RunDirectory:
         disk.sync(self.path)
         self.notices += self._manifest.resume()
         for notice in self.notices:
-            _log.warning("%s: %s", self.path, notice)
             self._manifest.note(notice)
         self._unsynced = {self.episodes_file, self.events_file}
         self.sync()
@@ -372,6 +374,13 @@ class RunDirectory:
         """All lines of `events.jsonl` in order."""
         for number, _, line in complete_lines(self.events_file):
             yield self._event(number, line)
+
+    def notes(self) -> list[str]:
+        """What happened to the records that a reader of the results should know, each with its time."""
+        try:
+            return [f"{note.note} ({note.at})" for note in self._manifest.notes()]
+        except ValueError as error:
+            return [f"{self._manifest.path.name} is damaged: {error}"]
 
     def learner_states(self) -> dict[str, Committed]:
         """The last committed state of every learner."""

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from agents.models.served.http.api_key import redact
 from transfer.memory.experience import Trajectory
 
 Phase = Literal["learn", "evaluate", "league"]
@@ -101,5 +102,5 @@ class Episode(BaseModel):
 
 def said(error: Exception) -> str:
     """What went wrong, in one line that any file can hold."""
-    text = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
+    text = redact(f"{type(error).__name__}: {error}").encode(errors="replace").decode()
     return " ".join(text.split())

@@ -26,6 +26,8 @@ class Versions(BaseModel):
     opponents: Mapping[str, Card] = {}
     """Per task: the ModelCard of who sits in the background seats."""
     embedder: Card = {}
+    servers: Mapping[str, Mapping[str, str | int | bool | None]] = {}
+    """Per served agent: what a probe found at the beginning that its server can and cannot do."""
     evolver_prompts: str = ""
     """Digest of the wording that learners ask in."""
 

@@ -30,7 +30,6 @@ def audit_run(run: Path) -> list[str]:
     directory = RunDirectory.open(run)
     config = directory.config()
     told, found = check_records(directory, config)
-    told = [*(f"{fault.sentence}." for fault in verify_chain(run) if fault.severity == "error"), *told]
     declared: dict[str, Any] = {"seed": config.seed, "resamples": config.resamples, "margin": config.margin}
     if other := compare_settings(recorded, declared):
         return [*told, *other, NOT_COMPARED]
@@ -64,7 +63,8 @@ def check_records(directory: RunDirectory, config: StudyConfig) -> tuple[list[st
     """One sentence for whatever in a run's records does not fit its study or themselves; and their tables."""
     check = RecordCheck(config)
     found = read_run(directory, check)
-    return [*_study_differences(directory, config), *check.differences(found.run.plan)], found
+    sealed = [f"{fault.sentence}." for fault in verify_chain(directory.path) if fault.severity == "error"]
+    return [*sealed, *_study_differences(directory, config), *check.differences(found.run.plan)], found
 
 
 def _study_differences(directory: RunDirectory, config: StudyConfig) -> list[str]:

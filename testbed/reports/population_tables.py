@@ -11,6 +11,7 @@ import pandas as pd
 from agents.skill import Skill
 from analysis.tables import population as schema
 from analysis.tables.population import Annals
+from analysis.tables.run import TableError
 from testbed.config.study import StudyConfig
 from testbed.records.keys import Place, Source
 from testbed.records.lines import Gathered, Line, Told
@@ -22,6 +23,9 @@ from transfer.gate.gate import read_verdict
 
 Row = dict[str, Any]
 DEEDS = ("gift", "verdict", "admitted", "pruned", "planted", "skipped", "missing", "lost", "warning")
+
+
+PLACE = ("arm", "task", "learning_run")
 
 
 class PopulationReader(Reader):
@@ -64,22 +68,22 @@ class PopulationReader(Reader):
 
     def tables(self) -> Annals:
         """Raises TableError in one sentence."""
-        keys = ("arm", "task", "learning_run", "round", "agent", "unit")
+        keys = [*PLACE, "round", "agent", "unit"]
         uses = [{**dict(zip(keys, where, strict=True)), "calls": count} for where, count in self._calls.items()]
         return Annals.of(
             policies=_frame(_policies(self._config), schema.POLICIES),
             members=_frame(_members(self._config), schema.MEMBERS),
-            plays=self._plays.frame(),
-            uses=_frame(uses, schema.USES),
-            holdings=self._holdings.frame(),
-            deeds=self._deeds.frame(),
+            plays=self._plays.frame(*PLACE, "round", "agent", "episode"),
+            uses=_frame(uses, schema.USES).sort_values(keys, ignore_index=True),
+            holdings=self._holdings.frame(*PLACE, "round"),
+            deeds=self._deeds.frame(*PLACE, "order").assign(order=range(len(self._deeds))),
             skills=_frame(self._skills(), schema.SKILLS),
-            seats=self._seats.frame(),
+            seats=self._seats.frame(*PLACE, "env_seed", "game", "seat"),
         )
 
     def pool_rows(self) -> Iterator[Row]:
         """The pools that members ended with, as rows of `analysis.tables.run.POOLS`."""
-        for key, gathered in self._last.items():
+        for key, gathered in sorted(self._last.items()):
             place = _life(key)
             for name, member in gathered.society.members.items():
                 pool = member.state.pool
@@ -93,9 +97,16 @@ class PopulationReader(Reader):
                         "learning_run": place["learning_run"],
                         "unit": skill.id,
                         "name": skill.name,
-                        "tokens": self._tokens[skill.id],
+                        "tokens": self._length(skill.id),
                         "origin": "seed" if author == NOBODY else own if author == name else "given",
                     }
+
+    def _length(self, skill: str) -> int:
+        if skill not in self._tokens:
+            raise TableError(
+                f"events.jsonl: no round says how long the skill {skill} is; `procmem check run` says more"
+            )
+        return self._tokens[skill]
 
     def _round(self, line: Gathered) -> None:
         self._last[line.population] = line
@@ -109,7 +120,7 @@ class PopulationReader(Reader):
     def _event(self, order: int, line: Told) -> None:
         payload = read_verdict(line.payload) if line.kind == "verdict" else line.payload
         if line.kind == "planted":
-            self._poisons[line.population, line.skill] = str(payload["poison"])
+            self._poisons[line.population, line.skill] = str(payload.get("poison", "unknown"))
         if line.trajectories and line.kind in ("candidate", "admitted"):
             self._sources.setdefault((line.population, line.skill), line.trajectories)
             self._wanted.update(line.trajectories)
@@ -131,7 +142,7 @@ class PopulationReader(Reader):
 
     def _skills(self) -> Iterator[Row]:
         """Every skill ever held, once per population, with what a scan says of it and of what it came from."""
-        for population, held in self._held.items():
+        for population, held in sorted(self._held.items()):
             for skill in held.values():
                 traces = [self._signs.get(id, ()) for id in self._sources.get((population, skill.id), ())]
                 yield {

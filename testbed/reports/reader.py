@@ -46,5 +46,10 @@ class Rows:
             value = row.get(name)
             values.append(self._texts.setdefault(value, value) if isinstance(value, str) else value)
 
-    def frame(self) -> pd.DataFrame:
-        return pd.DataFrame(self._values)
+    def __len__(self) -> int:
+        return max(map(len, self._values.values()), default=0)
+
+    def frame(self, *order: str) -> pd.DataFrame:
+        """All rows, in the order of these columns: that of the records depends on who came to its end first."""
+        frame = pd.DataFrame(self._values)
+        return frame.sort_values(list(order), kind="stable", ignore_index=True) if order else frame

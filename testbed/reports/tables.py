@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pandas as pd
 
 from analysis.tables.population import Annals
 from analysis.tables.run import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, POOLS, TableError, Tables, Transcript
@@ -52,7 +54,7 @@ def read_run(run: RunDirectory, *others: Reader) -> RunTables:
     matrix = _MatrixReader(config.study, run.path.name)
     population = PopulationReader(config) if config.study == "population" else None
     read_records(run, [matrix, *([population] if population else []), *others])
-    tables = matrix.tables(study, config, population)
+    tables = matrix.tables(study, config, population, run.notes())
     return RunTables(tables, population.tables() if population else None)
 
 
@@ -118,23 +120,30 @@ class _MatrixReader(Reader):
         if len(self._samples) > SAMPLED_TRANSCRIPTS:
             del self._samples[max(self._samples)]
 
-    def tables(self, study: StudyRecord, config: StudyConfig, population: PopulationReader | None) -> Tables:
+    def tables(
+        self, study: StudyRecord, config: StudyConfig, population: PopulationReader | None, notes: Sequence[str]
+    ) -> Tables:
         for row in _pool_rows(self._states, self._seeds):
             self._pools.add(row)
         for row in population.pool_rows() if population else ():
             self._pools.add(row)
         games = study_games(config, self._tasks)
         return Tables.of(
-            self._evaluated.frame(),
-            invocations=self._invoked.frame(),
-            pools=self._pools.frame(),
-            learning=self._learned.frame(),
-            events=self._events.frame(),
+            self._evaluated.frame("learning_run", *CELL, "episode", "seat"),
+            invocations=self._invoked.frame("learning_run", *CELL, "env_seed", "unit"),
+            pools=self._pools.frame("learning_run", "agent", "task", "unit"),
+            learning=self._learned.frame("learning_run", "agent", "task", "iteration", "episode"),
+            events=_in_turn(self._events.frame("learning_run", "agent", "task", "order")),
             plan=declared_plan(config, {name: 1 if game is None else game.seats for name, game in games.items()}),
             ranges={name: game.reward_range for name, game in games.items() if game is not None},
             transcripts=[transcript(self._samples[cell]) for cell in sorted(self._samples)],
-            versions=_versions(study),
+            versions=_versions(study) | {f"note {number}": note for number, note in enumerate(notes, 1)},
         )
+
+
+def _in_turn(events: pd.DataFrame) -> pd.DataFrame:
+    """Events numbered as if one learner had come after the other."""
+    return events.assign(order=range(len(events)))
 
 
 def study_games(config: StudyConfig, played: Iterable[str]) -> dict[str, EnvSpec | None]:
@@ -238,4 +247,14 @@ def _versions(study: StudyRecord) -> dict[str, str]:
         "prompts": study.versions.prompts,
         **study.versions.packages,
         **models,
+        **_others(study),
     }
+
+
+def _others(study: StudyRecord) -> dict[str, str]:
+    """What runs of before did not record."""
+    versions = study.versions
+    cards = {"embedder": versions.embedder} | {f"opponent in {task}": card for task, card in versions.opponents.items()}
+    texts = {name: ", ".join(f"{key} {value}" for key, value in card.items()) for name, card in cards.items() if card}
+    texts |= {"evolver's prompts": versions.evolver_prompts, "date": study.date}
+    return {name: text for name, text in texts.items() if text}

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import anyio
 
+from agents.models.served.http.api_key import redact
 from testbed.config.plugins import resolve
 from testbed.config.study import StudyConfig
 from testbed.play.failures import Failures
 from testbed.play.lab import Lab, Progress
-from testbed.play.models import build_cast, build_learners, versions
+from testbed.play.models import build_cast, build_learners, probe_servers, versions
 from testbed.records.run_directory import RunDirectory
 from testbed.studies.cost import count_episodes
 from testbed.studies.learn import learn_all
@@ -49,10 +50,15 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outco
     try:
         learners = build_learners(config, cast)
         study = resolve(STUDIES, config.study, group="study")
+        probes = await probe_servers(config, cast)
         with (
-            RunDirectory.create(out, config, versions(cast), today.isoformat()) as run,
-            run_log(run.path, redact=lambda text: text),
+            RunDirectory.create(out, config, versions(cast, probes), today.isoformat()) as run,
+            run_log(run.path, redact=redact),
         ):
+            for notice in run.notices:
+                _log.warning("%s", notice)
+            for agent, found in probes.items():
+                _log.info("agent %s: %s", agent, found.sentence)
             try:
                 lab = Lab(run, cast, progress, Failures(config.fail_at, planned))
                 begun = f"resumed, {lab.finished} there" if lab.finished or lab.failures.standing else "begun"

@@ -23,6 +23,7 @@ from agents.guide import NoGuide
 from agents.models.model import Message, ModelUnavailable, Request, Sampling, Utterance
 from agents.models.scoring.scorer import PrefixTreeScorer
 from agents.models.served.model import ServedModel
+from agents.models.tokens.template import ChatTemplate
 from agents.prompts import conversation
 from environments import grammar as grammars
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
@@ -204,7 +205,7 @@ def test_a_server_that_dies_in_the_middle_is_one_sentence(server: VllmServer):
             assert server.url in str(outcome)
             assert "procmem serve" in str(outcome)
 
-    using(server, work, tries=2)
+    using(server, work, patience=1.0)
 
 
 def said(played: list[Trajectory], policy: bool) -> list[Utterance]:

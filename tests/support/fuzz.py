@@ -8,6 +8,7 @@ exception with the input that leads to it. Inputs follow a seed: the n-th of a r
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
@@ -17,9 +18,12 @@ import time
 import tomllib
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
+from pydantic_core import from_json
 
 from tests.support.mutations import as_toml, mutated_bytes, mutated_json
 
@@ -132,6 +136,7 @@ def _overrides(file: Path) -> Target:
 
 
 def _study_records(folder: Path) -> Target:
+    from testbed.config.study import ConfigError, parse_study
     from testbed.records.run_directory import RunDirectory
 
     folder.mkdir(parents=True)
@@ -141,7 +146,16 @@ def _study_records(folder: Path) -> Target:
         (folder / "study.json").write_bytes(data)
         RunDirectory.open(folder).config()
 
-    return Target("study.json", 0.1, lambda rng: mutated_json(rng.choice(records), rng), read)
+    def change(rng: random.Random) -> bytes:
+        """Half of them with the digest that their content has, so that it is read to its end."""
+        data = mutated_json(rng.choice(records), rng)
+        with contextlib.suppress(ConfigError, ValueError, KeyError, TypeError, AttributeError):
+            record = from_json(data)
+            if rng.random() < 0.5:
+                return json.dumps(record | {"digest": parse_study(record["config"], "fuzz").digest}).encode()
+        return data
+
+    return Target("study.json", 0.1, change, read)
 
 
 def _lines(name: str, file: str, share: float, read: Read) -> Target:
@@ -181,18 +195,28 @@ def _read_event(data: bytes) -> None:
 
 
 def _pools() -> Target:
+    from agents.skill import AS_WRITTEN, Skill
+    from transfer.contamination.scan import scan
     from transfer.memory.pool import SkillPool
 
     paths = [path for name in RUNS for path in sorted((FIXTURES / f"run-format-1-{name}" / "pools").iterdir())]
     pools = [json.loads(path.read_text()) for path in paths]
 
-    def read(data: bytes) -> None:
-        from transfer.contamination.scan import scan
+    def change(rng: random.Random) -> bytes:
+        """Half of them with the digest that their skills have, so that these are read, too."""
+        data = mutated_json(rng.choice(pools), rng)
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            if rng.random() < 0.5:
+                document = from_json(data)
+                skills = [Skill.model_validate(skill, context=AS_WRITTEN) for skill in document["skills"]]
+                return SkillPool.of(skills, document["capacity"]).dumps().encode("utf-8", "surrogatepass")
+        return data
 
+    def read(data: bytes) -> None:
         for skill in SkillPool.loads(data.decode("utf-8", "replace")).each():
             scan(skill)
 
-    return Target("pools", 0.15, lambda rng: mutated_json(rng.choice(pools), rng), read)
+    return Target("pools", 0.15, change, read)
 
 
 def _manifests(folder: Path) -> Target:
@@ -213,10 +237,10 @@ def _manifests(folder: Path) -> Target:
 
 def _whole_runs(folder: Path) -> Target:
     """One file of a run is changed, and everything reads it: the check, `show`, the tables of a report."""
+    from testbed.records.append_only import StoreError
     from testbed.records.check.find import check_run
     from testbed.records.run_directory import RunDirectory
-    from testbed.reports.population_tables import load_annals
-    from testbed.reports.tables import load_run
+    from testbed.reports.tables import read_run
 
     contents: dict[tuple[str, str], bytes] = {}
     for name in RUNS:
@@ -244,10 +268,9 @@ def _whole_runs(folder: Path) -> Target:
         try:
             check_run(path)
             run = RunDirectory.open(path)
-            run.find("0")
-            load_run(path)
-            if run.config().study == "population":
-                load_annals(path)
+            with contextlib.suppress(StoreError):
+                run.find("0")
+            read_run(run)
         finally:
             (path / file.decode()).write_bytes(contents[name.decode(), file.decode()])
 
@@ -255,27 +278,38 @@ def _whole_runs(folder: Path) -> Target:
 
 
 def _findings(folder: Path) -> Target:
-    """What `procmem audit` compares, its recomputation made once."""
-    from testbed.reports.write import audit_run, write_report
+    """What `procmem audit` compares; the report is rebuilt once, and stands in for each rebuilding."""
+    from testbed.records.run_directory import RunDirectory
+    from testbed.reports import audit
+    from testbed.reports.write import write_report
 
     shutil.copytree(FIXTURES / "run-format-1-matrix", folder)
-    write_report(folder, resamples=100)
+    write_report(folder)
     file = folder / "report" / "findings.json"
     whole = json.loads(file.read_text())
+    for drawing in (*folder.rglob("*.svg"), *folder.rglob("*.pdf"), *folder.rglob("*.html")):
+        drawing.unlink()  # which are compared byte by byte, and only take time here
+    rebuilt = shutil.copytree(folder / "report", folder.with_name("rebuilt"))
+    checked = audit.check_records(RunDirectory.open(folder), RunDirectory.open(folder).config())
 
     def read(data: bytes) -> None:
         file.write_bytes(data)
-        audit_run(folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(audit, "check_records", lambda *_: checked)
+            patch.setattr(audit, "report", lambda _, out, **__: shutil.copytree(rebuilt, out, dirs_exist_ok=True))
+            audit.audit_run(folder)
 
-    return Target("findings", 0.01, lambda rng: mutated_json(whole, rng), read)
+    return Target("findings", 0.03, lambda rng: mutated_json(whole, rng), read)
 
 
-def main(inputs: int) -> int:
-    """So many inputs over all readers; 1 where any of them ended in a traceback."""
+def main(inputs: int, names: Sequence[str] = ()) -> int:
+    """So many inputs over all readers, or those named; 1 where any of them ended in a traceback."""
     failed = False
     print(f"{'reader':20}{'inputs':>9}{'accepted':>10}{'sentence':>10}{'tracebacks':>12}{'seconds':>9}")
     with tempfile.TemporaryDirectory() as place:
         for target in targets(Path(place)):
+            if names and target.name not in names:
+                continue
             tally = fuzz(target, round(inputs * target.share))
             failed |= bool(tally.tracebacks)
             print(
@@ -289,4 +323,4 @@ def main(inputs: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000, sys.argv[2:]))

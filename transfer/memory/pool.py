@@ -147,5 +147,13 @@ def _document(text: str, place: str) -> dict[str, Any]:
     if known.get("format") != FORMAT:
         raise PoolError(f'{place} is not a skill pool: its "format" is not "{FORMAT}"')
     if known.get("version") != VERSION:
-        raise PoolError(f"{place} is a skill pool of version {known.get('version')!r}; this program reads {VERSION}")
+        raise PoolError(
+            f"{place} is a skill pool of version {_short(known.get('version'))}; this program reads {VERSION}"
+        )
     return known
+
+
+def _short(value: object) -> str:
+    return (
+        repr(value) if isinstance(value, int) and abs(value) < 1_000_000 else f"another kind ({type(value).__name__})"
+    )

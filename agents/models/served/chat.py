@@ -3,54 +3,90 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from agents.models.model import Completion, Likelihood, Message, NoLikelihoods, Request, Utterance
-from agents.models.served.endpoints import Endpoints, Json, Rejected, first_choice
-from agents.models.served.structured_output import Constraint
-from agents.models.tokens.context import fit
+from agents.models.model import (
+    Completion,
+    Likelihood,
+    Message,
+    ModelMisconfigured,
+    NoLikelihoods,
+    PromptRefused,
+    Request,
+    Utterance,
+)
+from agents.models.served.answers.completion import Answer, read_answer
+from agents.models.served.http.api_key import redact
+from agents.models.served.http.endpoints import Endpoints, Json
+from agents.models.served.http.failure import ParameterRefused
+from agents.models.served.structured_output import Constraint, find_form
+from agents.models.tokens.context import ask_fitting
+from agents.models.tokens.estimate import TokenEstimates
 
-_TURN = 8
-"""Tokens that a chat template spends on one message, generously."""
+_OTHER_NAMES = {"max_tokens": "max_completion_tokens"}
+"""Fields that newer models know by another name."""
+_DISPENSABLE = frozenset({"logprobs", "seed"})
+"""Fields without which the answer is as good, though less is known of it."""
+_ADVICE = {
+    "temperature": "write the temperature that it takes (often 1) for this agent",
+    "top_p": "write the top_p that it takes (often 1) for this agent",
+    "response_format": "it cannot keep a move to its form; use a server with structured outputs, such as vLLM",
+    "structured_outputs": "it cannot keep a move to its form; update vLLM",
+    "chat_template_kwargs": "leave chat_template_kwargs out for this agent",
+}
 
 
 class ChatDialect:
     """The server renders and tokenises. Lengths are estimated, and there are no likelihoods of given texts."""
 
-    def __init__(self, endpoints: Endpoints, served: str, constraint: Constraint, context: int) -> None:
-        """`context` is the longest prompt and answer together in tokens."""
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        served: str,
+        constraint: Constraint,
+        context: int,
+        *,
+        reasoning_budget: int = 0,
+        chat_template_kwargs: Mapping[str, Any] = {},
+    ) -> None:
+        """`context` is the longest prompt and answer together in tokens, `reasoning_budget` what a thought may take
+        beside the answer; `chat_template_kwargs` are handed to the server's template."""
         self._endpoints = endpoints
         self._served = served
         self._constraint = constraint
         self._context = context
-        self._gives_logprobs = True
+        self._budget = reasoning_budget
+        self._settings: Json = {"chat_template_kwargs": dict(chat_template_kwargs)} if chat_template_kwargs else {}
+        self._estimates = TokenEstimates()
+        self._renamed: dict[str, str] = {}
+        self._left_out: set[str] = set()
+
+    @property
+    def tokenizer_name(self) -> str:
+        return ""
 
     async def complete(self, request: Request) -> Completion:
         sampling, grammar = request.sampling, request.grammar
-        messages, dropped = await fit(request.messages, self._context - sampling.max_tokens, self._size)
-        body: Json = {
-            "model": self._served,
-            "messages": [message._asdict() for message in messages],
-            "max_tokens": sampling.max_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "seed": sampling.seed % 2**31,
-        }
-        if grammar is not None:
-            body |= self._constraint.fields(grammar)
-        answer = await self._post(body, request.session)
-        choice = first_choice(answer)
-        content = str((choice.get("message") or {}).get("content") or "")
-        usage: Json = answer.get("usage") or {}
+        estimate = self._estimates.of(request.session)
+
+        async def ask(messages: Sequence[Message]) -> Answer:
+            answer = await self._ask(messages, request)
+            estimate.learn(messages, answer.usage.prompt)
+            return answer
+
+        room = self._context - sampling.max_tokens - self._budget
+        answer, dropped = await ask_fitting(request.messages, room, estimate.size, ask)
         return Completion(
-            text=content if grammar is None else self._constraint.text(grammar, content),
-            prompt_tokens=int(usage.get("prompt_tokens") or 0),
-            completion_tokens=int(usage.get("completion_tokens") or 0),
-            cached_tokens=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
-            logprob=None if grammar is not None else _summed(choice, content),
+            text=redact(answer.text if grammar is None else find_form(self._constraint, grammar, answer)),
+            prompt_tokens=answer.usage.prompt,
+            completion_tokens=answer.usage.completion,
+            cached_tokens=answer.usage.cached,
+            logprob=None if grammar is not None else _summed(answer),
             policy_logprob=0.0 if sampling.temperature == 0 else None,
             dropped_turns=dropped,
-            finish="length" if choice.get("finish_reason") == "length" else "stop",
+            finish="length" if answer.finish == "length" else "stop",
+            thought=redact(answer.thought),
         )
 
     async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
@@ -63,27 +99,58 @@ class ChatDialect:
         """An estimate: four bytes a token."""
         return math.ceil(len(text.encode()) / 4)
 
+    def release(self, session: str) -> None:
+        self._estimates.forget(session)
+
+    async def _ask(self, messages: Sequence[Message], request: Request) -> Answer:
+        """Raises PromptRefused where the server, or the model, will not answer this."""
+        body = await self._post(self._body(messages, request), request.session)
+        answer = read_answer(body)
+        if answer.finish == "filtered" or (answer.refusal and not answer.text.strip()):
+            words = redact(answer.refusal)[:300] or "its content filter ended the answer"
+            raise PromptRefused(f"{self._served} refuses to answer: {words}")
+        return answer
+
+    def _body(self, messages: Sequence[Message], request: Request) -> Json:
+        sampling = request.sampling
+        body: Json = {
+            "model": self._served,
+            "messages": [message._asdict() for message in messages],
+            "max_tokens": sampling.max_tokens + self._budget,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed % 2**31,
+            "logprobs": True,
+            **self._settings,
+        }
+        return body if request.grammar is None else body | self._constraint.fields(request.grammar)
+
     async def _post(self, body: Json, session: str) -> Json:
-        if self._gives_logprobs:
+        """Send the request with the fields that this server knows, which it tells by refusing the others."""
+        while True:
+            sent = {self._renamed.get(name, name): value for name, value in body.items() if name not in self._left_out}
             try:
-                return await self._endpoints.post("/chat/completions", body | {"logprobs": True}, session)
-            except Rejected as error:
-                if "logprobs" not in str(error):
-                    raise
-                self._gives_logprobs = False
-        return await self._endpoints.post("/chat/completions", body, session)
+                return await self._endpoints.post("/chat/completions", sent, session)
+            except ParameterRefused as error:
+                self._adapt(error)
 
-    async def _size(self, messages: Sequence[Message]) -> int:
-        return sum(self.count(message.content) + _TURN for message in messages)
+    def _adapt(self, error: ParameterRefused) -> None:
+        """Raises ModelMisconfigured where the field cannot be done without."""
+        name = error.parameter
+        if name in _OTHER_NAMES:
+            self._renamed[name] = _OTHER_NAMES[name]
+        elif name in _DISPENSABLE:
+            self._left_out.add(name)
+        else:
+            raise ModelMisconfigured(f"{error}; {_ADVICE.get(name, 'use another server')}") from error
 
 
-def _summed(choice: Json, content: str) -> float | None:
-    """Log-probability of the content's tokens, without that of the end of the turn."""
-    listed: list[Json] = (choice.get("logprobs") or {}).get("content") or []
+def _summed(answer: Answer) -> float | None:
+    """Log-probability of the answer's tokens, without that of the end of the turn."""
     spelled, total = "", 0.0
-    for entry in listed:
-        if len(spelled) >= len(content):
+    for token, logprob in answer.logprobs:
+        if len(spelled) >= len(answer.text):
             break
-        spelled += str(entry.get("token", ""))
-        total += float(entry.get("logprob", 0.0))
-    return total if listed and spelled == content else None
+        spelled += token
+        total += logprob
+    return total if answer.logprobs and spelled == answer.text else None

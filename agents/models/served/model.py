@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -15,16 +14,20 @@ from pydantic import JsonValue
 
 from agents.models.model import (
     Completion,
+    FormMissed,
     Likelihood,
     Model,
     ModelCard,
-    ModelError,
+    ModelMisconfigured,
     ModelUnavailable,
     Request,
     Utterance,
 )
+from agents.models.served.answers.listing import ListedModel, read_listing
+from agents.models.served.answers.values import line
 from agents.models.served.chat import ChatDialect
-from agents.models.served.endpoints import Endpoints, Json
+from agents.models.served.http.api_key import read_key, redact
+from agents.models.served.http.endpoints import PATIENCE, TIMEOUT, Endpoints
 from agents.models.served.structured_output import ResponseFormat, StructuredOutputs
 from agents.models.weights import folders
 from agents.models.weights.catalog import MODELS
@@ -34,16 +37,22 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_UNKNOWN_CONTEXT = 1_000_000
+UNKNOWN_CONTEXT = 1_000_000
 """For servers that do not say how much they can read: they will refuse what is too long, in their own words."""
 
 
 class Dialect(Protocol):
     """How one kind of server is talked to."""
 
+    @property
+    def tokenizer_name(self) -> str:
+        """With what prompts are tokenised here; nothing where the server does it."""
+        ...
+
     async def complete(self, request: Request) -> Completion: ...
     async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]: ...
     def count(self, text: str) -> int: ...
+    def release(self, session: str) -> None: ...
 
 
 class ServedModel(Model):
@@ -53,10 +62,11 @@ class ServedModel(Model):
     server the chat interface is used, and `score` raises NoLikelihoods.
     """
 
-    def __init__(self, card: ModelCard, endpoints: Endpoints, dialect: Dialect) -> None:
+    def __init__(self, card: ModelCard, endpoints: Endpoints, dialect: Dialect, reasoning_budget: int = 0) -> None:
         self._card = card
         self._endpoints = endpoints
         self._dialect = dialect
+        self._budget = reasoning_budget
 
     @classmethod
     async def connect(
@@ -66,57 +76,72 @@ class ServedModel(Model):
         *,
         tokenizer: str | None = None,
         context: int | None = None,
-        timeout: float = 120.0,
-        tries: int = 5,
+        timeout: float = TIMEOUT,
+        patience: float = PATIENCE,
+        api_key_env: str | None = None,
+        reasoning_budget: int = 0,
         today: date | None = None,
         chat_template_kwargs: Mapping[str, JsonValue] = {},
     ) -> ServedModel:
         """Find the model `name` on the servers at `urls`.
 
-        `tokenizer` is a folder, catalog name or Hugging Face id, by default the model's own; `context` bounds what is
-        sent, by default the server's own limit; `timeout` (seconds) and `tries` are those of one request. The key of
-        a server that wants one is read from OPENAI_API_KEY. `today` and `chat_template_kwargs` are what a chat template
-        that is rendered here is told: the run's date, `enable_thinking`, ….
+        `tokenizer` is a folder, catalog name or Hugging Face id, by default what `name` stands for: a server does not
+        choose what is loaded here. `context` bounds what is sent, by default the server's own limit. `timeout` is the
+        longest silence within a request, `patience` that of an outage (seconds). `api_key_env` names the variable
+        that holds the servers' key. A thought before the answer may take `reasoning_budget` tokens. `today` and
+        `chat_template_kwargs` are what the chat template is told: the run's date, `enable_thinking`, ….
 
-        Raises ModelUnavailable when no server answers, ModelError when one that answers does not hold the model.
+        Raises ModelUnavailable when no server answers, ModelMisconfigured when one that answers does not hold the
+        model.
         """
-        key = os.environ.get("OPENAI_API_KEY")
-        endpoints = Endpoints(name, urls, key=key, timeout=timeout, tries=tries)
+        endpoints = Endpoints(name, urls, key=read_key(api_key_env), timeout=timeout, patience=patience)
         try:
             found = await _find(name, endpoints)
-            limit = min([context or _UNKNOWN_CONTEXT, *(int(entry.get("max_model_len") or 10**9) for entry in found)])
-            served, root = str(found[0]["id"]), str(found[0].get("root") or found[0]["id"])
-            vllm = all(entry.get("owned_by") == "vllm" for entry in found)
-            names = [tokenizer] if tokenizer else [root, name]
-            template = await _template(served, names, today, chat_template_kwargs) if vllm else None
-            dialect = await _dialect(endpoints, served, vllm, limit, template)
+            told = [entry.context for entry in found if entry.context is not None]
+            limit = min([context or UNKNOWN_CONTEXT, *told])
+            served, root = found[0].id, found[0].root or found[0].id
+            vllm = all(entry.vllm for entry in found)
+            own = Path(root) if root in (name, _folder(name)) else None
+            template = await _template(tokenizer, name, today, chat_template_kwargs) if vllm else None
+            dialect: Dialect
+            if template is not None:
+                dialect = await _token_dialect(endpoints, served, template, limit)
+            else:
+                dialect = ChatDialect(
+                    endpoints,
+                    served,
+                    StructuredOutputs() if vllm else ResponseFormat(),
+                    limit,
+                    reasoning_budget=reasoning_budget,
+                    chat_template_kwargs=chat_template_kwargs,
+                )
         except BaseException:
             await endpoints.close()
             raise
-        family = MODELS[name].family if name in MODELS else root.rpartition("/")[2].lower()
-        digest = str(folders.origin(Path(root)).get("weights") or f"served as {root}")
-        return cls(
-            ModelCard(
-                name,
-                family,
-                "vllm" if vllm else "openai",
-                digest,
-                "as served",
-                limit,
-                template="" if template is None else template.digest,
-            ),
-            endpoints,
-            dialect,
-        )
+        family = MODELS[name].family if name in MODELS else line(root, 200).rpartition("/")[2].lower()
+        noted = folders.origin(own).get("weights") if own is not None else None
+        digest = str(noted or f"served as {redact(line(root))}")
+        told_by = "" if template is None else template.digest
+        card = ModelCard(name, family, "vllm" if vllm else "openai", digest, "as served", limit, template=told_by)
+        return cls(card, endpoints, dialect, reasoning_budget)
 
     @property
     def card(self) -> ModelCard:
         return self._card
 
+    @property
+    def urls(self) -> list[str]:
+        return self._endpoints.urls
+
+    @property
+    def tokenizer_name(self) -> str:
+        """The tokenizer that prompts are tokenised with here; nothing where the server does it."""
+        return self._dialect.tokenizer_name
+
     async def generate(self, request: Request) -> Completion:
         """Write one completion. What does not fit the grammar is asked for once more: another seed, twice the tokens.
 
-        Raises ModelUnavailable when no server answers, ModelError when the answer still does not fit the grammar.
+        Raises ModelUnavailable when no server answers, FormMissed when the answer still does not fit the grammar.
         """
         completion = await self._dialect.complete(request)
         if request.grammar is None or request.grammar.accepts(completion.text):
@@ -125,11 +150,17 @@ class ServedModel(Model):
         completion = await self._dialect.complete(replace(request, sampling=sampling))
         if request.grammar.accepts(completion.text):
             return completion
-        if completion.finish == "length":
+        if completion.finish == "length" and not completion.text.strip():
+            reason = (
+                f"a thought took all {sampling.max_tokens + self._budget} tokens; raise the agent's "
+                "reasoning_budget, or switch thoughts off (chat_template_kwargs = { enable_thinking = false })"
+            )
+        elif completion.finish == "length":
             reason = f"{sampling.max_tokens} tokens were too few for the form asked for; raise max_tokens"
         else:
-            reason = "the server ignores structured outputs; use one that has them, such as vLLM"
-        raise ModelError(f"{self._card.name} answered {completion.text[:60]!r}, not in the form asked for: {reason}")
+            reason = f"the server ignores structured outputs; {self._remedy}"
+        said = f"{self._card.name} answered {completion.text[:60]!r}, not in the form asked for: {reason}"
+        raise FormMissed(redact(said), completion)
 
     async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
         return await self._dialect.score(utterances)
@@ -137,57 +168,78 @@ class ServedModel(Model):
     def count(self, text: str) -> int:
         return self._dialect.count(text)
 
+    def release(self, session: str) -> None:
+        self._dialect.release(session)
+
     async def close(self) -> None:
         await self._endpoints.close()
 
+    @property
+    def _remedy(self) -> str:
+        if self._dialect.tokenizer_name:
+            return "a vLLM that was started with --reasoning-parser does so: start it without"
+        return "use one that has them, such as vLLM"
 
-async def _find(name: str, endpoints: Endpoints) -> list[Json]:
+
+async def _find(name: str, endpoints: Endpoints) -> list[ListedModel]:
     """What the servers that answer say about the model."""
-    names = {name, MODELS[name].hub} if name in MODELS else {name}
-    answers = await asyncio.gather(*(endpoints.get("/models", url) for url in endpoints.urls), return_exceptions=True)
-    found: list[Json] = []
-    failures: list[BaseException] = []
-    for url, answer in zip(endpoints.urls, answers, strict=True):
-        if isinstance(answer, BaseException):
-            failures.append(answer)
-            continue
-        listed: list[Json] = answer.get("data") or []
-        entry = next((entry for entry in listed if {entry.get("id"), entry.get("root")} & names), None)
-        if entry is None:
-            offered = ", ".join(str(entry.get("id")) for entry in listed) or "no model at all"
-            raise ModelError(f"{url} does not serve {name} but {offered}; correct model or base_url")
-        found.append(entry)
-    if not found:
-        raise failures[0]
+    names = frozenset({name, MODELS[name].hub} if name in MODELS else {name})
+    answers = await asyncio.gather(
+        *(_entry(name, names, endpoints, url) for url in endpoints.urls), return_exceptions=True
+    )
+    found = [answer for answer in answers if isinstance(answer, ListedModel)]
+    failures = [answer for answer in answers if isinstance(answer, BaseException)]
     for failure in failures:
-        if not isinstance(failure, ModelUnavailable):
+        if not (found and isinstance(failure, ModelUnavailable)):
             raise failure
         _log.warning("%s", failure)
-    if len({entry["id"] for entry in found}) > 1:
-        raise ModelError(f"the servers of {name} call it by different names; start them with one --served-model-name")
+    if len({entry.id for entry in found}) > 1:
+        raise ModelMisconfigured(
+            f"the servers of {name} call it by different names; start them with one --served-model-name"
+        )
     return found
 
 
+async def _entry(name: str, names: frozenset[str], endpoints: Endpoints, url: str) -> ListedModel:
+    listed = read_listing(await endpoints.get("/models", url))
+    if not listed:
+        _log.warning("%s lists no models in a form that is known; %s is asked for by its name", url, name)
+        return ListedModel(name)
+    entry = next((entry for entry in listed if entry.goes_by(names)), None)
+    if entry is None:
+        offered = line(", ".join(entry.id for entry in listed), 500)
+        raise ModelMisconfigured(redact(f"{url} does not serve {name} but {offered}; correct model or base_url"))
+    return entry
+
+
 async def _template(
-    served: str, names: Sequence[str], today: date | None, options: Mapping[str, JsonValue]
+    wanted: str | None, name: str, today: date | None, options: Mapping[str, JsonValue]
 ) -> ChatTemplate | None:
+    """How the model reads a conversation, where its tokenizer is here. Raises ModelMisconfigured for a tokenizer that
+    cannot be had though the study names it."""
     from agents.models.served.vllm import find_tokenizer  # here, because transformers takes seconds to import
     from agents.models.tokens.template import ChatTemplate
 
-    tokenizer = await asyncio.to_thread(find_tokenizer, names)
-    if tokenizer is None:
-        _log.warning("no tokenizer found for %s: token counts are estimates and texts cannot be scored", served)
-        return None
-    return ChatTemplate(tokenizer, today=today, options=options)
+    tokenizer = await asyncio.to_thread(find_tokenizer, wanted or name)
+    if tokenizer is not None:
+        return ChatTemplate(tokenizer, today=today, options=options)
+    if wanted:
+        raise ModelMisconfigured(f"the tokenizer {wanted} cannot be loaded; name a folder, catalog name or hub id")
+    _log.warning(
+        "no tokenizer found for %s: token counts are estimates and texts cannot be scored; name it (tokenizer)", name
+    )
+    return None
 
 
-async def _dialect(
-    endpoints: Endpoints, served: str, vllm: bool, context: int, template: ChatTemplate | None
-) -> Dialect:
-    if template is None:
-        return ChatDialect(endpoints, served, StructuredOutputs() if vllm else ResponseFormat(), context)
+async def _token_dialect(endpoints: Endpoints, served: str, template: ChatTemplate, context: int) -> Dialect:
     from agents.models.served.vllm import TokenDialect
 
     dialect = TokenDialect(endpoints, served, template, context)
     await dialect.check()
     return dialect
+
+
+def _folder(name: str) -> str | None:
+    """Where the weights that a catalog name stands for lie on this machine."""
+    packaged = name in MODELS and MODELS[name].packaged is not None
+    return str(folders.path(name)) if packaged and folders.is_pulled(name) else None

@@ -1,13 +1,23 @@
-"""How a server is told to keep to a grammar."""
+"""How a server is told to keep to a grammar, and where in its answer the text that keeps to it stands."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any, Protocol
 
+from agents.models.served.answers.body import parse
+from agents.models.served.answers.completion import Answer
+from agents.models.served.answers.values import mapping, text
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
 
 Json = dict[str, Any]
+
+_LONGEST = 200_000
+"""Characters; nothing that a grammar asks for is longer."""
+
+_FENCED = re.compile(r"```[\w-]*[ \t]*\r?\n?(.*?)```", re.DOTALL)
 
 
 class Constraint(Protocol):
@@ -56,10 +66,32 @@ class ResponseFormat:
     def text(self, grammar: Grammar, content: str) -> str:
         if isinstance(grammar, JsonSchema):
             return content
-        try:
-            return str(json.loads(content)["answer"])
-        except (ValueError, KeyError, TypeError):
-            return content  # not what was asked for, which the caller finds out by the grammar
+        document = mapping(parse(content))
+        # Where it is not what was asked for, the caller finds that out by the grammar.
+        return text(document["answer"]) if "answer" in document else content
+
+
+def find_form(constraint: Constraint, grammar: Grammar, answer: Answer) -> str:
+    """The text of an answer that keeps to the grammar: as it is, without blanks or quotes around it, out of a fenced
+    block, out of prose, or out of the thought where nothing follows that (some reasoning parsers put all there).
+
+    Where nothing does, the answer as it was meant to be read.
+    """
+    for said in (answer.text, answer.thought) if not answer.text.strip() else (answer.text,):
+        for part in _parts(said[:_LONGEST]):
+            found = constraint.text(grammar, part)
+            for candidate in (found, found.strip(), part, part.strip(" \t\r\n\"'`")):
+                if grammar.accepts(candidate):
+                    return candidate
+    return constraint.text(grammar, answer.text)
+
+
+def _parts(said: str) -> Iterator[str]:
+    yield said
+    yield from (block.strip() for block in _FENCED.findall(said))
+    first, last = said.find("{"), said.rfind("}")
+    if 0 <= first < last:
+        yield said[first : last + 1]
 
 
 def _wrapped(schema: Json) -> Json:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from agents.models.model import Completion, Likelihood, Message, ModelError, Request, Utterance
-from agents.models.served.endpoints import Endpoints, Json, first_choice
+from agents.models.model import Completion, Likelihood, Message, ModelMisconfigured, Request, Utterance
+from agents.models.served.answers.completion import read_finish, read_usage, require_choice
+from agents.models.served.answers.values import items, mapping, number, text
+from agents.models.served.http.api_key import redact
+from agents.models.served.http.endpoints import Endpoints, Json
 from agents.models.served.structured_output import StructuredOutputs
 from agents.models.served.vllm_scorer import VllmScorer
-from agents.models.tokens.context import fit
+from agents.models.tokens.context import ask_fitting
 from agents.models.tokens.template import TRANSCRIPT_STOP, ChatTemplate
 from agents.models.weights import folders
 from agents.models.weights.catalog import MODELS
@@ -19,17 +25,17 @@ from agents.models.weights.checkpoint import load_tokenizer
 _PROBE = "Naïve 1234 moves:\n[1 2 3 4], (x=−7.5)… ¿qué? 好的\t{}"
 
 
-def find_tokenizer(names: Sequence[str]) -> PreTrainedTokenizerBase | None:
-    """The first tokenizer that can be had under one of `names` (folder, catalog name, Hugging Face id)."""
-    for name in names:
-        source = MODELS.get(name)
-        packaged = source is not None and source.packaged is not None and folders.is_pulled(name)
-        where = str(folders.path(name)) if packaged else source.hub if source is not None else name
-        try:
-            return load_tokenizer(where)
-        except (OSError, ValueError):
-            continue
-    return None
+def find_tokenizer(name: str) -> PreTrainedTokenizerBase | None:
+    """The tokenizer of a folder, catalog name or Hugging Face id; None where there is none to be had."""
+    source = MODELS.get(name)
+    if source is None and name.count("/") != 1 and not Path(name).expanduser().is_dir():
+        return None
+    packaged = source is not None and source.packaged is not None and folders.is_pulled(name)
+    where = str(folders.path(name)) if packaged else source.hub if source is not None else name
+    try:
+        return load_tokenizer(where)
+    except (OSError, ValueError):
+        return None
 
 
 class TokenDialect:
@@ -44,19 +50,39 @@ class TokenDialect:
         self._constraint = StructuredOutputs()
         self._scorer = VllmScorer(endpoints, served, template, context)
 
+    @property
+    def tokenizer_name(self) -> str:
+        return str(self._tokenizer.name_or_path)
+
     async def check(self) -> None:
-        """Raises ModelError when the server does not tokenise as we do."""
+        """Raises ModelMisconfigured when the server does not tokenise as we do."""
         body = {"model": self._served, "prompt": _PROBE, "add_special_tokens": False}
         answer = await self._endpoints.post("../tokenize", body)
         if answer.get("tokens") != self._encode(_PROBE):
-            raise ModelError(
+            raise ModelMisconfigured(
                 f"the tokenizer {self._tokenizer.name_or_path} is not the one {self._served} is served with; "
                 "name the model's own (tokenizer)"
             )
 
     async def complete(self, request: Request) -> Completion:
+        async def ask(messages: Sequence[Message]) -> Json:
+            return await self._endpoints.post("/completions", self._body(messages, request), request.session)
+
+        room = self._context - request.sampling.max_tokens
+        answer, dropped = await ask_fitting(request.messages, room, self._size, ask)
+        return _completion(answer, request, dropped)
+
+    async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
+        return await self._scorer.score(utterances)
+
+    def count(self, text: str) -> int:
+        return len(self._encode(text))
+
+    def release(self, session: str) -> None:
+        return
+
+    def _body(self, messages: Sequence[Message], request: Request) -> Json:
         sampling = request.sampling
-        messages, dropped = await fit(request.messages, self._context - sampling.max_tokens, self._size)
         prompt = self._template.tokens(messages, generation=True)
         body: Json = {"model": self._served, "prompt": prompt, "max_tokens": sampling.max_tokens}
         # All of these are said aloud, because a server takes what is left out from the model's generation_config.
@@ -67,14 +93,7 @@ class TokenDialect:
             body |= self._constraint.fields(request.grammar)
         elif self._template.is_transcript:
             body["stop"] = [TRANSCRIPT_STOP]
-        answer = await self._endpoints.post("/completions", body, request.session)
-        return _completion(answer, request, dropped)
-
-    async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
-        return await self._scorer.score(utterances)
-
-    def count(self, text: str) -> int:
-        return len(self._encode(text))
+        return body
 
     async def _size(self, messages: Sequence[Message]) -> int:
         return len(self._template.tokens(messages, generation=True))
@@ -85,41 +104,44 @@ class TokenDialect:
 
 
 def _completion(answer: Json, request: Request, dropped: int) -> Completion:
-    choice, sampling = first_choice(answer), request.sampling
-    text = str(choice.get("text") or "")
-    logprob, policy = _summed(choice, text), None
+    choice, sampling = require_choice(answer), request.sampling
+    said = text(choice.get("text"))
+    logprob, policy = _summed(choice, said), None
     if sampling.temperature == 0:
         policy = 0.0
     elif sampling.temperature == 1:
         policy = logprob
-    usage: Json = answer.get("usage") or {}
+    usage = read_usage(answer)
     return Completion(
-        text=text,
-        prompt_tokens=int(usage.get("prompt_tokens") or 0),
-        completion_tokens=int(usage.get("completion_tokens") or 0),
-        cached_tokens=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
+        text=redact(said),
+        prompt_tokens=usage.prompt,
+        completion_tokens=usage.completion,
+        cached_tokens=usage.cached,
         # Under a grammar vLLM's "raw" log-probabilities are already masked by it, but not yet divided by temperature.
         logprob=None if request.grammar is not None else logprob,
         policy_logprob=policy,
         dropped_turns=dropped,
-        finish="length" if choice.get("finish_reason") == "length" else "stop",
-        tokens=_token_ids(choice, text),
+        finish="length" if read_finish(choice) == "length" else "stop",
+        tokens=_token_ids(choice, said),
     )
 
 
-def _token_ids(choice: Json, text: str) -> tuple[int, ...] | None:
+def _token_ids(choice: Mapping[str, Any], said: str) -> tuple[int, ...] | None:
     """The ids that the text was written in, without the end of the turn; None where the server does not tell."""
-    ids, offsets = choice.get("token_ids"), (choice.get("logprobs") or {}).get("text_offset")
-    if not isinstance(ids, list) or not isinstance(offsets, list) or len(ids) != len(offsets):
+    ids = items(choice.get("token_ids"))
+    offsets = [number(offset) for offset in items(mapping(choice.get("logprobs")).get("text_offset"))]
+    if not ids or len(ids) != len(offsets):
         return None
-    said = tuple(id for id, offset in zip(ids, offsets, strict=True) if offset < len(text))
-    return said if all(type(id) is int for id in said) else None
+    written = [id for id, offset in zip(ids, offsets, strict=True) if offset is None or offset < len(said)]
+    return tuple(id for id in written if isinstance(id, int)) if all(type(id) is int for id in written) else None
 
 
-def _summed(choice: Json, text: str) -> float | None:
+def _summed(choice: Mapping[str, Any], said: str) -> float | None:
     """Log-probability of the text's tokens, without those of a stop string or the end of the turn."""
-    listed: Json = choice.get("logprobs") or {}
-    offsets, values = listed.get("text_offset"), listed.get("token_logprobs")
-    if not offsets or not values:
+    listed = mapping(choice.get("logprobs"))
+    offsets = [number(offset) for offset in items(listed.get("text_offset"))]
+    values = [number(value) for value in items(listed.get("token_logprobs"))]
+    if not offsets or len(offsets) != len(values):
         return None
-    return sum(float(value) for offset, value in zip(offsets, values, strict=True) if offset < len(text))
+    wanted = [value for offset, value in zip(offsets, values, strict=True) if offset is None or offset < len(said)]
+    return math.fsum(value for value in wanted if value is not None) if None not in wanted else None

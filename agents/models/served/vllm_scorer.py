@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from agents.models.model import Likelihood, ModelError, NoLikelihoods, Utterance
-from agents.models.served.endpoints import Endpoints, Json, first_choice
+from agents.models.served.answers.completion import require_choice
+from agents.models.served.http.endpoints import Endpoints, Json
 from agents.models.tokens.masks import Policies
 from agents.models.tokens.template import ChatTemplate, Joint
 
@@ -68,7 +69,7 @@ class VllmScorer:
     async def _row(self, ids: tuple[int, ...]) -> list[float]:
         """The bare model's log-probability of each token after those before it; 0 for the first, which has none."""
         answer = await self._ask(ids, {"prompt_logprobs": 0, "temperature": 0.0})
-        listed = first_choice(answer).get("prompt_logprobs")
+        listed = require_choice(answer).get("prompt_logprobs")
         if listed is None:
             raise NoLikelihoods(
                 f"the server of {self._served} gives no prompt_logprobs; use vLLM, or run the model in process"
@@ -120,7 +121,7 @@ class VllmScorer:
         wish = {"logprob_token_ids": asked, "logprobs": len(asked), "return_tokens_as_token_ids": True}
         answer = await self._ask(before, {**wish, "temperature": 1.0})
         try:
-            [table] = first_choice(answer)["logprobs"]["top_logprobs"]
+            [table] = require_choice(answer)["logprobs"]["top_logprobs"]
             return {token: self._checked(table[f"token_id:{token}"]) for token in asked}
         except (KeyError, TypeError, ValueError) as error:
             raise NoLikelihoods(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.matrix.arms.reducers import majority, pass_all, pass_at
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import SHARE, pooled_intervals
-from analysis.statistics.reducers import majority, pass_all, pass_at
 from analysis.tables.units import RUN, SEED, aggregate
 
 

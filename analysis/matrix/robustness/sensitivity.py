@@ -11,9 +11,9 @@ from scipy import stats
 
 from analysis.findings import ALPHA, Finding, add_detectable
 from analysis.matrix.contrasts import Contrast
-from analysis.statistics.bayes import posterior
+from analysis.matrix.robustness.detectable import detectable_effect
+from analysis.matrix.robustness.posterior import posterior
 from analysis.statistics.bootstrap import Array
-from analysis.statistics.detectable import detectable_effect
 from analysis.tables.run import CELL, Tables
 
 COLUMNS = (

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.report.text_matrix import ordered
+from analysis.tables.run import CELL
+
 ROWS = 3_000
 """Rows of any chart; Altair refuses more than 5,000."""
 POINTS = 1_000
@@ -38,6 +41,12 @@ def first_groups(frame: pd.DataFrame, keys: Sequence[str], what: str, most: int 
         return frame, ""
     groups = sizes.index[:held].to_frame(index=False)
     return frame.merge(groups, on=list(keys)), _note(held, len(sizes), what)
+
+
+def tiles(cells: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The first memories of a matrix, in the order of the page, as many as one heatmap holds."""
+    targets = len(cells[["agent", "task"]].drop_duplicates())
+    return first_groups(ordered(cells), CELL[:3], "memories", max(1, ROWS // max(1, targets)))
 
 
 def largest(frame: pd.DataFrame, column: str, most: int, what: str) -> tuple[pd.DataFrame, str]:

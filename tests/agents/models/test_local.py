@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import xgrammar
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from agents.agent import SkillAgent
+from agents.decision import Decision, Observation
+from agents.guide import NoGuide
 from agents.models.local import LocalModel
 from agents.models.model import Completion, Message, ModelCard, ModelError, Request, Sampling, Utterance
 from agents.models.tokens.masks import Policies
 from agents.models.tokens.template import ChatTemplate
+from environments import grammar as grammars
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
 from tests.support import tiny
 
@@ -27,6 +33,16 @@ PERSON = JsonSchema.of(
         "type": "object",
         "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
         "required": ["name", "age"],
+        "additionalProperties": False,
+    }
+)
+
+
+WORD = JsonSchema.of(
+    {
+        "type": "object",
+        "properties": {"a": {"type": "string", "maxLength": 6}},
+        "required": ["a"],
         "additionalProperties": False,
     }
 )
@@ -411,19 +427,25 @@ def _fields(completion: Completion) -> dict[str, Any]:
     return {name: getattr(completion, name) for name in Completion.__dataclass_fields__}
 
 
-@pytest.mark.parametrize("grammar", [None, MOVE, Regex("(the|t|h|e| |1|\\[1){1,9}"), PERSON])
+@pytest.mark.parametrize("grammar", [None, MOVE, Regex("(the|t|h|e| |1|\\[1){1,9}"), WORD])
 @pytest.mark.parametrize("family", ["llama", "gemma2"])
 def test_what_was_drawn_is_as_likely_afterwards_as_when_it_was_drawn(family: str, grammar: Grammar | None):
     """Of a random model nearly every text is spelled otherwise than its tokenizer would spell it."""
     words = tiny.tokenizer()
-    temperature = 1.0 if grammar is None else 0.8
+    temperature, longest = (1.0, 8) if grammar is None else (0.8, 60)
 
     async def use(model: LocalModel) -> Any:
         asked = [
-            Request(game(2, seed)[1], grammar, Sampling(temperature, max_tokens=60, seed=seed)) for seed in range(12)
+            Request(game(2, seed)[1], grammar, Sampling(temperature, max_tokens=longest, seed=seed))
+            for seed in range(12)
         ]
         written = await asyncio.gather(*(model.generate(request) for request in asked))
-        done = [(request, each) for request, each in zip(asked, written, strict=True) if each.completion_tokens < 60]
+        done = [
+            (request, each)
+            for request, each in zip(asked, written, strict=True)
+            if each.finish == "stop" or grammar is None
+            if max(each.tokens or (0,)) < len(words)  # a random model draws spare entries of its output layer, too
+        ]
         said = [
             Utterance(request.messages, each.text, grammar, temperature, each.tokens if kept else None)
             for kept in (True, False)
@@ -455,3 +477,44 @@ def test_a_leading_thought_is_no_part_of_the_move(monkeypatch: pytest.MonkeyPatc
     assert (thought.text, thought.thought, thought.tokens) == ("[1 2]", "so", None)
     assert free.tokens is not None
     assert template.tokenizer.decode(free.tokens, skip_special_tokens=True) == free.text
+
+
+def test_real_moves_are_as_likely_afterwards_as_when_they_were_drawn(smollm2: Path):
+    """Among them moves that SmolLM2's tokenizer would have spelled otherwise."""
+    move = Regex(r"\[?(hit|stand|hit me|stand pat)\]?")
+    prompts = [
+        (Message("system", "You play Blackjack."), Message("user", f"You hold {n}. Hit or stand?")) for n in (9, 17)
+    ]
+
+    async def use(model: LocalModel) -> Any:
+        asked = [Request(prompt, move, Sampling(4.0, seed=seed)) for prompt in prompts for seed in range(6)]
+        written = await asyncio.gather(*(model.generate(request) for request in asked))
+        said = [
+            Utterance(request.messages, done.text, move, 4.0, tokens)
+            for request, done in zip(asked, written, strict=True)
+            for tokens in (done.tokens, None)
+        ]
+        likely = await model.score(said)
+        return written, likely[::2], likely[1::2]
+
+    model = LocalModel.load(smollm2, name="smollm2", precision="float32", device="cpu", rows=4)
+    written, drawn, retold = run(model, use)
+    for completion, likelihood in zip(written, drawn, strict=True):
+        assert completion.policy_logprob == pytest.approx(likelihood.total, abs=1e-3)
+    assert any(len(one.logprobs) != len(two.logprobs) for one, two in zip(drawn, retold, strict=True))
+
+
+def test_a_step_keeps_what_was_drawn_on_disk_and_old_steps_have_none():
+    words = tiny.tokenizer()
+    seen = Observation(text="Your guess?", rules=RULES.content, grammar=grammars.dump(MOVE))
+
+    async def use(model: LocalModel) -> Decision:
+        return await SkillAgent("player_0", model, NoGuide(), np.random.default_rng(0)).decide(seen)
+
+    decision = run(wrap(tiny.model("llama", words), words), use)
+    assert decision.tokens is not None
+    assert words.decode(decision.tokens) == decision.completion
+    content = json.loads(decision.model_dump_json())
+    assert Decision.model_validate(content) == decision
+    del content["tokens"]
+    assert Decision.model_validate(content).tokens is None

@@ -76,6 +76,14 @@ def raise_beyond(lines: Lines) -> None:
     line["seats"][line["focal"]]["total"] += 1000
 
 
+def raise_whole(lines: Lines) -> None:
+    """Nothing contradicts itself: reward, return and solved say the same."""
+    line = next(line for line in evaluated(lines, "self") if line["seats"][line["focal"]]["total"] < 1)
+    seat = line["seats"][line["focal"]]
+    seat["steps"][-1]["reward"] += 1 - seat["total"]
+    seat |= {"total": 1.0, "solved": True}
+
+
 def reseed(lines: Lines) -> None:
     line = evaluated(lines, "self")[0]
     line["trial"]["env_seed"] += 2
@@ -101,6 +109,7 @@ def repeat(lines: Lines) -> None:
         (relabel, "which is another trial's"),
         (raise_total, "its rewards sum to"),
         (raise_beyond, "outside"),
+        (raise_whole, "something was changed, added, removed or swapped"),
         (reseed, "the study gives it"),
         (invent, "nobody"),
     ],

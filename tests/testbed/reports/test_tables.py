@@ -14,7 +14,9 @@ from testbed.reports.tables import load_run, transcript
 def finished(study, run_in, tmp_path_factory):
     """Half of the coin's games fail."""
     tasks = [{"environment": "GuessTheNumber-v0"}, {"environment": "tests.support.third_party:fragile"}]
-    run = run_in(tmp_path_factory.mktemp("runs"), study(tasks=tasks, learning_runs=1, evaluation_episodes=4))
+    run = run_in(
+        tmp_path_factory.mktemp("runs"), study(tasks=tasks, learning_runs=1, evaluation_episodes=4, fail_at=100)
+    )
     return run, load_run(run.path)
 
 

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from testbed.config.study import ConfigError, load_study, parse_study
+from testbed.play.failures import ModelGone
 from testbed.records import append_only, run_directory
 from testbed.records.keys import Source
 from testbed.records.lines import Gathered, Told
@@ -25,6 +26,7 @@ from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Trial
 from testbed.reports.tables import load_population, load_run
 from testbed.studies.cost import count_episodes
+from testbed.studies.shortfall import Shortfall
 from transfer.exchange.common_pool import COMMONS
 from transfer.memory.lineage import Lineage
 
@@ -400,6 +402,34 @@ def test_the_others_go_on_when_a_model_dies_for_good(bereaved):
         line for line in bereaved.events() if isinstance(line, Told) and line.kind == "gift" and line.iteration > 6
     ]
     assert "b" not in {Source.of(line.learner).agent for line in later} | {line.payload["from"] for line in later}
+
+
+def test_who_left_is_part_of_what_the_run_lacks(bereaved):
+    lack = Shortfall.of(bereaved, planned=0, finished=0, standing={})
+    assert lack
+    assert lack.sentence == "left for good: b of ring/Doors-v0/0."
+
+
+def test_a_member_whose_model_is_out_is_waited_for(run, monkeypatch):
+    """The study stops, with nobody lost and no round committed without somebody; resumed, it is the undisturbed one."""
+    config = village(
+        learning_runs=1,
+        agents=[{"name": "a", "model": "scripted:obedient"}, {"name": "b", "model": "tests.support.mortal:Mortal"}],
+        learning={"iterations": 5},
+        population={"copies": 1, "policies": [{"exchange": "ring"}]},
+    )
+    monkeypatch.setattr("tests.support.mortal.Mortal.ANSWERS", 20)
+    for _ in range(2):
+        with pytest.raises(ModelGone, match="agent b: mortal at"):
+            run(config)
+    monkeypatch.setattr("tests.support.mortal.Mortal.ANSWERS", 10**6)
+    disturbed = run(config)
+    (rounds,) = populations(disturbed).values()
+    assert [line.committed for line in rounds] == [1, 2, 3, 4, 5]
+    assert not any(member.lost for member in rounds[-1].society.members.values())
+    episodes = list(disturbed.episodes())
+    assert len(episodes) == sum(count_episodes(config))
+    assert [each.error for each in episodes if each.error] == []
 
 
 def test_the_tables_say_who_was_lost(bereaved):

@@ -186,7 +186,8 @@ FOUND = Objective(before=0.1, after=0.5, clipped=0.25, usable=1.0, noise=0.0, ap
         ({"noise": 0.49}, "accepted"),
         ({"after": -0.5, "noise": 0.5}, "undecided"),
         ({"after": -0.5, "noise": 0.49}, "rejected"),
-        ({"after": 1e-13}, "rejected"),
+        ({"after": 1e-12}, "rejected"),
+        ({"after": 2e-12}, "accepted"),
         ({"after": 0.0}, "rejected"),
     ],
 )

@@ -180,3 +180,16 @@ def test_those_that_leave_take_their_cooldown_and_buffer_with_them():
 def test_an_empty_pool_loses_nobody(rule):
     after, events = prune(state({}), [], rule, EMBED)
     assert (len(after.pool), events) == (0, [])
+
+
+def test_the_bound_widens_with_the_age_of_the_oldest_and_with_nothing_else():
+    scores = {0: Score(gain=0.3, n=1), 1: Score(gain=0.4, n=4)}
+    aged = {since: state(scores, capacity=1, iteration=100, born={0: since, 1: 99}) for since in (99, 0)}
+    assert [left(LowerBound(), SKILLS[:2], held) for held in aged.values()] == [{"apple"}, {"brick"}]
+
+
+@pytest.mark.parametrize(("bound", "first"), [(-0.001, "brick"), (0.0005, "brick"), (-0.0011, "apple")])
+def test_proven_bad_is_below_a_thousandth_under_zero(bound, first):
+    """The well-known apple leaves before the less known brick only where it is proven bad."""
+    held = state({0: Score(gain=128 * bound, n=128), 1: Score(gain=16, n=16)}, capacity=1, iteration=9)
+    assert left(LowerBound(width=0.0), SKILLS[:2], held) == {"apple", "brick"} - {first}

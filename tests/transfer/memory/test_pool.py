@@ -122,3 +122,15 @@ def test_unreadable_files(tmp_path: Path):
 def test_seeds_are_six_and_different():
     assert len({seed.id for seed in SEEDS}) == len({seed.name for seed in SEEDS}) == 6
     assert len(seed_pool(3)) == 3
+
+
+def test_a_pool_of_old_keeps_its_words_and_its_digest(tmp_path):
+    """It was written before skills were made printable: its ids stand in records."""
+    words = {"activation": "a", "procedure": "p", "termination": "t"}
+    old = Skill.model_construct(name="use \beta", parents=(), **words)
+    path = SkillPool.of([old]).save(tmp_path)
+    again = SkillPool.load(path)
+    assert again.digest == path.stem
+    assert again.get(old.id).name == "use \beta"
+    assert Skill(name="use \beta", **words).name == r"use \beta"
+    assert Skill(name="plain ½ 汉\t\n", **words).id == Skill.model_construct(name="plain ½ 汉\t\n", **words).id

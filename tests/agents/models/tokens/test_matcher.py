@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tokenizers import pre_tokenizers
 
 from agents.models.local import LocalModel
 from agents.models.model import Completion, Message, ModelCard, Request, Sampling
@@ -110,6 +111,20 @@ def test_only_tokens_of_the_vocabulary_are_allowed():
     walk, words = _walk(JsonSchema.of({"type": "string"}))
     walk.accept(words('"', add_special_tokens=False)["input_ids"][0])
     assert walk.allowed().max() < len(words)
+
+
+def test_halves_of_characters_are_never_allowed():
+    """UTF-8 goes on below 0xA0 after 0xED; what would follow otherwise are surrogates, which no file takes."""
+    walk, words = _walk(JsonSchema.of({"type": "string"}))
+    spelled = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str("\ud7ff")[0][0]
+    lead = words.convert_tokens_to_ids(spelled[0])  # the bytes ED 9F BF
+    walk.accept(words('"', add_special_tokens=False)["input_ids"][0])
+    assert walk.accept(lead)
+    follows = {words.convert_ids_to_tokens(token) for token in walk.allowed().tolist()}
+    assert len(follows) == 0xA0 - 0x80
+    assert spelled[1] in follows
+    mask = walk.mask()
+    assert {int(token) for token in walk.allowed()} == {i for i in range(len(words)) if mask[i // 32] >> (i % 32) & 1}
 
 
 def test_in_a_hurry_a_document_is_closed_from_the_inside():

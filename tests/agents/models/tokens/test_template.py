@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import processors
+from tokenizers import AddedToken, processors
 from transformers import AutoTokenizer
 
 from agents.models.model import Message, ModelError, ModelMisconfigured, Utterance
@@ -96,6 +96,17 @@ def test_conversations_that_extend_each_other_are_tokenised_as_if_alone(pairs, o
     utterances = [Utterance(tuple(messages[:i]), messages[i].content) for i in range(2, len(messages), 2)]
     utterances += [Utterance(tuple(messages[:2]), other) for other in others]
     assert ChatTemplate(words).joints(utterances) == [ChatTemplate(words).joint(utterance) for utterance in utterances]
+
+
+def test_a_special_token_that_takes_blanks_with_it_does_not_take_them_from_what_was_said():
+    greedy = tiny.tokenizer(tiny.CHATML.replace("<|end|>", "<|stop|>"))
+    greedy.add_tokens([AddedToken("<|stop|>", special=True, lstrip=True)], special_tokens=True)
+    template = ChatTemplate(greedy)
+    longer = (SYSTEM, USER, Message("assistant", "the "), USER)
+    utterances = [Utterance(longer, "er"), Utterance(longer[:2], "the ")]
+    joints = template.joints(utterances)
+    assert joints == [template.joint(utterance) for utterance in utterances]
+    assert greedy.decode(joints[1].ids[joints[1].start :]) == "the "
 
 
 @settings(deadline=None)

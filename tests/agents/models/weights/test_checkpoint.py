@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pickle
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import torch
 
 from agents.embedding import SentenceEmbedder
 from agents.models.local import LocalModel
-from agents.models.model import ModelError
+from agents.models.model import ModelCard, ModelError
 from agents.models.weights.checkpoint import load_checkpoint, load_tokenizer
 from agents.models.weights.folders import weights_digest
 from agents.models.weights.wheels import WeightsError
@@ -157,3 +159,18 @@ def test_weights_are_hashed_as_they_are_and_not_as_a_note_says(folder: Path):
         file.seek(-1, 2)
         file.write(b"\x01")
     assert weights_digest(folder) != before
+
+
+def test_what_a_template_is_told_is_on_the_models_card(folder: Path):
+    def card(day: int, **options: Any) -> ModelCard:
+        told = {"today": date(2026, 11, day), "chat_template_kwargs": options}
+        model = LocalModel.load(folder, name="tiny", precision="float32", device="cpu", **told)
+        asyncio.run(model.close())
+        return model.card
+
+    undated = card(24)
+    assert undated.template
+    assert undated == card(25)
+    assert undated.weights == weights_digest(folder)
+    (folder / "chat_template.jinja").write_text("{{ strftime_now('%d %b') }}{{ style }}" + tiny.CHATML)
+    assert len({card(24).template, card(25).template, card(25, style="short").template, undated.template}) == 4

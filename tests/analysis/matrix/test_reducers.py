@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from analysis.statistics.reducers import majority, pass_all, pass_at
+from analysis.matrix.arms.reducers import majority, pass_all, pass_at
 
 
 @pytest.mark.parametrize(("solved", "episodes"), [(0, 5), (1, 5), (3, 5), (5, 5), (2, 4)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics.bayes import posterior
+from analysis.matrix.robustness.posterior import posterior
 
 
 def test_many_values_agree_with_student():

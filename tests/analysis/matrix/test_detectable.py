@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from analysis.statistics.detectable import detectable_effect
+from analysis.matrix.robustness.detectable import detectable_effect
 
 
 @pytest.mark.parametrize(("runs", "alpha"), [(6, 0.05), (10, 0.05), (10, 0.05 / 8), (30, 0.01)])

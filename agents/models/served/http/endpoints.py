@@ -1,0 +1,207 @@
+"""`Endpoints`: one or several HTTP servers that hold the same model, reached as if they were one that does not fail."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar, cast
+from zlib import crc32
+
+import anyio
+from tenacity import AsyncRetrying, retry_if_exception_type
+
+from agents.models.model import ModelError, ModelMisconfigured, ModelUnavailable, PromptRefused
+from agents.models.served.http.address import check_address
+from agents.models.served.http.api_key import redact
+from agents.models.served.http.connection import Connection
+from agents.models.served.http.failure import TryFailed, check
+from agents.models.served.http.outage import NoneAnswers, Outage, Patience
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+TIMEOUT = 120.0
+PATIENCE = 600.0
+
+_REST = 5.0
+"""Seconds for which a server that failed is asked only when all others fail too."""
+_LONGEST_REST = 300.0
+"""The same for one that took requests and did not answer them, again and again."""
+
+_LISTING = 30.0
+"""Seconds within which a server must say what it serves."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Server:
+    at: Connection
+    busy: int = 0
+    silences: int = 0
+    """Requests in a row that it took and did not answer."""
+    rests_until: float = 0.0
+    paused_until: float = 0.0
+    """Until then it has asked to be left alone."""
+
+    def fail(self, failure: TryFailed) -> None:
+        now = time.monotonic()
+        self.silences += failure.silent
+        rest = min(_REST * 2 ** max(0, self.silences - 1), _LONGEST_REST)
+        self.rests_until = now + (rest if failure.silent else _REST)
+        if failure.pause is not None:
+            self.paused_until = now + failure.pause
+
+    def succeed(self) -> None:
+        self.silences = 0
+        self.rests_until = self.paused_until = 0.0
+
+
+class Endpoints:
+    """Posts JSON to whichever server is up, the least busy first; requests of one session stay with one server.
+
+    When none is up it waits: as long as the servers ask for (Retry-After), and for `patience` seconds in all.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        urls: Sequence[str],
+        *,
+        key: str | None = None,
+        timeout: float = TIMEOUT,
+        patience: float = PATIENCE,
+    ) -> None:
+        """`timeout` is the longest silence (seconds) in one try, `patience` (seconds) that of an outage.
+
+        Raises ModelMisconfigured for addresses that are none.
+        """
+        if not urls:
+            raise ModelMisconfigured(f"{name} has no base_url; give the address of at least one server")
+        self._name = name
+        self._timeout = timeout
+        self._patience = patience
+        self._outage = Outage()
+        checked = dict.fromkeys(check_address(url) for url in urls)
+        self._servers = [_Server(Connection(url, key=key, timeout=timeout)) for url in checked]
+
+    @property
+    def urls(self) -> list[str]:
+        return [server.at.url for server in self._servers]
+
+    async def get(self, path: str, url: str) -> object:
+        """The JSON (of any type) that one server answers at once, or when it has started (503, 429).
+
+        Raises ModelUnavailable, also when nobody listens there; ModelError where it refuses.
+        """
+        [server] = [server for server in self._servers if server.at.url == url]
+
+        async def ask() -> object:
+            try:
+                reply = await server.at.ask(path, within=min(_LISTING, self._timeout))
+                check(reply, url)
+            except TryFailed as failure:
+                if failure.refused or failure.silent:  # a mistyped address is said at once
+                    raise self._unavailable({url: failure}) from failure
+                raise NoneAnswers({url: failure}) from failure
+            return reply.body
+
+        try:
+            return await _patiently(ask, Patience(self._patience, Outage()))
+        except NoneAnswers as error:
+            raise self._unavailable(error.failures) from error
+
+    async def post(self, path: str, body: Mapping[str, Any], session: str = "") -> Json:
+        """Send `body` to `path` (below the base URL; "../" leaves its "/v1") of one server, another when it fails.
+
+        Raises ModelUnavailable when no server answers in time, PromptRefused when one refuses this request,
+        ModelMisconfigured when it would refuse any.
+        """
+        patience = Patience(self._patience, self._outage)
+        try:
+            return await _patiently(partial(self._round, path, body, session, patience), patience)
+        except NoneAnswers as error:
+            if patience.others_were_answered and all(failure.status == 500 for failure in error.failures.values()):
+                raise PromptRefused(f"{self._name} fails at this request, and at no other: {error}") from error
+            raise self._unavailable(error.failures) from error
+
+    async def close(self) -> None:
+        for server in self._servers:
+            await server.at.close()
+
+    async def _round(self, path: str, body: Mapping[str, Any], session: str, patience: Patience) -> Json:
+        """Every server once, until one answers. Raises NoneAnswers."""
+        failures: dict[str, TryFailed] = {}
+        for server in self._order(session):
+            try:
+                answer = await self._try(server, path, body)
+            except TryFailed as failure:
+                failures[server.at.url] = failure
+                patience.timeouts += failure.silent
+                if failure.silent and patience.timeouts > 1 and await server.at.is_up():
+                    raise self._too_slow(server.at.url) from failure
+            else:
+                self._outage.end()
+                return answer
+        if self._outage.begin():
+            _log.warning("%s; asking again for up to %.0f s", self._unavailable(failures), self._patience)
+        raise NoneAnswers(failures)
+
+    async def _try(self, server: _Server, path: str, body: Mapping[str, Any]) -> Json:
+        pause = server.paused_until - time.monotonic()
+        if pause > 0:
+            raise TryFailed(f"asks to be left alone for {pause:.0f} s", pause=pause)
+        if server.silences and not await server.at.is_up():  # before it is handed another request to sit on
+            failure = TryFailed("does not answer")
+            server.fail(failure)
+            raise failure
+        server.busy += 1
+        try:
+            reply = await server.at.ask(path, body)
+            check(reply, server.at.url, body)
+            if not isinstance(reply.body, dict):
+                raise TryFailed(f"answered something that is no JSON object: {redact(reply.plain)[:60]!r}")
+        except TryFailed as failure:
+            server.fail(failure)
+            raise
+        finally:
+            server.busy -= 1
+        server.succeed()
+        return cast(Json, reply.body)
+
+    def _order(self, session: str) -> list[_Server]:
+        """Awake servers before resting ones; a session's own before others (it holds the prefix), idle before busy."""
+        now = time.monotonic()
+
+        def rank(server: _Server) -> tuple[bool, int, int]:
+            affinity = -crc32(f"{session} {server.at.url}".encode()) if session else 0
+            return max(server.rests_until, server.paused_until) > now, affinity, server.busy
+
+        return sorted(self._servers, key=rank)
+
+    def _unavailable(self, failures: Mapping[str, TryFailed]) -> ModelUnavailable:
+        said = "; ".join(f"{url} {failure.reason}" for url, failure in failures.items())
+        return ModelUnavailable(
+            f"{self._name} does not answer: {said}; start the server (procmem serve NAME), or correct base_url"
+        )
+
+    def _too_slow(self, url: str) -> ModelError:
+        return ModelUnavailable(
+            f"{self._name} does not answer: {url} is up but did not answer in time, twice ({self._timeout:g} s each); "
+            "raise the agent's timeout, or lower its max_tokens or the study's concurrency"
+        )
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]], patience: Patience) -> T:
+    """Ask until there is an answer, or patience is at its end. Raises NoneAnswers."""
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(NoneAnswers),
+        wait=patience.wait,
+        stop=patience.stop,
+        sleep=anyio.sleep,
+        reraise=True,
+    )
+    return await retrying(ask)
