@@ -41,8 +41,8 @@ def study(rng: np.random.Generator, of: Design, size: tuple[int, int], effects: 
 @pytest.mark.parametrize(
     ("of", "size", "detect", "studies"),
     [
-        (design(1, 1, "none", "self"), (10, 5), 0.2, 60),
-        (design(2, 1, "none", "self", "transfer"), (5, 4), 0.2, 30),
+        (design(1, 1, "none", "self"), (10, 5), 0.2, 30),
+        (design(2, 1, "none", "self", "transfer"), (5, 4), 0.2, 15),
         pytest.param(design(1, 2, "none", "self"), (5, 4), 0.2, 300, marks=pytest.mark.slow),
         pytest.param(design(2, 2, "none", "self", "transfer"), (4, 5), 0.2, 300, marks=pytest.mark.slow),
     ],
