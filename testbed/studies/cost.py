@@ -53,7 +53,8 @@ def count_episodes(config: StudyConfig) -> tuple[int, int]:
     learning = pools * config.learning_runs * config.learning.iterations * config.learning.episodes
     if config.study == "learn":
         return learning, 0
-    sources = sum(pools - 1 if arm == "transfer" else 1 for arm in set(config.arms))
+    played = {arm for arm in config.arms if arm != "rag" or config.learning.iterations}
+    sources = sum(pools - 1 if arm == "transfer" else 1 for arm in played)
     return learning, pools * sources * config.learning_runs * config.evaluation_episodes * config.epochs
 
 

@@ -93,6 +93,14 @@ def test_top_k_then_the_lower_bound(values, k, width):
     assert best == min(index for index, bound in enumerate(bounds) if bound == bounds[best])
 
 
+def test_one_try_is_no_proof_of_worth():
+    """LCB = .1 − .2·sqrt(log(1 + 1)/1) = −.07: below the 0 of a skill that was never tried, though that is further."""
+    tried, fresh = skill("tried", activation="near"), skill("fresh", activation="far")
+    rows = Rows({"near": [1.0], "far": [0.9], STATE.observation: [1.0]})
+    assert choose(TopKValue(rows, {tried.id: Value(0.1, 1)}), [tried, fresh]).skill is fresh
+    assert choose(TopKValue(rows, {tried.id: Value(0.17, 1)}), [tried, fresh]).skill is tried
+
+
 def answering(text: str):
     model = scripted("random")
     asked = []

@@ -70,12 +70,17 @@ def planned(seed: int, outages: int, requests: int) -> list[tuple[int, int]]:
     return [(moment, rng.choice([1, 2, 3, 12])) for moment in moments]
 
 
-def content(run: RunDirectory) -> tuple[list[str], list[bytes], dict[str, bytes]]:
+def _without_parents(pool: Path) -> Any:
+    """Two populations may come to one pool from other parents; the first to write it decides. Events hold both."""
+    return [{**skill, "parents": None} for skill in json.loads(pool.read_text())["skills"]]
+
+
+def content(run: RunDirectory) -> tuple[list[str], list[bytes], dict[str, Any]]:
     """All that a run says, but for the order of things and the failures that were made good."""
     return (
         sorted(episode.model_dump_json() for episode in run.episodes()),
         sorted(run.events_file.read_bytes().splitlines()),
-        {path.name: path.read_bytes() for path in (run.path / "pools").iterdir()},
+        {path.name: _without_parents(path) for path in (run.path / "pools").iterdir()},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
@@ -18,8 +19,8 @@ from tests.support.reference.presets import PRESETS
 from tests.support.scenario import TEMPERATURE, Scenario
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import Baseline, LearnerState, Score
-from transfer.nppo.config import Choices, choose
-from transfer.registry import PARTS, Minds, nppo
+from transfer.nppo.config import ChoiceError, Choices, choose
+from transfer.registry import LEARNERS, PARTS, Minds, nppo
 
 OTHERS: dict[str, tuple[Any, ...]] = {
     "critic": ("hindsight", "neutral-summary"),
@@ -195,3 +196,25 @@ def test_a_strangers_parts_enter_by_the_resolver():
         "credit": (),
         "baseline": (0.3,),
     }
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_every_learner_finds_its_parts_where_the_study_says(name):
+    asked: list[str] = []
+
+    def resolve(known: Mapping[str, Any], name: str, *, group: str) -> Any:
+        asked.append(group)
+        return known[name]
+
+    world = Scenario(0)
+    minds = Minds(Mind(world, "actor"), Mind(world, "evolver"), Compass(), resolve=resolve)
+    LEARNERS[name](minds, np.random.SeedSequence(0))
+    assert {"learning.choices.credit", "learning.choices.baseline"} <= set(asked)
+
+
+@pytest.mark.parametrize("scorer", ["receiver", "panel"])
+def test_other_scorers_need_other_agents(scorer):
+    world = Scenario(0)
+    alone = Minds(Mind(world, "actor"), Mind(world, "evolver"), Compass())
+    with pytest.raises(ChoiceError, match=f'scorer = "{scorer}" needs another agent to score'):
+        nppo(alone, np.random.SeedSequence(0), choose("paper", {"scorer": scorer}))

@@ -9,7 +9,15 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from agents.models.model import Likelihood, Model, ModelError, ModelUnavailable, NoLikelihoods, Utterance
+from agents.models.model import (
+    Likelihood,
+    Model,
+    ModelError,
+    ModelMisconfigured,
+    ModelUnavailable,
+    NoLikelihoods,
+    Utterance,
+)
 from agents.skill import Skill
 from transfer.gate.acceptance import Acceptance, PositiveObjective
 from transfer.gate.objective import (
@@ -119,7 +127,7 @@ class PPOGate:
         rebuilt = float(np.mean([style.certain for style in styles]))
         try:
             panel = [await self._ratios(model, parent, candidates, evidence, styles) for model in self.scorers]
-        except (NoLikelihoods, ModelUnavailable):
+        except (NoLikelihoods, ModelUnavailable, ModelMisconfigured):
             raise
         except ModelError as error:
             return [Verdict(skill=each.id, outcome="undecided", why=str(error)) for each in candidates]

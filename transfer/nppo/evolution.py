@@ -87,7 +87,7 @@ def settle(
         for outcome in evolution.outcomes:
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
         offspring = evolution.admitted
-        buffer[evolution.parent] = () if offspring else buffer.get(evolution.parent, ())[-keep:]
+        buffer[evolution.parent] = () if offspring else buffer[evolution.parent][-keep:]
         if offspring is not None:
             cooldowns[evolution.parent] = now + cooldown
             skills.setdefault(offspring.id, offspring)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from agents.models.model import Message, Model, ModelError, ModelUnavailable, Request, Sampling
+from agents.models.model import Message, Model, ModelError, ModelMisconfigured, ModelUnavailable, Request, Sampling
 from agents.skill import Skill
 from environments.grammar import JsonSchema
 from transfer.memory.experience import Segment, Trajectory
@@ -27,7 +27,8 @@ async def structured(
 ) -> Answer:
     """The model's answer as `kind`, whose JSON schema is the grammar.
 
-    Raises Unusable after `attempts` unusable answers; ModelUnavailable when the model does not answer at all.
+    Raises Unusable after `attempts` unusable answers; ModelUnavailable when the model does not answer at all, and
+    ModelMisconfigured when it never will as it is.
     """
     grammar = JsonSchema.of(kind.model_json_schema())
     why = ""
@@ -37,7 +38,7 @@ async def structured(
         try:
             text = (await model.generate(Request(prompt, grammar, drawn))).text
             return kind.model_validate_json(text)
-        except ModelUnavailable:
+        except (ModelUnavailable, ModelMisconfigured):
             raise
         except ValidationError as error:
             first = error.errors()[0]

@@ -153,3 +153,8 @@ def test_a_report_where_nothing_was_answered_says_so_and_why(study, run, one_age
             "nothing is said about it."
         ) in found.warnings
     assert (made.path / "report" / "report.html").exists()
+
+
+def test_where_nothing_was_learned_nothing_is_retrieved_and_nothing_is_missing(study, outcome, one_agent, tmp_path):
+    _, shortfall = outcome(tmp_path, study(**one_agent, arms=["none", "rag"], learning={"iterations": 0}))
+    assert (bool(shortfall), shortfall.sentence) == (False, "All 2 episodes are there.")

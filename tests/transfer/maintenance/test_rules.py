@@ -159,8 +159,9 @@ def test_a_likeness_of_exactly_the_threshold_is_a_likeness():
 
 
 def test_a_score_of_zero_up_to_rounding_is_a_score_of_zero():
-    held = state({0: Score(gain=1e-16, n=5), 1: Score(gain=1, n=5)})
-    assert left(Always(), SKILLS[:2], held) == {"brick"}
+    for value in (1e-17, 1e-12):
+        held = state({0: Score(gain=4 * value, n=4), 1: Score(gain=1, n=5)})
+        assert left(Always(), SKILLS[:2], held) == {"brick"}
 
 
 def test_those_that_leave_take_their_cooldown_and_buffer_with_them():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.models.model import ModelError, ModelUnavailable
+from agents.models.model import ModelError, ModelMisconfigured, ModelUnavailable
 from environments.grammar import JsonSchema
 from tests.support.fake_evolver import FakeModel, evolver, skill, trajectory
 from transfer.memory.experience import controlled
@@ -74,8 +74,9 @@ def test_a_model_that_cannot_is_unusable_and_one_that_is_gone_is_not_swallowed()
 
     with pytest.raises(Unusable, match="cannot"):
         asyncio.run(refuse(ModelError("it cannot"))(OLD, SPANS, 0.5, 1))
-    with pytest.raises(ModelUnavailable):
-        asyncio.run(refuse(ModelUnavailable("gone"))(OLD, SPANS, 0.5, 1))
+    for error in (ModelUnavailable("gone"), ModelMisconfigured("wrong key")):
+        with pytest.raises(type(error)):
+            asyncio.run(refuse(error)(OLD, SPANS, 0.5, 1))
 
 
 def test_candidates_are_distinct_and_differ_from_the_parent():

@@ -100,6 +100,12 @@ def test_a_proof_is_remembered_by_the_weights(tmp_path: Path, monkeypatch: pytes
     assert len(list(tmp_path.rglob("proofs/*.json"))) == 2
 
 
+def test_of_weights_without_a_digest_nothing_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PROCMEM_HOME", str(tmp_path))
+    _shown(tiny.model("llama", WORDS.tokenizer))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_cache_that_cannot_be_written_only_costs_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("PROCMEM_HOME", str(tmp_path / "file"))
