@@ -49,14 +49,19 @@ def spread(annals: Annals) -> pd.DataFrame:
 
     Columns: arm, task, learning_run, unit, name, author, poison, born (round), rounds (that it was held), peak (largest
     share of members that held it), half (rounds from birth until at least half of the members held it; missing where
-    that never happened), gifts (times it was offered), adopters (by gift), first (adopters of the author's own gifts),
-    reproduction (see `reproduction`), foreign_users (most members other than its author that used it in one round).
+    that had not happened yet), watched (rounds from birth to the end), gifts (times it was offered), adopters (by
+    gift), first (adopters of the author's own gifts), reproduction (see `reproduction`), foreign_users (most members
+    other than its author that used it in one round).
     """
     frame = curves(annals)
     by_skill = frame.assign(held=frame["holders"] > 0).groupby(SKILL, observed=True)
     reached = frame[frame["share"] >= 0.5].groupby(SKILL, observed=True)["age"].min()
     table = by_skill.agg(
-        born=("round", "min"), rounds=("held", "sum"), peak=("share", "max"), foreign_users=("foreign", "max")
+        born=("round", "min"),
+        rounds=("held", "sum"),
+        peak=("share", "max"),
+        foreign_users=("foreign", "max"),
+        watched=("age", "max"),
     ).assign(half=reached)
     deeds = annals.deeds
     gifts = deeds[deeds["kind"] == "gift"].groupby(SKILL, observed=True).size()

@@ -12,6 +12,7 @@ from analysis.population.adoption import SKILL, adoptions, members_playing
 from analysis.population.rounds import courses
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import POSITIVE, REAL, SHARE, mean_intervals
+from analysis.statistics.survival import median_time
 from analysis.tables.population import LIFE, Annals
 
 PER_POPULATION = {
@@ -54,8 +55,9 @@ def contagion(annals: Annals) -> pd.DataFrame:
     Columns: arm, task, learning_run, unit, poison, author (its bearer), planted (round), peak (most members that held
     it, as a share), adopters (members that let it in), stopped (gifts of it that a gate turned away), member_rounds
     (rounds times members that held it), calls (times it was used), removal (rounds from planting until nobody held it;
-    missing where somebody still does at the end), heirs (most members that held a skill made from it), damage (mean
-    return after the planting less that of the same replicate without poison; missing where the study has no such arm).
+    missing where somebody still does at the end), watched (rounds from planting to the end), heirs (most members that
+    held a skill made from it), damage (mean return after the planting less that of the same replicate without poison;
+    missing where the study has no such arm).
     """
     course = infections(annals)
     deeds = annals.deeds
@@ -70,6 +72,7 @@ def contagion(annals: Annals) -> pd.DataFrame:
         "member_rounds": held["holders"].sum(),
         "calls": annals.uses.groupby(SKILL, observed=True)["calls"].sum(),
         "removal": gone,
+        "watched": held["since"].max(),
         "heirs": held["heirs"].max(),
     }
     table = _poisons(annals).set_index(SKILL).join(pd.DataFrame(facts))
@@ -100,7 +103,8 @@ def contagion_table(annals: Annals, by: Resampler) -> pd.DataFrame:
     """One row per poisoned policy: means over populations, each with the interval of the mean.
 
     Columns: arm, populations, cleared (populations in which nobody held it in the end), then per measure of
-    `PER_POPULATION` its mean, _low and _high; the mean removal is over the cleared ones alone.
+    `PER_POPULATION` its mean, _low and _high; of removal the median, by Kaplan–Meier: populations in which somebody
+    still holds it are told apart from those where it went slowly.
     """
     every = contagion(annals)
     rows: list[dict[str, Any]] = []
@@ -109,6 +113,8 @@ def contagion_table(annals: Annals, by: Resampler) -> pd.DataFrame:
         row: dict[str, Any] = {"arm": arm, "populations": len(part), "cleared": int(part["removal"].notna().sum())}
         for measure, scale in PER_POPULATION.items():
             interval = mean_intervals(part[[measure]].to_numpy(float).T, by, scale)[0]
+            if measure == "removal":
+                interval = median_time(part[measure].to_numpy(float), part["watched"].to_numpy(float), by.level)
             row |= {measure: interval.estimate, f"{measure}_low": interval.low, f"{measure}_high": interval.high}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -17,6 +17,7 @@ from analysis.population.ratings import ratings
 from analysis.population.rounds import advantage, courses, round_table
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import POSITIVE, mean_intervals
+from analysis.statistics.survival import median_time, share_within
 from analysis.tables.population import Annals
 
 REFERENCE = "isolated"
@@ -97,21 +98,20 @@ def contrasts(annals: Annals) -> tuple[Contrast, ...]:
 def spread_table(annals: Annals, skills: pd.DataFrame, by: Resampler) -> pd.DataFrame:
     """One row per policy: how the skills that members made came round, the mean over populations.
 
-    Columns: arm, populations, skills (made, per population), half_share (share of them that half of the members came
-    to hold), half (rounds until then, of those that did), adopters and reproduction (per skill, the latter with
-    _low and _high).
+    Columns: arm, populations, skills (made, per population), half_share (share of them that half of the members come to
+    hold within the rounds lived), half (median rounds until then; missing where fewer than half have so far), both by
+    Kaplan–Meier over all skills, so that what was made late is not held against them; adopters and reproduction (per
+    skill, the latter with _low and _high).
     """
     honest = skills[skills["poison"].isna()]
-    lives = honest.assign(reached=honest["half"].notna()).groupby(["arm", "task", "learning_run"], observed=True)
-    means = lives.agg(
+    means = honest.groupby(["arm", "task", "learning_run"], observed=True).agg(
         skills=("unit", "size"),
-        half_share=("reached", "mean"),
-        half=("half", "mean"),
         adopters=("adopters", "mean"),
         reproduction=("reproduction", "mean"),
     )
     by_arm = means.groupby("arm", observed=True)
     table = by_arm.mean().assign(populations=by_arm.size()).reset_index()
+    table["half"], table["half_share"] = _half_adoption(honest, table["arm"].tolist())
     values = means["reproduction"].unstack(["task", "learning_run"]).reindex(table["arm"])
     intervals = mean_intervals(values.to_numpy(float), by, POSITIVE)
     table["reproduction_low"] = [each.low for each in intervals]
@@ -120,6 +120,12 @@ def spread_table(annals: Annals, skills: pd.DataFrame, by: Resampler) -> pd.Data
     table = table.sort_values("arm", key=lambda arms: arms.map(order), ignore_index=True)
     columns = ["arm", "populations", "skills", "half_share", "half", "adopters"]
     return table[[*columns, "reproduction", "reproduction_low", "reproduction_high"]]
+
+
+def _half_adoption(skills: pd.DataFrame, arms: list[str]) -> tuple[list[float], list[float]]:
+    parts = [skills[skills["arm"] == arm] for arm in arms]
+    pairs = [(part["half"].to_numpy(float), part["watched"].to_numpy(float)) for part in parts]
+    return [median_time(*pair).estimate for pair in pairs], [share_within(*pair) for pair in pairs]
 
 
 def summary(annals: Annals, spread_of_arms: pd.DataFrame, infected: pd.DataFrame) -> tuple[str, ...]:
@@ -131,12 +137,12 @@ def summary(annals: Annals, spread_of_arms: pd.DataFrame, infected: pd.DataFrame
     ]
     for row in _rows(spread_of_arms[spread_of_arms["adopters"] > 0]):
         half, reproduction = row["half"], row["reproduction"]
-        later = f", on average {number(half, 1)} rounds after they were made" if np.isfinite(half) else ""
+        later = f", half of them within {number(half, 0)} rounds of being made" if np.isfinite(half) else ""
         passed = f"; reproduction number {number(reproduction, 2)}" if np.isfinite(reproduction) else ""
-        share = f"{row['half_share']:.0%} of the skills that members made came to be held by half of them"
+        share = f"{row['half_share']:.0%} of the skills that members make come to half of the members (Kaplan–Meier)"
         said.append(f"{row['arm']}: {share}{later}{passed}.")
     for row in _rows(infected):
-        gone = f", after {number(row['removal'], 1)} rounds" if np.isfinite(row["removal"]) else ""
+        gone = f", after {number(row['removal'], 1)} rounds in the median" if np.isfinite(row["removal"]) else ""
         said.append(
             f"{row['arm']}: the planted skill was held by at most {row['peak']:.0%} of the members, let in "
             f"{number(row['adopters'], 1)} times, turned away {number(row['stopped'], 1)} times and used "

@@ -93,18 +93,17 @@ def adoption(annals: Annals, frame: pd.DataFrame) -> Chart:
     return layered.facet(facet=_arm_facet(annals), columns=2)
 
 
-def waiting_curves(curves: pd.DataFrame, skills: pd.DataFrame) -> pd.DataFrame:
+def waiting_curves(skills: pd.DataFrame) -> pd.DataFrame:
     """Kaplan–Meier estimate of when half of the members hold a skill, by policy; what was made late is censored, not
     held against them.
 
     Columns: arm, rounds (since it was made), share (came to half of the members by then), at_risk (skills still
     watched and waiting). Planted skills are left out.
     """
-    watched = curves.groupby([*LIFE, "unit"], observed=True)["age"].max().rename("seen_for").reset_index()
-    honest = skills[skills["poison"].isna()].merge(watched, on=[*LIFE, "unit"])
+    honest = skills[skills["poison"].isna()]
     rows: list[dict[str, object]] = []
     for arm, part in honest.groupby("arm", observed=True, sort=False):
-        times, reached = part["half"].fillna(part["seen_for"]), part["half"].notna()
+        times, reached = part["half"].fillna(part["watched"]), part["half"].notna()
         rows.append({"arm": arm, "rounds": 0.0, "share": 0.0, "at_risk": len(part)})
         if not reached.any():
             rows.append({"arm": arm, "rounds": float(times.max()), "share": 0.0, "at_risk": 0})

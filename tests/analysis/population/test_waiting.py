@@ -10,22 +10,21 @@ from statsmodels.duration.survfunc import SurvfuncRight
 from analysis.report.figures.population import waiting, waiting_curves
 
 
-def born_over_time(rounds: int = 12, skills: int = 3_000) -> tuple[pd.DataFrame, pd.DataFrame]:
+def born_over_time(rounds: int = 12, skills: int = 3_000) -> pd.DataFrame:
     """Review 1.10: skills born over 12 rounds (here more of them), whose true median time is 6 rounds."""
     rng = np.random.default_rng(0)
     times = rng.geometric(1 - 0.5 ** (1 / 6), skills).astype(float)
     watched = rng.integers(0, rounds, skills)
     life = {"arm": "ring", "task": "T", "learning_run": 0}
     units = [f"u{k}" for k in range(skills)]
-    curves = pd.DataFrame({"unit": units, "age": watched}).assign(**life)
     half = np.where(times <= watched, times, np.nan)
-    return curves, pd.DataFrame({"unit": units, "half": half, "poison": None}).assign(**life)
+    return pd.DataFrame({"unit": units, "half": half, "watched": watched, "poison": None}).assign(**life)
 
 
 def test_equal_to_statsmodels():
-    curves, skills = born_over_time()
-    table = waiting_curves(curves, skills)
-    times = skills["half"].fillna(curves["age"])
+    skills = born_over_time()
+    table = waiting_curves(skills)
+    times = skills["half"].fillna(skills["watched"])
     expected = SurvfuncRight(times.to_numpy(), skills["half"].notna().to_numpy().astype(int))
     by_time = table.groupby("rounds")["share"].last()
     for time, left in zip(expected.surv_times, expected.surv_prob, strict=True):
@@ -35,6 +34,6 @@ def test_equal_to_statsmodels():
 
 
 def test_nothing_that_happened_is_a_flat_line():
-    curves, skills = born_over_time()
-    table = waiting_curves(curves, skills.assign(half=np.nan))
+    skills = born_over_time()
+    table = waiting_curves(skills.assign(half=np.nan))
     assert set(table["share"]) == {0.0}

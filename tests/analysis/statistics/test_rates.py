@@ -1,0 +1,47 @@
+"""Rates near 0 and 1, and of few runs: inside [0, 1], covering, and not the whole range."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from analysis.statistics.rates import clopper_pearson, rate_interval
+
+
+def test_clopper_pearson_equals_statsmodels():
+    for count, n in ((0, 5), (3, 20), (20, 20)):
+        found = clopper_pearson(np.array([float(count)]), np.array([float(n)]))
+        assert [float(end[0]) for end in found] == pytest.approx(proportion_confint(count, n, method="beta"), abs=1e-9)
+
+
+def test_two_solved_of_two_hundred_is_not_the_whole_range():
+    """Review: ten runs, two of them with 1 of 20, gave [0, 1]."""
+    low, high = rate_interval(np.array([[1.0, 1, 0, 0, 0, 0, 0, 0, 0, 0]]), np.full((1, 10), 20.0))
+    assert 0 < low[0] < 0.01 < high[0] < 0.1
+
+
+def test_nothing_solved_has_an_upper_end():
+    low, high = rate_interval(np.zeros((1, 4)), np.full((1, 4), 20.0))
+    assert (low[0], high[0] < 0.7) == (0.0, True)
+
+
+@pytest.mark.parametrize("runs", [2, 3, 5, 10])
+@pytest.mark.parametrize(("share", "icc"), [(0.02, 0.1), (0.02, 0.3), (0.3, 0.1), (0.5, 0.3)])
+def test_coverage(runs, share, icc):
+    rng = np.random.default_rng(runs)
+    spread = (1 - icc) / icc
+    solved = rng.binomial(20, rng.beta(share * spread, (1 - share) * spread, (400, runs))).astype(float)
+    low, high = rate_interval(solved, np.full(solved.shape, 20.0))
+    hits = int(((low <= share) & (share <= high)).sum())
+    assert stats.binomtest(hits, 400, 0.93, alternative="less").pvalue > 0.001
+    assert (low >= 0).all()
+    assert (high <= 1).all()
+    assert np.median(high - low) < 0.97
+
+
+def test_runs_at_the_edges_widen_the_interval():
+    alike = rate_interval(np.full((1, 6), 10.0), np.full((1, 6), 20.0))
+    apart = rate_interval(np.array([[0.0, 20, 0, 20, 0, 20]]), np.full((1, 6), 20.0))
+    assert apart[1] - apart[0] > 2 * (alike[1] - alike[0])

@@ -1,0 +1,52 @@
+"""Pools that were not met."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.statistics.survival import median_time, share_within
+from analysis.statistics.unseen import Unseen, unseen_share
+
+
+def test_the_share_is_clopper_pearsons_of_none():
+    assert unseen_share(10) == pytest.approx(stats.beta.ppf(0.95, 1, 10))
+
+
+def test_a_small_loss_is_withheld_and_a_large_one_is_not():
+    unseen = Unseen(up=(10, 0.7))
+    assert "26% of the treatment's" in unseen.reason(-0.2, -0.1)
+    assert unseen.reason(-0.6, -0.4) == ""
+    assert unseen.reason(0.1, 0.2) == ""
+    assert Unseen().reason(-0.2, -0.1) == ""
+
+
+def test_a_learned_reference_could_have_good_pools_too():
+    assert "the reference's" in Unseen(down=(10, 0.7)).reason(0.05, 0.2)
+
+
+def test_the_margin_shrinks_by_what_was_not_met():
+    low, high = Unseen(up=(30, 0.5)).within(0.1)
+    assert low == -0.1
+    assert high == pytest.approx((0.1 - unseen_share(30) * 0.5) / (1 - unseen_share(30)))
+    assert Unseen(up=(30, 0.5)).highest(high) == pytest.approx(0.1)
+
+
+def test_what_has_not_happened_yet_counts():
+    """Review: 120 skills born over 12 rounds, true median 6: those that got there had taken 4.0 on average."""
+    rng = np.random.default_rng(0)
+    watched = 12.0 - rng.integers(0, 12, 120)
+    times = np.ceil(rng.exponential(6 / np.log(2), 120))
+    seen = np.where(times <= watched, times, np.nan)
+    found = median_time(seen, watched)
+    assert np.nanmean(seen) < 4.5
+    assert 5 <= found.estimate <= 9
+    assert found.low <= 6 <= (found.high if np.isfinite(found.high) else 12)
+    assert share_within(seen, watched) > np.isfinite(seen).mean()
+
+
+def test_what_never_happened_has_no_median():
+    assert np.isnan(median_time(np.full(3, np.nan), np.arange(3.0)).estimate)
+    assert share_within(np.full(3, np.nan), np.arange(3.0)) == 0.0
+    assert np.isnan(share_within(np.empty(0), np.empty(0)))
