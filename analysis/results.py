@@ -12,13 +12,13 @@ from analysis.matrix.arms.epochs import epoch_table
 from analysis.matrix.arms.scores import arm_table, improvements, normalised_scores, profiles, ranks
 from analysis.matrix.arms.variance import variance_table
 from analysis.matrix.cells import cell_table, reuse_table
-from analysis.matrix.chance import chance_findings
 from analysis.matrix.contrasts import cellwise, declare, overall
 from analysis.matrix.data_quality.caveats import caveats, learning_owed
 from analysis.matrix.data_quality.missing import Attendance, add_missing, missing_warnings, unfinished
-from analysis.matrix.gate import GateCalibration, gate_calibration
-from analysis.matrix.learning import learning_curves, lineage
-from analysis.matrix.reuse import invocation_shares
+from analysis.matrix.learning.curves import learning_curves, lineage
+from analysis.matrix.learning.gate import GateCalibration, gate_calibration
+from analysis.matrix.reuse.chance import chance_findings
+from analysis.matrix.reuse.coverage import invocation_shares
 from analysis.matrix.robustness.second_opinions import check_table
 from analysis.matrix.robustness.sensitivity import add_sensitivity, reward_span, sensitivity
 from analysis.matrix.transfer import asymmetry, relation_gains, token_efficiency, transfer_table

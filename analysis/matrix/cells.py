@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis.matrix.reuse import coverage_runs, rate_runs
+from analysis.matrix.reuse.coverage import coverage_runs, rate_runs
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import CORRECTED, POSITIVE, REAL, SHARE, Interval, Scale, mean_intervals
 from analysis.tables.run import CELL, Tables

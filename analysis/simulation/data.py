@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from analysis.matrix.reuse import expected_coverage
+from analysis.matrix.reuse.coverage import expected_coverage
 from analysis.statistics.bootstrap import Array
 
 EPISODES = 20

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.matrix.contrasts import Contrast
-from analysis.matrix.reuse import rate_runs
+from analysis.matrix.reuse.coverage import rate_runs
 from analysis.statistics.bootstrap import Layout, Resampler
 from analysis.statistics.estimates import (
     POSITIVE,

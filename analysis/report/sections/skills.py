@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from analysis.matrix.learning import LEARNER
+from analysis.matrix.learning.curves import LEARNER
 from analysis.report.figures import limits, matrix
 from analysis.report.page import Figure, Section, frame_table
 from analysis.report.text_matrix import labelled, ordered

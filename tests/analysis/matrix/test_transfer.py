@@ -8,8 +8,8 @@ import pytest
 
 from analysis.matrix.arms.scores import improvements, profiles, ranks
 from analysis.matrix.contrasts import DECLARED, Contrast, overall
-from analysis.matrix.gate import gate_calibration
-from analysis.matrix.learning import learning_curves, lineage
+from analysis.matrix.learning.curves import learning_curves, lineage
+from analysis.matrix.learning.gate import gate_calibration
 from analysis.matrix.robustness.second_opinions import mixed_model
 from analysis.matrix.transfer import transfer_table
 from analysis.results import Findings

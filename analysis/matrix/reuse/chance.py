@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.findings import ALPHA, Finding, finding, interval_text, number, p_text
 from analysis.matrix.cells import relation
-from analysis.matrix.reuse import coverage_runs, occupancy
+from analysis.matrix.reuse.coverage import coverage_runs, occupancy
 from analysis.statistics.bootstrap import Array, Resampler
 from analysis.statistics.estimates import Scale, pooled_intervals
 from analysis.statistics.multiplicity import holm
