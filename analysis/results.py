@@ -24,7 +24,7 @@ from analysis.matrix.robustness.sensitivity import add_sensitivity, reward_span,
 from analysis.matrix.transfer import asymmetry, relation_gains, token_efficiency, transfer_table
 from analysis.population.results import PopulationFindings, analyse_population, contrasts
 from analysis.statistics.bootstrap import Resampler
-from analysis.tables.population import Annals
+from analysis.tables.population import PopulationTables
 from analysis.tables.run import Tables
 from analysis.tables.units import seed_means
 
@@ -33,7 +33,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Findings:
+class Results:
     """What `analyse` found. In the frames each measure m has columns m, m_low, m_high and m_method."""
 
     cells: pd.DataFrame
@@ -97,8 +97,8 @@ def analyse(
     by: Resampler,
     *,
     margin: float | None = None,
-    annals: Annals | None = None,
-) -> Findings:
+    annals: PopulationTables | None = None,
+) -> Results:
     """Compute every number of a report. `margin`: equivalence margin in return, declared before the data were seen.
 
     `annals` are those of a population study, which declares contrasts of its own.
@@ -119,7 +119,7 @@ def analyse(
     ]
     opinions = sensitivity(seeds, declared, found, reward_span(tables), margin=bound)
     found = add_sensitivity(add_missing(found, attendance, declared), opinions.table)
-    return Findings(
+    return Results(
         cells=cells,
         reuse=reuse_table(tables, by),
         invocations=invocation_shares(tables),

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 SKILL = [*LIFE, "unit"]
 COMMONS = "commons"
 """Who stands in the place of a receiver when a skill goes into a shared pool."""
 
 
-def curves(annals: Annals) -> pd.DataFrame:
+def curves(annals: PopulationTables) -> pd.DataFrame:
     """Per skill that is not a seed, and round from its first on: how many members hold it and use it.
 
     Columns: arm, task, learning_run, unit, round, age (rounds since it was first held), holders, users, foreign (users
@@ -36,7 +36,7 @@ def curves(annals: Annals) -> pd.DataFrame:
     return shared.drop(columns="born")
 
 
-def members_playing(annals: Annals) -> pd.DataFrame:
+def members_playing(annals: PopulationTables) -> pd.DataFrame:
     """One row per population, round and member that had not left before its end."""
     lives = annals.holdings[[*LIFE, "round", "agent"]].drop_duplicates()
     lost = annals.deeds.loc[annals.deeds["kind"] == "lost", [*LIFE, "agent", "round"]]
@@ -44,7 +44,7 @@ def members_playing(annals: Annals) -> pd.DataFrame:
     return marked.loc[~(marked["round"] >= marked["left"]), [*LIFE, "round", "agent"]]
 
 
-def spread(annals: Annals) -> pd.DataFrame:
+def spread(annals: PopulationTables) -> pd.DataFrame:
     """One row per skill that is not a seed.
 
     Columns: arm, task, learning_run, unit, name, author, poison, born (round), rounds (that it was held), peak (largest
@@ -77,7 +77,7 @@ def spread(annals: Annals) -> pd.DataFrame:
     return answer.assign(reproduction=answer["reproduction"].fillna(0.0).mask(answer["arm"].isin(shared)))
 
 
-def adoptions(annals: Annals) -> pd.DataFrame:
+def adoptions(annals: PopulationTables) -> pd.DataFrame:
     """The provenance graph: every gift that was let in, once per receiver, with its generation (1: from the author).
 
     Columns: arm, task, learning_run, round, agent (receiver), giver, unit, generation. Made from events alone. What
@@ -110,7 +110,7 @@ def reproduction(given: pd.DataFrame) -> pd.Series:
     return (first + second) / (1 + first)
 
 
-def with_source(annals: Annals, frame: pd.DataFrame) -> pd.DataFrame:
+def with_source(annals: PopulationTables, frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` (with arm, task, learning_run, agent, unit) and where the member had the skill from.
 
     New column source: seed, given (let in from somebody else, or another's in the shared pool), or own (made by itself,
@@ -125,7 +125,7 @@ def with_source(annals: Annals, frame: pd.DataFrame) -> pd.DataFrame:
     return both.assign(source=source)[[*frame.columns, "source"]]
 
 
-def contributions(annals: Annals) -> pd.DataFrame:
+def contributions(annals: PopulationTables) -> pd.DataFrame:
     """One row per population and member: what it gave and took.
 
     Columns: arm, task, learning_run, agent, authored (skills it made first), adopted (times others let in what it had

@@ -13,7 +13,7 @@ from analysis.population.rounds import courses
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import POSITIVE, REAL, SHARE, mean_intervals
 from analysis.statistics.survival import median_time
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 PER_POPULATION = {
     "peak": SHARE,
@@ -27,7 +27,7 @@ PER_POPULATION = {
 }
 
 
-def infections(annals: Annals) -> pd.DataFrame:
+def infections(annals: PopulationTables) -> pd.DataFrame:
     """One row per population with a poison and round from its planting on.
 
     Columns: arm, task, learning_run, unit, round, since (rounds since the planting), holders (members that hold it),
@@ -49,7 +49,7 @@ def infections(annals: Annals) -> pd.DataFrame:
     return frame.assign(since=frame["round"] - frame["planted"], share=frame["holders"] / frame["playing"])
 
 
-def contagion(annals: Annals) -> pd.DataFrame:
+def contagion(annals: PopulationTables) -> pd.DataFrame:
     """One row per population with a poison.
 
     Columns: arm, task, learning_run, unit, poison, author (its bearer), planted (round), peak (most members that held
@@ -85,7 +85,7 @@ def contagion(annals: Annals) -> pd.DataFrame:
     return table.merge(mean, on=LIFE, how="left")
 
 
-def damage(annals: Annals) -> pd.DataFrame:
+def damage(annals: PopulationTables) -> pd.DataFrame:
     """Return with the poison less that of the same replicate without it, per population and round from the planting on.
 
     Columns: arm, task, learning_run, round, since, damage. The poisoned round itself (since 0) is played before it.
@@ -99,7 +99,7 @@ def damage(annals: Annals) -> pd.DataFrame:
     return both.loc[both["since"] >= 0, [*LIFE, "round", "since", "damage"]].reset_index(drop=True)
 
 
-def contagion_table(annals: Annals, by: Resampler) -> pd.DataFrame:
+def contagion_table(annals: PopulationTables, by: Resampler) -> pd.DataFrame:
     """One row per poisoned policy: means over populations, each with the interval of the mean.
 
     Columns: arm, populations, cleared (populations in which nobody held it in the end), then per measure of
@@ -120,7 +120,7 @@ def contagion_table(annals: Annals, by: Resampler) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def scan_table(annals: Annals) -> pd.DataFrame:
+def scan_table(annals: PopulationTables) -> pd.DataFrame:
     """How well a scan of words and of traces tells the planted skills from the others that were ever held.
 
     Columns: what (words or traces), poisons, found (of those), others, alarms (of those), sensitivity, false_alarms.
@@ -146,14 +146,14 @@ def scan_table(annals: Annals) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _poisons(annals: Annals) -> pd.DataFrame:
+def _poisons(annals: PopulationTables) -> pd.DataFrame:
     """arm, task, learning_run, unit, poison, author, planted (round)."""
     planted = annals.deeds.loc[annals.deeds["kind"] == "planted", [*SKILL, "round"]]
     known = annals.skills[[*SKILL, "poison", "author"]]
     return planted.rename(columns={"round": "planted"}).merge(known, on=SKILL)
 
 
-def _descendants(annals: Annals, poisons: pd.DataFrame) -> pd.DataFrame:
+def _descendants(annals: PopulationTables, poisons: pd.DataFrame) -> pd.DataFrame:
     """arm, task, learning_run, unit, poison_unit: skills made from a poison, or from one made from it, and so on."""
     rows: list[tuple[Any, ...]] = []
     for key, part in annals.skills.merge(poisons[LIFE].drop_duplicates(), on=LIFE).groupby(LIFE, observed=True):

@@ -11,7 +11,7 @@ from scipy import stats
 from analysis.population.adoption import contributions
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import REAL, Scale, mean_intervals
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 CORRELATION = Scale(-1.0, 1.0)
 EFFECTS: dict[str, tuple[str, Scale]] = {
@@ -24,7 +24,7 @@ EFFECTS: dict[str, tuple[str, Scale]] = {
 """What is asked of every population, in words, and its range."""
 
 
-def roles(annals: Annals, reference: str = "isolated") -> pd.DataFrame:
+def roles(annals: PopulationTables, reference: str = "isolated") -> pd.DataFrame:
     """One row per population and member: what `contributions` tells, and what the member earned.
 
     Further columns: return (mean over its learning episodes), gain (that less the same member's in the `reference` arm
@@ -38,7 +38,7 @@ def roles(annals: Annals, reference: str = "isolated") -> pd.DataFrame:
     return both.assign(gain=both["return"] - both["alone"]).drop(columns="alone")
 
 
-def role_effects(annals: Annals, by: Resampler, reference: str = "isolated") -> pd.DataFrame:
+def role_effects(annals: PopulationTables, by: Resampler, reference: str = "isolated") -> pd.DataFrame:
     """One row per policy that exchanges anything and effect of `EFFECTS`: its mean over populations with an interval.
 
     Columns: arm, effect, meaning, populations (in which it is defined), estimate, low, high, method. Correlations

@@ -11,13 +11,13 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from analysis.statistics.bootstrap import Array
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 _WORD = re.compile(r"\w+")
 _DIMENSIONS = 4096
 
 
-def diversity(annals: Annals) -> pd.DataFrame:
+def diversity(annals: PopulationTables) -> pd.DataFrame:
     """One row per population and round.
 
     Columns: arm, task, learning_run, round; skills (distinct), entropy (bits, of how often each skill is held),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.statistics.bootstrap import Array, Resampler
 from analysis.statistics.estimates import REAL, mean_intervals
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 Numbers = NDArray[np.int64]
 ELO = 400 / np.log(10)
@@ -58,7 +58,7 @@ def bradley_terry(first: Numbers, second: Numbers, score: Array, players: int, p
     return strengths - strengths.mean()
 
 
-def ratings(annals: Annals, by: Resampler) -> pd.DataFrame:
+def ratings(annals: PopulationTables, by: Resampler) -> pd.DataFrame:
     """One row per policy, task and member; empty where no league was played.
 
     Columns: arm, task, agent, kind, games, wins, draws, losses (against every other seat), win_rate (draws half),

@@ -18,7 +18,7 @@ from analysis.population.rounds import advantage, courses, round_table
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import POSITIVE, mean_intervals
 from analysis.statistics.survival import median_time, share_within
-from analysis.tables.population import Annals
+from analysis.tables.population import PopulationTables
 
 REFERENCE = "isolated"
 """The exchange policy that others are compared with."""
@@ -51,7 +51,7 @@ class PopulationFindings:
         return {name: value for name, value in named.items() if isinstance(value, pd.DataFrame) and len(value)}
 
 
-def analyse_population(annals: Annals, by: Resampler) -> PopulationFindings:
+def analyse_population(annals: PopulationTables, by: Resampler) -> PopulationFindings:
     """Compute everything."""
     skills = spread(annals)
     lone = reference(annals)
@@ -75,14 +75,14 @@ def analyse_population(annals: Annals, by: Resampler) -> PopulationFindings:
     )
 
 
-def reference(annals: Annals) -> str:
+def reference(annals: PopulationTables) -> str:
     """The first arm in which nobody exchanges anything and nothing is planted; "" where the study has none."""
     policies = annals.policies
     lone = policies[(policies["exchange"] == REFERENCE) & policies["poison"].isna()]
     return str(lone["arm"].iloc[0]) if len(lone) else ""
 
 
-def contrasts(annals: Annals) -> tuple[Contrast, ...]:
+def contrasts(annals: PopulationTables) -> tuple[Contrast, ...]:
     """What a population study declares beforehand, to be tested on the evaluation: one family, adjusted together."""
     lone = reference(annals)
     declared: list[Contrast] = []
@@ -95,7 +95,7 @@ def contrasts(annals: Annals) -> tuple[Contrast, ...]:
     return tuple(declared)
 
 
-def spread_table(annals: Annals, skills: pd.DataFrame, by: Resampler) -> pd.DataFrame:
+def spread_table(annals: PopulationTables, skills: pd.DataFrame, by: Resampler) -> pd.DataFrame:
     """One row per policy: how the skills that members made came round, the mean over populations.
 
     Columns: arm, populations, skills (made, per population), half_share (share of them that half of the members come to
@@ -128,7 +128,7 @@ def _half_adoption(skills: pd.DataFrame, arms: list[str]) -> tuple[list[float], 
     return [median_time(*pair).estimate for pair in pairs], [share_within(*pair) for pair in pairs]
 
 
-def summary(annals: Annals, spread_of_arms: pd.DataFrame, infected: pd.DataFrame) -> tuple[str, ...]:
+def summary(annals: PopulationTables, spread_of_arms: pd.DataFrame, infected: pd.DataFrame) -> tuple[str, ...]:
     """What the tables show, in plain sentences. Differences in returns are left to the tested findings."""
     size = len(annals.members)
     said = [
@@ -152,7 +152,7 @@ def summary(annals: Annals, spread_of_arms: pd.DataFrame, infected: pd.DataFrame
     return tuple(said)
 
 
-def warnings(annals: Annals) -> tuple[str, ...]:
+def warnings(annals: PopulationTables) -> tuple[str, ...]:
     """What a reader must know before trusting a number: who was lost, what failed, which signatures were shown."""
     deeds = annals.deeds
     said = [
@@ -168,7 +168,7 @@ def warnings(annals: Annals) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _populations(annals: Annals) -> int:
+def _populations(annals: PopulationTables) -> int:
     return len(annals.holdings[["arm", "task", "learning_run"]].drop_duplicates())
 
 

@@ -9,7 +9,7 @@ from analysis.population.adoption import members_playing, with_source
 from analysis.population.diversity import diversity
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import REAL, mean_intervals
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 ROUND = [*LIFE, "round"]
 MEASURES = (
@@ -32,7 +32,7 @@ MEASURES = (
 )
 
 
-def courses(annals: Annals) -> pd.DataFrame:
+def courses(annals: PopulationTables) -> pd.DataFrame:
     """One row per population and round.
 
     Columns: arm, task, learning_run, round; return, solved, invalid (means over members, each weighing the same),
@@ -59,7 +59,7 @@ def courses(annals: Annals) -> pd.DataFrame:
     return table.join(pools, how="left").reset_index()[[*ROUND, *MEASURES]]
 
 
-def round_table(annals: Annals, by: Resampler) -> pd.DataFrame:
+def round_table(annals: PopulationTables, by: Resampler) -> pd.DataFrame:
     """One row per policy and round: means over populations (task and replicate), the return with its interval.
 
     Columns: arm, round, n (populations), return, return_low, return_high, return_method, and the other `MEASURES`.
@@ -80,7 +80,7 @@ def round_table(annals: Annals, by: Resampler) -> pd.DataFrame:
     return _ordered(means.join(found).reset_index(), annals)
 
 
-def advantage(annals: Annals, by: Resampler, reference: str = "isolated") -> pd.DataFrame:
+def advantage(annals: PopulationTables, by: Resampler, reference: str = "isolated") -> pd.DataFrame:
     """What each policy earned more than `reference` (an arm), round by round, paired by task and replicate.
 
     Columns: arm, round, n (pairs), difference, low, high, method. Empty where the study has no such arm.
@@ -116,7 +116,7 @@ def _wide(frame: pd.DataFrame, value: str) -> pd.DataFrame:
     return frame.pivot_table(index=["arm", "round"], columns=["task", "learning_run"], values=value, observed=True)
 
 
-def _ordered(frame: pd.DataFrame, annals: Annals) -> pd.DataFrame:
+def _ordered(frame: pd.DataFrame, annals: PopulationTables) -> pd.DataFrame:
     """Policies in the study's order, rounds in time."""
     order = {arm: place for place, arm in enumerate(annals.arms)}
     places = np.lexsort((frame["round"].to_numpy(), frame["arm"].map(order).to_numpy()))

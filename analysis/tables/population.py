@@ -90,7 +90,7 @@ SEATS = (
 
 
 @dataclass(frozen=True)
-class Annals:
+class PopulationTables:
     """All tables of a population study."""
 
     policies: pd.DataFrame
@@ -117,7 +117,7 @@ class Annals:
         deeds: pd.DataFrame,
         skills: pd.DataFrame,
         seats: pd.DataFrame,
-    ) -> Annals:
+    ) -> PopulationTables:
         """Check every table, and put its rows into an order of their own: who finished first leaves no trace.
 
         Raises TableError with one sentence that names table, column and row.

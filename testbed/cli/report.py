@@ -13,7 +13,7 @@ from testbed.cli.terminal import notices, output, plain, say, say_json
 
 if TYPE_CHECKING:
     from analysis.matrix.comparison import Comparison
-    from analysis.results import Findings
+    from analysis.results import Results
     from testbed.records.run_directory import RunDirectory
     from testbed.records.trial import Episode
 
@@ -102,7 +102,7 @@ def audit(
         raise typer.Exit(1)
 
 
-def print_findings(findings: Findings, out: Path) -> None:
+def print_findings(findings: Results, out: Path) -> None:
     """The matrix of returns and of reuse, the summary, the warnings, and where the report lies."""
     from analysis.report.text_matrix import text_matrix
 

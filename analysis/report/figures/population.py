@@ -12,7 +12,7 @@ from scipy import stats
 from analysis.population.adoption import COMMONS
 from analysis.report.figures.limits import ROWS
 from analysis.report.figures.matrix import LABEL, PALETTE, WIDTH, Chart
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 MOST_SKILLS = 40
 """Skills that a lineage or a set of adoption curves shows: those with the most adopters."""
@@ -63,7 +63,7 @@ def adoption_lines(curves: pd.DataFrame, skills: pd.DataFrame) -> pd.DataFrame:
     return curves.merge(_foremost(skills, min(MOST_SKILLS, lines)), on=[*LIFE, "unit"])
 
 
-def adoption(annals: Annals, frame: pd.DataFrame) -> Chart:
+def adoption(annals: PopulationTables, frame: pd.DataFrame) -> Chart:
     """Share of the members that hold a skill, by rounds since it was made; a line per skill, the mean in grey.
 
     `frame`: of `adoption_lines`.
@@ -133,7 +133,7 @@ def routes(given: pd.DataFrame) -> pd.DataFrame:
     return given.groupby(["arm", "giver", "agent"], observed=True).size().rename("gifts").reset_index()
 
 
-def network(annals: Annals, gifts: pd.DataFrame) -> Chart:
+def network(annals: PopulationTables, gifts: pd.DataFrame) -> Chart:
     """Who had skills from whom: members on a circle, lines as wide as the gifts let in, a panel per policy.
 
     `gifts`: of `routes`.
@@ -161,7 +161,7 @@ def network(annals: Annals, gifts: pd.DataFrame) -> Chart:
     return panel.facet(facet=_arm_facet(annals), columns=2)
 
 
-def _graph(annals: Annals, gifts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _graph(annals: PopulationTables, gifts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Edges and nodes with their places: members on a circle, a shared pool in its middle."""
     names = list(annals.members["agent"])
     angles = 2 * np.pi * np.arange(len(names)) / len(names)
@@ -177,7 +177,7 @@ def _graph(annals: Annals, gifts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFr
     return edges, nodes.assign(part="node", sent=nodes["sent"].fillna(0))
 
 
-def happenings(annals: Annals) -> pd.DataFrame:
+def happenings(annals: PopulationTables) -> pd.DataFrame:
     """What happened to whom in which round, counted, in each policy's first population."""
     frame = _first_lives(annals.deeds[annals.deeds["kind"].isin(set(KINDS))])
     frame = frame.assign(
@@ -188,7 +188,7 @@ def happenings(annals: Annals) -> pd.DataFrame:
     return counted.sort_values("agent", key=lambda agents: agents.map(places), kind="stable", ignore_index=True)
 
 
-def timeline(annals: Annals, frame: pd.DataFrame) -> Chart:
+def timeline(annals: PopulationTables, frame: pd.DataFrame) -> Chart:
     """A mark for whatever happened to a member in a round; `frame`: of `happenings`."""
     order = list(EVENTS)
     colours = alt.Scale(domain=order, range=list(EVENTS.values()))
@@ -205,7 +205,7 @@ def timeline(annals: Annals, frame: pd.DataFrame) -> Chart:
     return panel.facet(facet=_arm_facet(annals), columns=2)
 
 
-def lineage(annals: Annals, skills: pd.DataFrame) -> Chart:
+def lineage(annals: PopulationTables, skills: pd.DataFrame) -> Chart:
     """Skills by the round they were first held, joined to their parents, coloured by who made them."""
     frame = _first_lives(skills).nlargest(MOST_SKILLS * 2, ["adopters", "rounds"])
     frame = frame.merge(annals.skills[[*LIFE, "unit", "parents"]], on=[*LIFE, "unit"])
@@ -264,7 +264,7 @@ def contagion(infections: pd.DataFrame) -> Chart:
     return alt.layer(thick, thin).properties(width=WIDTH, height=220)
 
 
-def strengths(annals: Annals, ratings: pd.DataFrame) -> Chart:
+def strengths(annals: PopulationTables, ratings: pd.DataFrame) -> Chart:
     """Elo of every member with its interval, a panel per policy."""
     base = alt.Chart(ratings).encode(y=alt.Y("agent:N", sort="-x", axis=LABEL))
     lines = base.mark_rule(strokeWidth=2).encode(x=alt.X("elo_low:Q", title="Elo (95 % CI)"), x2="elo_high:Q")
@@ -295,7 +295,7 @@ def _policy(frame: pd.DataFrame) -> alt.Color:
     return alt.Color("arm:N", title="policy", sort=order, scale=alt.Scale(domain=order, range=PALETTE))
 
 
-def _arm_facet(annals: Annals) -> alt.Facet:
+def _arm_facet(annals: PopulationTables) -> alt.Facet:
     return alt.Facet("arm:N", title=None, sort=annals.arms)
 
 

@@ -9,10 +9,10 @@ from analysis.population.results import PopulationFindings
 from analysis.report.figures import limits
 from analysis.report.figures import population as figures
 from analysis.report.page import Figure, PageTable, Section, frame_table
-from analysis.tables.population import Annals
+from analysis.tables.population import PopulationTables
 
 
-def population_sections(annals: Annals, found: PopulationFindings) -> list[Section]:
+def population_sections(annals: PopulationTables, found: PopulationFindings) -> list[Section]:
     """The sections of a population's report, in order; one without data is left out."""
     sections = [
         Section("population", "The population", points=found.summary, warnings=found.warnings),
@@ -50,7 +50,7 @@ def _rounds(found: PopulationFindings) -> Section:
     return Section("rounds", "Round by round", charts=tuple(charts), tables=(table,))
 
 
-def _exchange(annals: Annals, found: PopulationFindings) -> Section:
+def _exchange(annals: PopulationTables, found: PopulationFindings) -> Section:
     charts: list[Figure] = []
     given = adoptions(annals)
     if len(given):
@@ -107,7 +107,7 @@ def _roles(found: PopulationFindings) -> Section:
     return Section("roles", "Roles", tables=(table, each))
 
 
-def _league(annals: Annals, found: PopulationFindings) -> Section:
+def _league(annals: PopulationTables, found: PopulationFindings) -> Section:
     words = "Bradley–Terry strengths on Elo's scale (mean 1500), fitted in each replicate; 95 % CI over replicates."
     bars, note_of_chart = limits.first_groups(found.ratings, ["agent"], "members", limits.BARS)
     chart = Figure("ratings", "Ratings", words + note_of_chart, partial(figures.strengths, annals, bars))
