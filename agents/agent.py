@@ -15,7 +15,7 @@ from autogen_core import CancellationToken
 from agents.decision import Decision, Observation
 from agents.guide import Guide, State
 from agents.models.model import Message, Model, Request, Sampling
-from agents.prompts import Turn, after_reasoning, conversation, fingerprint, reasoning_request
+from agents.prompts import PastTurn, after_reasoning, conversation, fingerprint, reasoning_request
 from environments import grammar as grammars
 
 ObservationMessage = StructuredMessage[Observation]
@@ -85,7 +85,7 @@ class SkillAgent(BaseChatAgent):
         self._reasoning = reasoning
         self._sampling = sampling
         self._session = session
-        self._turns: list[Turn] = []
+        self._turns: list[PastTurn] = []
         self._counted = ("", 0)
 
     @property

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from agents.prompts import Turn
+from agents.prompts import PastTurn
 
 
 class State(NamedTuple):
     """s_t: all that one seat knows at a decision."""
 
     rules: str
-    turns: tuple[Turn, ...]
+    turns: tuple[PastTurn, ...]
     observation: str
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from agents.models.model import Message
 from agents.skill import Skill
 
-Turn = tuple[str, str]
+PastTurn = tuple[str, str]
 """What was observed and what was done."""
 
 ACTING = {
@@ -53,7 +53,7 @@ def skill_text(skill: Skill) -> str:
     return ACTING["skill"].format(skill=skill.text)
 
 
-def conversation(rules: str, memory: str, turns: Sequence[Turn], observation: str) -> tuple[Message, ...]:
+def conversation(rules: str, memory: str, turns: Sequence[PastTurn], observation: str) -> tuple[Message, ...]:
     """The prompt of one decision: `turns` are the earlier (observation, action) pairs of this episode."""
     system = ACTING["system with memory"] if memory else ACTING["system"]
     messages = [Message("system", system.format(rules=rules, memory=memory))]

@@ -13,18 +13,18 @@ from agents.embedding import Embedder
 from agents.models.model import Model
 from transfer.baselines.fixed import Fixed
 from transfer.baselines.keep_best import KeepBest
-from transfer.baselines.notes import Notes
+from transfer.baselines.notes import CueNotes
 from transfer.gate.acceptance import ACCEPTANCES
 from transfer.gate.advantage import ADVANTAGES
 from transfer.gate.gate import GATES, Gate, PPOGate
 from transfer.gate.objective import LIKELIHOODS, REDUCTIONS
-from transfer.gate.replay import VOICES
+from transfer.gate.replay import SCORING_POLICIES
 from transfer.learner import Learner
 from transfer.maintenance.credit import BASELINES, CREDITS
 from transfer.maintenance.rules import MAINTENANCE, Maintenance
 from transfer.nppo.aggregation import AGGREGATIONS
 from transfer.nppo.algorithm import NPPO
-from transfer.nppo.config import PAPER, ChoiceError, Choices
+from transfer.nppo.config import PAPER, ChoiceError, NPPOConfig
 from transfer.nppo.gradient import CRITICS
 from transfer.nppo.priority import PRIORITIES
 from transfer.nppo.proposal import Evolve
@@ -37,7 +37,7 @@ PARTS: Mapping[str, Mapping[str, Any]] = {
     "gate": GATES,
     "advantage": ADVANTAGES,
     "acceptance": ACCEPTANCES,
-    "whose": VOICES,
+    "whose": SCORING_POLICIES,
     "maintenance": MAINTENANCE,
     "priority": PRIORITIES,
     "credit": CREDITS,
@@ -59,14 +59,14 @@ def ours(known: Mapping[str, T], name: str, *, group: str) -> T:
     return known[name]
 
 
-def check_parts(choices: Choices, resolve: Resolve = ours) -> None:
+def check_parts(choices: NPPOConfig, resolve: Resolve = ours) -> None:
     """Whether every named part can be found. Raises as `resolve` does."""
     for choice, known in PARTS.items():
         resolve(known, getattr(choices, choice), group=f"learning.choices.{choice}")
 
 
 @dataclass(frozen=True)
-class Minds:
+class LearnerModels:
     """The models a learner may ask: who acted (and how warmly), who proposes, who else judges; and the embedder."""
 
     actor: Model
@@ -81,10 +81,10 @@ class Minds:
 
 
 class LearnerFactory(Protocol):
-    def __call__(self, minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner: ...
+    def __call__(self, minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> Learner: ...
 
 
-def nppo(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
+def nppo(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> Learner:
     """Algorithm 1 with these choices. Raises ChoiceError when a scorer is asked for whom nobody named."""
     find = minds.resolve
     return NPPO(
@@ -105,13 +105,13 @@ def nppo(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) 
     )
 
 
-def gate(minds: Minds, choices: Choices) -> Gate:
+def gate(minds: LearnerModels, choices: NPPOConfig) -> Gate:
     """The gate of these choices. Raises ChoiceError when a scorer is asked for whom nobody named."""
     make = minds.resolve(GATES, choices.gate, group="learning.choices.gate")
     return make(partial(_own_gate, minds, choices))
 
 
-def _own_gate(minds: Minds, choices: Choices) -> PPOGate:
+def _own_gate(minds: LearnerModels, choices: NPPOConfig) -> PPOGate:
     if choices.scorer in ("receiver", "panel") and not minds.panel:
         raise ChoiceError(f'scorer = "{choices.scorer}" needs another agent to score; take "actor" or "evolver"')
     scorers: dict[str, tuple[Model, ...]] = {
@@ -123,9 +123,9 @@ def _own_gate(minds: Minds, choices: Choices) -> PPOGate:
     return ppo_gate(scorers[choices.scorer], minds.temperature, choices, minds.resolve)
 
 
-def ppo_gate(scorers: tuple[Model, ...], temperature: float, choices: Choices, resolve: Resolve = ours) -> PPOGate:
+def ppo_gate(scorers: tuple[Model, ...], temperature: float, choices: NPPOConfig, resolve: Resolve = ours) -> PPOGate:
     """The gate whose ratios these models compute of moves that were drawn at this temperature."""
-    voice = resolve(VOICES, choices.whose, group="learning.choices.whose")
+    voice = resolve(SCORING_POLICIES, choices.whose, group="learning.choices.whose")
     acceptance = resolve(ACCEPTANCES, choices.acceptance, group="learning.choices.acceptance")
     return PPOGate(
         scorers,
@@ -137,12 +137,12 @@ def ppo_gate(scorers: tuple[Model, ...], temperature: float, choices: Choices, r
     )
 
 
-def maintenance(choices: Choices, resolve: Resolve = ours) -> Maintenance:
+def maintenance(choices: NPPOConfig, resolve: Resolve = ours) -> Maintenance:
     """What leaves the pool by these choices."""
     return resolve(MAINTENANCE, choices.maintenance, group="learning.choices.maintenance")(choices.evidence)
 
 
-def bookkeeping(choices: Choices, resolve: Resolve = ours) -> dict[str, Any]:
+def bookkeeping(choices: NPPOConfig, resolve: Resolve = ours) -> dict[str, Any]:
     """How every learner keeps scores and baselines."""
     return {
         "credit": resolve(CREDITS, choices.credit, group="learning.choices.credit")(),
@@ -150,16 +150,16 @@ def bookkeeping(choices: Choices, resolve: Resolve = ours) -> dict[str, Any]:
     }
 
 
-def fixed(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
+def fixed(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> Learner:
     return Fixed(**bookkeeping(choices, minds.resolve))
 
 
-def keep_best(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
+def keep_best(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> Learner:
     return KeepBest(**bookkeeping(choices, minds.resolve))
 
 
-def notes(minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
-    return Notes(**bookkeeping(choices, minds.resolve))
+def notes(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> Learner:
+    return CueNotes(**bookkeeping(choices, minds.resolve))
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Without:
 
     changes: Mapping[str, Any]
 
-    def __call__(self, minds: Minds, seeds: np.random.SeedSequence, choices: Choices = PAPER) -> Learner:
+    def __call__(self, minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> Learner:
         return nppo(minds, seeds, choices.model_copy(update=dict(self.changes)))
 
 

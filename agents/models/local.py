@@ -13,14 +13,14 @@ from pydantic import JsonValue
 
 from agents.models.decoding.decoder import Decoder
 from agents.models.decoding.encoder_decoder import EncoderDecoderWriter
-from agents.models.decoding.sequence import Draft
+from agents.models.decoding.sequence import TokenSequence
 from agents.models.decoding.worker import Worker
 from agents.models.model import Completion, Likelihood, Message, Model, ModelCard, ModelError, Request, Utterance
 from agents.models.scoring.encoder_decoder import EncoderDecoderScorer
 from agents.models.scoring.proof import Proof, explaining
 from agents.models.scoring.scorer import PrefixTreeScorer
 from agents.models.tokens.context import fit, longest_context
-from agents.models.tokens.masks import Policies
+from agents.models.tokens.masks import GrammarMasks
 from agents.models.tokens.matcher import grammar_ends, turn_ends
 from agents.models.tokens.template import ChatTemplate
 from agents.models.weights.checkpoint import load_checkpoint
@@ -42,7 +42,7 @@ class LocalModel(Model):
         self._writer: EncoderDecoderWriter | Decoder
         with explaining(model):
             width: int = model.get_output_embeddings().weight.shape[0]
-            self._policies = Policies(template.tokenizer, width, grammar_ends(model, template.tokenizer))
+            self._policies = GrammarMasks(template.tokenizer, width, grammar_ends(model, template.tokenizer))
             self._turn_ends = turn_ends(model, template.tokenizer)
             if self._encodes:
                 self._scorer, self._writer = EncoderDecoderScorer(model, template), EncoderDecoderWriter(model)
@@ -94,9 +94,9 @@ class LocalModel(Model):
 
     async def generate(self, request: Request) -> Completion:
         worker, writer = self._open(), self._writer
-        draft = await self._draft(request)
-        worker.call(lambda: writer.add(draft))
-        return await asyncio.wrap_future(draft.future)
+        sequence = await self._sequence(request)
+        worker.call(lambda: writer.add(sequence))
+        return await asyncio.wrap_future(sequence.future)
 
     async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
         """Likelihoods, computed when no pass is under way and before the next one."""
@@ -131,7 +131,7 @@ class LocalModel(Model):
             raise ModelError(f"{self._card.name} is closed: load it again")
         return self._worker
 
-    async def _draft(self, request: Request) -> Draft:
+    async def _sequence(self, request: Request) -> TokenSequence:
         prompts: dict[tuple[Message, ...], list[int]] = {}
 
         async def size(messages: Sequence[Message]) -> int:
@@ -141,7 +141,7 @@ class LocalModel(Model):
 
         fitted = await fit(request.messages, self._card.context - request.sampling.max_tokens, size)
         grammar = request.grammar
-        return Draft(
+        return TokenSequence(
             request,
             self._starts or prompts[fitted.messages],
             dropped=fitted.dropped,

@@ -1,29 +1,13 @@
-"""`Model`: an LLM that writes text under a grammar and says how likely a text is.
-
-Every back end is an AutoGen `ChatCompletionClient`, so that it also works in AutoGen's own agents and teams;
-inside the testbed the two methods `generate` and `score` are used directly.
-"""
+"""`Model`: an LLM that writes text under a grammar and says how likely a text is."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from autogen_core import CancellationToken
-from autogen_core.models import (
-    ChatCompletionClient,
-    CreateResult,
-    LLMMessage,
-    ModelCapabilities,  # pyright: ignore[reportDeprecated]  AutoGen still asks for it
-    ModelInfo,
-    RequestUsage,
-)
-from autogen_core.tools import Tool, ToolSchema
-from pydantic import BaseModel
-
-from environments.grammar import Grammar, JsonSchema
+from environments.grammar import Grammar
 
 Role = Literal["system", "user", "assistant"]
 
@@ -168,11 +152,8 @@ class ModelCard:
     """SHA-256 of the chat template and all that it is told, where it is rendered here."""
 
 
-class Model(ChatCompletionClient):
+class Model(ABC):
     """An LLM of any kind. Subclasses write `card`, `generate`, `score`, `count` and `close`."""
-
-    _prompt_tokens = 0
-    _completion_tokens = 0
 
     @property
     @abstractmethod
@@ -203,91 +184,3 @@ class Model(ChatCompletionClient):
 
     @abstractmethod
     async def close(self) -> None: ...
-
-    # -- AutoGen's ChatCompletionClient, in terms of the above ---------------------------------------------------
-
-    component_type = "model"
-    component_config_schema = BaseModel
-
-    async def create(
-        self,
-        messages: Sequence[LLMMessage],
-        *,
-        tools: Sequence[Tool | ToolSchema] = (),
-        tool_choice: Tool | Literal["auto", "required", "none"] = "auto",
-        json_output: bool | type[BaseModel] | None = None,
-        extra_create_args: Mapping[str, Any] = {},
-        cancellation_token: CancellationToken | None = None,
-    ) -> CreateResult:
-        """AutoGen's call; `extra_create_args` takes the fields of `Sampling` plus `grammar` and `session`."""
-        if tools:
-            raise ModelError(f"{self.card.name} takes no tools: agents here act by writing text")
-        args = dict(extra_create_args)
-        grammar: Grammar | None = args.pop("grammar", None)
-        if isinstance(json_output, type):
-            grammar = JsonSchema.of(json_output.model_json_schema())
-        elif json_output:
-            grammar = JsonSchema.of({"type": "object"})
-        session: str = args.pop("session", "")
-        completion = await self.generate(Request(plain(messages), grammar, Sampling(**args), session))
-        self._prompt_tokens += completion.prompt_tokens
-        self._completion_tokens += completion.completion_tokens
-        return CreateResult(
-            finish_reason=completion.finish,
-            content=completion.text,
-            usage=RequestUsage(completion.prompt_tokens, completion.completion_tokens),
-            cached=False,
-        )
-
-    async def create_stream(
-        self,
-        messages: Sequence[LLMMessage],
-        *,
-        tools: Sequence[Tool | ToolSchema] = (),
-        tool_choice: Tool | Literal["auto", "required", "none"] = "auto",
-        json_output: bool | type[BaseModel] | None = None,
-        extra_create_args: Mapping[str, Any] = {},
-        cancellation_token: CancellationToken | None = None,
-    ) -> AsyncGenerator[str | CreateResult, None]:
-        result = await self.create(messages, tools=tools, json_output=json_output, extra_create_args=extra_create_args)
-        yield str(result.content)
-        yield result
-
-    def actual_usage(self) -> RequestUsage:
-        return RequestUsage(self._prompt_tokens, self._completion_tokens)
-
-    def total_usage(self) -> RequestUsage:
-        return self.actual_usage()
-
-    def count_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
-        return sum(self.count(message.content) for message in plain(messages))
-
-    def remaining_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
-        return self.card.context - self.count_tokens(messages)
-
-    @property
-    def capabilities(self) -> ModelCapabilities:  # pyright: ignore[reportDeprecated]
-        return ModelCapabilities(vision=False, function_calling=False, json_output=True)  # pyright: ignore[reportDeprecated]
-
-    @property
-    def model_info(self) -> ModelInfo:
-        return ModelInfo(
-            vision=False,
-            function_calling=False,
-            json_output=True,
-            structured_output=True,
-            family=self.card.family,
-            multiple_system_messages=False,
-        )
-
-
-def plain(messages: Sequence[LLMMessage]) -> tuple[Message, ...]:
-    """AutoGen's messages as ours. Raises ModelError for a message that is not text."""
-    roles: dict[str, Role] = {"SystemMessage": "system", "UserMessage": "user", "AssistantMessage": "assistant"}
-    out: list[Message] = []
-    for message in messages:
-        role = roles.get(type(message).__name__)
-        if role is None or not isinstance(message.content, str):
-            raise ModelError(f"only text messages can be sent, not a {type(message).__name__}")
-        out.append(Message(role, message.content))
-    return tuple(out)

@@ -16,7 +16,7 @@ from agents.models.model import Completion, Likelihood, Message, Model, ModelCar
 from environments.grammar import Choices, Grammar
 from environments.sampling import sample
 
-Policy = Callable[[tuple[Message, ...], Grammar | None], "dict[str, float] | None"]
+ScriptedPolicy = Callable[[tuple[Message, ...], Grammar | None], "dict[str, float] | None"]
 """What a policy makes of a prompt: a probability per option, or None where it has no opinion (then: any text)."""
 
 WORD = re.compile(r"\w+|[^\w\s]")
@@ -24,13 +24,13 @@ CUE = re.compile(r":\s+([\w-]+)")
 
 
 class ScriptedModel(Model):
-    """A model whose behaviour is a `Policy`. Everything is a function of the prompt and the request's seed.
+    """A model whose behaviour is a `ScriptedPolicy`. Everything is a function of the prompt and the request's seed.
 
     A token is a word or a punctuation mark. Where the grammar has no list of options, texts are drawn at random and
     each character counts as equally likely among 95, so that likelihoods exist and do not depend on the prompt.
     """
 
-    def __init__(self, name: str, policy: Policy) -> None:
+    def __init__(self, name: str, policy: ScriptedPolicy) -> None:
         self._policy = policy
         self._card = ModelCard(
             name, "scripted", "scripted", hashlib.sha256(name.encode()).hexdigest(), "exact", context=1_000_000
@@ -117,7 +117,7 @@ def obedient(messages: tuple[Message, ...], grammar: Grammar | None) -> dict[str
     return {option: weight / total for option, weight in zip(grammar.options, weights, strict=True)}
 
 
-POLICIES: dict[str, Policy] = {
+POLICIES: dict[str, ScriptedPolicy] = {
     "random": uniform,
     "suggestible": suggestible,
     "stubborn": stubborn,

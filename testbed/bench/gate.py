@@ -95,8 +95,8 @@ def bench_gate(
     scorer.score(utterances[:1])  # first calls pay for what later ones find ready
     with _counted(network) as computed:
         ours = runs.time(OURS, utterances, scorer.score)
-    joints = template.joints(utterances)
-    padded = fitting_batch(network, max(joint.stop for joint in joints), _BATCH)
+    items = template.items(utterances)
+    padded = fitting_batch(network, max(item.stop for item in items), _BATCH)
     runs.time(PADDED, [u for lot in lots for u in lot], FullLogits(network, template, padded).score)
     sample = _spread(utterances, singles)
     plain = runs.time(SINGLE, sample, FullLogits(network, template, 1).score)
@@ -104,9 +104,9 @@ def bench_gate(
     if base_url is not None:
         runs.time(SERVED, sample, lambda wanted: _served(model, base_url, wanted))
     exact = plain if precision == "float32" else _exact(network, template, sample)
-    distinct = len(PrefixTree.of([joint.ids for joint in joints]))
-    tree = PrefixTree.of([joint.ids[: joint.stop - 1] for joint in joints])
-    operations = floating_point_operations(network, tree, sum(joint.stop - joint.start for joint in joints))
+    distinct = len(PrefixTree.of([item.ids for item in items]))
+    tree = PrefixTree.of([item.ids[: item.stop - 1] for item in items])
+    operations = floating_point_operations(network, tree, sum(item.stop - item.start for item in items))
     peak = matmul_peak(network, min(len(tree), 4096))
     achieved = operations * runs.per_second(OURS) / len(utterances)
     return GateBench(
@@ -152,7 +152,7 @@ def linear_cost(
     out: dict[int, float] = {}
     for count in games:
         call = gate_workload.utterances(count, steps)
-        tree = PrefixTree.of([joint.ids[: joint.stop - 1] for joint in template.joints(call)])
+        tree = PrefixTree.of([item.ids[: item.stop - 1] for item in template.items(call)])
         out[len(tree)] = timed(network.device, lambda call=call: scorer.score(call))[1]
     return out
 

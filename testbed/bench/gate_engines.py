@@ -76,14 +76,14 @@ class FullLogits:
     def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
         out: list[Likelihood] = []
         for start in range(0, len(utterances), self._batch):
-            joints = [self._template.joint(u) for u in utterances[start : start + self._batch]]
-            rows = [torch.tensor(joint.ids) for joint in joints]
+            items = [self._template.tokenize(u) for u in utterances[start : start + self._batch]]
+            rows = [torch.tensor(item.ids) for item in items]
             ids = pad_sequence(rows, batch_first=True).to(self._model.device)
             mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(self._model.device)
             logits: torch.Tensor = self._model(input_ids=ids, attention_mask=mask if len(rows) > 1 else None).logits
             shifted = logits[:, :-1].contiguous()
             losses = F.cross_entropy(shifted.view(-1, shifted.shape[-1]), ids[:, 1:].reshape(-1), reduction="none")
-            losses = losses.view(len(joints), -1)
-            for row, joint in zip(losses, joints, strict=True):
-                out.append(Likelihood(tuple((-row[joint.start - 1 : joint.stop - 1]).tolist())))
+            losses = losses.view(len(items), -1)
+            for row, item in zip(losses, items, strict=True):
+                out.append(Likelihood(tuple((-row[item.start - 1 : item.stop - 1]).tolist())))
         return out

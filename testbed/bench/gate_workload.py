@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents.models.model import Utterance
-from agents.prompts import Turn, conversation, skill_text
+from agents.prompts import PastTurn, conversation, skill_text
 from agents.skill import Skill
 from environments.grammar import Grammar
 from environments.registry import find
@@ -47,13 +47,13 @@ def utterances(trajectories: int = 3, steps: int = 20, *, policy: bool = False, 
     ]
 
 
-def _game(rng: np.random.Generator, steps: int) -> tuple[str, Grammar, list[Turn]]:
+def _game(rng: np.random.Generator, steps: int) -> tuple[str, Grammar, list[PastTurn]]:
     """Rules, grammar and turns of one game that lasted at least `steps` moves."""
     spec = find("Mastermind-v0")
     while True:
         env = spec.make()
         env.reset(seed=int(rng.integers(2**31)))
-        rules, turns = "", list[Turn]()
+        rules, turns = "", list[PastTurn]()
         for _ in env.agent_iter():
             observation, _, terminated, truncated, info = env.last()
             if terminated or truncated or len(turns) == steps:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from transfer.exchange.common_pool import COMMONS
-from transfer.exchange.topology import Direction, Graph, TopologyError
+from transfer.exchange.topology import Graph, RouteDirection, TopologyError
 
 Maintenance = Literal["always", "over-capacity", "lower-bound", "fifo"]
 
@@ -29,7 +29,7 @@ class PolicyConfig(BaseModel):
     """Skills that go along each route of an exchange."""
     every: int | None = Field(default=None, ge=1)
     """Rounds from one exchange to the next: 1, but 3 for a migration."""
-    direction: Direction | None = None
+    direction: RouteDirection | None = None
     """Which way along the topology's routes: forward, but both for stars and pairs."""
     capacity: int = Field(default=4, ge=1)
     """Most gifts that an agent takes in at one exchange."""

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from agents.models.model import Message
-from agents.models.scripted import Policy, ScriptedModel
+from agents.models.scripted import ScriptedModel, ScriptedPolicy
 from agents.skill import Skill
 from environments.grammar import Choices, Grammar
 from testbed.experiments.gate_calibration import collect
@@ -109,7 +109,7 @@ async def _criticise(critic: Critic, skill: Skill, played: Trajectory, baseline:
         return str(error)
 
 
-async def _play(policy: Policy, count: int, skill: Skill, rng: np.random.Generator) -> list[Trajectory]:
+async def _play(policy: ScriptedPolicy, count: int, skill: Skill, rng: np.random.Generator) -> list[Trajectory]:
     model = ScriptedModel(policy.__name__, policy)
     env_seeds = [int(seed) for seed in rng.integers(2**31, size=count)]
     return await collect(model, ENVIRONMENT, skill, env_seeds=env_seeds, rng=rng)

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 
 from agents.models.model import ModelMisconfigured, ModelUnavailable
-from testbed.records.trial import Trial, said
+from testbed.records.trial import Trial, one_line
 
 PATIENCE = 8
 """Failures in a row, of one agent or of one game, at which the study stops: it will not come right by itself."""
@@ -64,7 +64,7 @@ class Failures:
 
         Raises ModelGone or StudyStopped where the study cannot go on.
         """
-        reason = said(error)
+        reason = one_line(error)
         self.standing[trial.id] = reason
         self._row[culprit] += 1
         if self._row[culprit] >= PATIENCE:

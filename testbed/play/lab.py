@@ -12,11 +12,11 @@ from agents.models.model import ModelUnavailable
 from agents.selection import Value
 from testbed.play.failures import PATIENCE, Failures, ModelGone
 from testbed.play.places import Places
-from testbed.play.players import Cast, Kit
+from testbed.play.players import HeldSkills, Players
 from testbed.play.rollout import play
 from testbed.records.append_only import StoreError
 from testbed.records.run_directory import RunDirectory
-from testbed.records.trial import Episode, Trial, said
+from testbed.records.trial import Episode, Trial, one_line
 from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
 
@@ -43,7 +43,7 @@ class Lab:
     Finished episodes stay on disk, and so does the index of them.
     """
 
-    def __init__(self, run: RunDirectory, cast: Cast, progress: Progress, failures: Failures | None = None) -> None:
+    def __init__(self, run: RunDirectory, cast: Players, progress: Progress, failures: Failures | None = None) -> None:
         """Without `failures` no number of lost episodes stops the study."""
         self.run = run
         self.cast = cast
@@ -73,7 +73,7 @@ class Lab:
         trials: Sequence[Trial],
         pool: SkillPool | None = None,
         values: Mapping[str, Value] | None = None,
-        guests: Mapping[str, Kit] = {},
+        guests: Mapping[str, HeldSkills] = {},
     ) -> list[Episode]:
         """Episodes in the order of `trials`, all of which play with `pool`: finished, or lost with their error.
 
@@ -84,7 +84,7 @@ class Lab:
         out: dict[str, Episode] = {}
 
         async def one(trial: Trial) -> None:
-            out[trial.id] = await self._settle(trial, Kit(pool, values or {}), guests)
+            out[trial.id] = await self._settle(trial, HeldSkills(pool, values or {}), guests)
 
         try:
             async with anyio.create_task_group() as group:
@@ -109,7 +109,7 @@ class Lab:
                 try:
                     return await think()
                 except ModelUnavailable as error:
-                    _log.info("%s: %s; asked again", who, said(error))
+                    _log.info("%s: %s; asked again", who, one_line(error))
             try:
                 return await think()
             except ModelUnavailable as error:
@@ -118,7 +118,7 @@ class Lab:
         finally:
             self.progress.thought(who)
 
-    async def _settle(self, trial: Trial, kit: Kit, guests: Mapping[str, Kit]) -> Episode:
+    async def _settle(self, trial: Trial, kit: HeldSkills, guests: Mapping[str, HeldSkills]) -> Episode:
         """The trial's episode, finished or lost. While it is owed it waits its turn again, behind the others."""
         while True:
             async with self._limiter:
@@ -126,7 +126,7 @@ class Lab:
             if not owed:
                 return episode
 
-    async def _attempt(self, trial: Trial, kit: Kit, guests: Mapping[str, Kit]) -> tuple[Episode, bool]:
+    async def _attempt(self, trial: Trial, kit: HeldSkills, guests: Mapping[str, HeldSkills]) -> tuple[Episode, bool]:
         """The episode, and whether it is owed still. Every exception of a player or a game is such an episode."""
         spec = self.cast.tasks[trial.task]
         players, names = self.cast.players(trial, kit.pool, kit.values, guests)
@@ -138,7 +138,7 @@ class Lab:
         except StoreError:
             raise
         except Exception as error:
-            failed = Episode(trial=trial, seats={}, focal=focal, error=said(error))
+            failed = Episode(trial=trial, seats={}, focal=focal, error=one_line(error))
             self.run.append(failed)
             self.progress.advance(failed)
             culprit = _blamed(error, trial.task, names)

@@ -29,15 +29,15 @@ from testbed.config.agent import AgentConfig
 from testbed.config.plugins import call, find_environment, resolve
 from testbed.config.population import PolicyConfig
 from testbed.config.study import ConfigError, StudyConfig
-from testbed.play.players import Cast, Part
-from testbed.records.trial import said
+from testbed.play.players import AgentModel, Players
+from testbed.records.trial import one_line
 from testbed.records.versions import Versions
 from transfer.contamination.poison import POISONS, Poison
 from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.learner import Learner
 from transfer.nppo import evolver as wording
-from transfer.nppo.config import choose
-from transfer.registry import LEARNERS, Minds, check_parts
+from transfer.nppo.config import make_config
+from transfer.registry import LEARNERS, LearnerModels, check_parts
 
 _WEIGHTS = {"model", "precision", "device", "context", "chat_template_kwargs"}
 _SERVICE = {
@@ -52,7 +52,7 @@ ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
 ROOT = Path(__file__).parent.parent.parent
 
 
-async def build_cast(config: StudyConfig, today: date | None = None) -> Cast:
+async def build_cast(config: StudyConfig, today: date | None = None) -> Players:
     """Load every model and embedder that the study names; equal ones once.
 
     `today` is what dated chat templates print: the day on which the run was begun.
@@ -61,23 +61,23 @@ async def build_cast(config: StudyConfig, today: date | None = None) -> Cast:
     tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
     loaded: dict[Any, Model] = {}
 
-    async def part(name: str, agent: AgentConfig) -> Part:
+    async def part(name: str, agent: AgentConfig) -> AgentModel:
         # Agents that differ only in name and manner share a model.
         identity = json.dumps(agent.model_dump(mode="json", include=_SERVICE if agent.base_url else _WEIGHTS))
         if identity not in loaded:
             loaded[identity] = await build_model(agent, config.concurrency, today)
-        return Part.of(name, agent, loaded[identity])
+        return AgentModel.of(name, agent, loaded[identity])
 
     named = {agent.name: agent for agent in config.agents}
     evolver = config.learning.evolver
     parts = (*config.agents, evolver) if isinstance(evolver, AgentConfig) else config.agents
     agents = {agent.name: await part(agent.name, agent) for agent in parts}
-    opponents: dict[str, Part] = {}
+    opponents: dict[str, AgentModel] = {}
     for id, task in zip(tasks, config.tasks, strict=True):
         # One of the study's agents by name, or a model with the default manner: it plays alike whoever sits opposite.
         agent = named.get(task.opponent) or AgentConfig(name="opponent", model=task.opponent)
         opponents[id] = await part(f"opponent:{task.opponent}", agent)
-    return Cast(config, tasks, agents, opponents, build_embedder(config.skills.embedder))
+    return Players(config, tasks, agents, opponents, build_embedder(config.skills.embedder))
 
 
 def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
@@ -86,7 +86,7 @@ def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
     Raises ConfigError or ChoiceError.
     """
     resolve(LEARNERS, config.learning.learner, group="learning.learner")
-    check_parts(choose(config.learning.preset, config.learning.choices), resolve)
+    check_parts(make_config(config.learning.preset, config.learning.choices), resolve)
     resolve(SELECTORS, config.skills.selector, group="skills.selector")
     resolve(TERMINATIONS, config.skills.termination, group="skills.termination")
     for policy in config.population.policies if config.study == "population" else ():
@@ -114,7 +114,7 @@ def _try_out(spec: EnvSpec, place: str) -> None:
         seats = list(env.possible_agents)
         env.close()
     except Exception as error:
-        raise ConfigError(f"{place}: {spec.id} cannot be set up: {said(error)}") from error
+        raise ConfigError(f"{place}: {spec.id} cannot be set up: {one_line(error)}") from error
     if seats != [f"player_{index}" for index in range(spec.seats)]:
         raise ConfigError(f"{place}: {spec.id} must call its {spec.seats} seats player_0, player_1, …, not {seats}")
 
@@ -166,14 +166,14 @@ def build_embedder(name: str) -> Embedder:
     return LexicalEmbedder() if name == "lexical" else SentenceEmbedder.load(weights_path(name))
 
 
-def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
+def build_learners(config: StudyConfig, cast: Players) -> dict[str, Learner]:
     """A learner per agent. The evolver is the acting model unless the study names another.
 
     Raises ConfigError for an unknown learner, ChoiceError for an unknown choice.
     """
     learning = config.learning
     make = resolve(LEARNERS, learning.learner, group="learning.learner")
-    choices = choose(learning.preset, learning.choices)
+    choices = make_config(learning.preset, learning.choices)
     seeds = np.random.SeedSequence(config.seed)
 
     def learner(agent: AgentConfig) -> Learner:
@@ -181,7 +181,7 @@ def build_learners(config: StudyConfig, cast: Cast) -> dict[str, Learner]:
         named = learning.evolver.name if isinstance(learning.evolver, AgentConfig) else learning.evolver
         evolver = cast.models[named or agent.name]
         actor = cast.models[agent.name]
-        return make(Minds(actor, evolver, cast.embedder, others, agent.temperature, resolve), seeds, choices)
+        return make(LearnerModels(actor, evolver, cast.embedder, others, agent.temperature, resolve), seeds, choices)
 
     return {agent.name: learner(agent) for agent in config.agents}
 
@@ -206,7 +206,7 @@ def policy_parts(policy: PolicyConfig) -> PolicyParts:
     )
 
 
-async def probe_servers(config: StudyConfig, cast: Cast) -> dict[str, ServerProbe]:
+async def probe_servers(config: StudyConfig, cast: Players) -> dict[str, ServerProbe]:
     """What the server of each served agent can and cannot do, by the agent's name.
 
     Raises ModelMisconfigured where moves could not be played there.
@@ -222,7 +222,7 @@ async def probe_servers(config: StudyConfig, cast: Cast) -> dict[str, ServerProb
     return {name: probes[model] for name, model in cast.models.items() if model in probes}
 
 
-def versions(cast: Cast, probes: Mapping[str, ServerProbe] = {}) -> Versions:
+def versions(cast: Players, probes: Mapping[str, ServerProbe] = {}) -> Versions:
     """What `study.json` keeps so that a run can be told from another."""
     name = cast.config.skills.embedder
     embedder = {} if name == "lexical" else {"weights": weights_digest(weights_path(name))}

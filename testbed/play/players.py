@@ -1,4 +1,4 @@
-"""`Cast`: names in a study made into models, embedders and players. Each model is loaded once and shared."""
+"""`Players`: names in a study made into models, embedders and players. Each model is loaded once and shared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from testbed.records.trial import Trial
 from transfer.memory.pool import SkillPool
 
 
-class Part(NamedTuple):
+class AgentModel(NamedTuple):
     """A model and how it plays; `name` is what records call it."""
 
     name: str
@@ -32,7 +32,7 @@ class Part(NamedTuple):
     sampling: Sampling
 
     @classmethod
-    def of(cls, name: str, agent: AgentConfig, model: Model) -> Part:
+    def of(cls, name: str, agent: AgentConfig, model: Model) -> AgentModel:
         sampling = Sampling(agent.temperature, agent.top_p, agent.max_tokens)
         reasoning = REASONING[agent.reasoning]
         if isinstance(reasoning, Aloud) and agent.reasoning_budget is not None:
@@ -40,7 +40,7 @@ class Part(NamedTuple):
         return cls(name, model, reasoning, sampling)
 
 
-class Kit(NamedTuple):
+class HeldSkills(NamedTuple):
     """What an agent brings to its seat: its skills, and how it has fared with them."""
 
     pool: SkillPool | None = None
@@ -51,15 +51,15 @@ class Kit(NamedTuple):
         return None if self.pool is None else self.pool.digest
 
 
-class Cast:
+class Players:
     """The models behind a study's agents, and the players they become for one episode."""
 
     def __init__(
         self,
         config: StudyConfig,
         tasks: Mapping[str, EnvSpec],
-        agents: Mapping[str, Part],
-        opponents: Mapping[str, Part],
+        agents: Mapping[str, AgentModel],
+        opponents: Mapping[str, AgentModel],
         embedder: Embedder,
     ) -> None:
         """`agents` by name (an evolver that does not play among them), `opponents` by task."""
@@ -84,7 +84,7 @@ class Cast:
         return {skill.id: model.count(skill.text) for skill in pool.each()}
 
     def players(
-        self, trial: Trial, pool: SkillPool | None, values: Mapping[str, Value], guests: Mapping[str, Kit] = {}
+        self, trial: Trial, pool: SkillPool | None, values: Mapping[str, Value], guests: Mapping[str, HeldSkills] = {}
     ) -> tuple[dict[str, SkillAgent], dict[str, str]]:
         """Who sits where: a player per seat, and what each is called in the records.
 
@@ -100,7 +100,7 @@ class Cast:
             guest = None if focal else next(background, None)
             name = trial.agent if focal else guest.agent if guest else ""
             part = self._agents[self._kinds[name]] if name else self._opponents[trial.task]
-            kit = Kit(pool, values) if focal else guests.get(name, Kit())
+            kit = HeldSkills(pool, values) if focal else guests.get(name, HeldSkills())
             names[seat] = name or part.name
             players[seat] = SkillAgent(
                 seat,
@@ -113,7 +113,7 @@ class Cast:
             )
         return players, names
 
-    def _guide(self, trial: Trial, kit: Kit, model: Model, rng: np.random.Generator, epsilon: float) -> Guide:
+    def _guide(self, trial: Trial, kit: HeldSkills, model: Model, rng: np.random.Generator, epsilon: float) -> Guide:
         if kit.pool is None:
             return NoGuide()
         skills = self.config.skills

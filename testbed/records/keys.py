@@ -14,7 +14,7 @@ def _split(key: str) -> tuple[str, str, int]:
     return name, task, int(run)
 
 
-class Source(NamedTuple):
+class LearnerKey(NamedTuple):
     """Who learned what where: the row of a transfer matrix, and the cluster."""
 
     agent: str
@@ -26,12 +26,12 @@ class Source(NamedTuple):
         return f"{self.agent}/{self.task}/{self.learning_run}"
 
     @classmethod
-    def of(cls, key: str) -> Source:
+    def of(cls, key: str) -> LearnerKey:
         """Raises ValueError for a key of another form."""
         return cls(*_split(key))
 
 
-class Place(NamedTuple):
+class PopulationKey(NamedTuple):
     """Where a population lives: under which policy (its arm), on which task, in which learning run."""
 
     arm: str
@@ -43,6 +43,6 @@ class Place(NamedTuple):
         return f"{self.arm}/{self.task}/{self.learning_run}"
 
     @classmethod
-    def of(cls, key: str) -> Place:
+    def of(cls, key: str) -> PopulationKey:
         """Raises ValueError for a key of another form."""
         return cls(*_split(key))

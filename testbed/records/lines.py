@@ -3,81 +3,94 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import from_json
 
 from agents.skill import AS_WRITTEN
-from testbed.records.keys import Place, Source
-from transfer.exchange.population import Society
+from testbed.records.keys import LearnerKey, PopulationKey
+from transfer.exchange.population import Population
 from transfer.memory.events import Event
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 
-
-class Recorded(Event):
-    """An event of the learner called `learner`: a line of `events.jsonl`."""
-
-    learner: str
-
-    @field_validator("learner")
-    @classmethod
-    def _is_key(cls, key: str) -> str:
-        Source.of(key)
-        return key
+Learner = Annotated[str, AfterValidator(lambda key: LearnerKey.of(key).key)]
+"""A `LearnerKey`, written out."""
+PopulationName = Annotated[str, AfterValidator(lambda key: PopulationKey.of(key).key)]
+"""A `PopulationKey`, written out."""
 
 
-class Committed(BaseModel):
-    """The line that ends a learner's iteration in `events.jsonl`. Without it the iteration never happened."""
+class EventLine(BaseModel):
+    """An event of the learner called `learner`; in the file the event's own fields stand beside it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    learner: str
+    learner: Learner
+    event: Event
+
+    @model_serializer
+    def _flatten(self) -> dict[str, Any]:
+        beside = {name: getattr(self, name) for name in type(self).model_fields if name != "event"}
+        return self.event.model_dump(mode="json") | beside
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_event(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping) or "event" in content:
+            return content
+        beside = {name: value for name, value in content.items() if name in cls.model_fields}
+        return beside | {"event": {name: value for name, value in content.items() if name not in beside}}
+
+
+class MemberEventLine(EventLine):
+    """An event of a member of a population; `learner` is the member's own key."""
+
+    population: PopulationName
+
+
+class IterationCommit(BaseModel):
+    """The line that ends a learner's iteration. Without it the iteration never happened."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    learner: Learner
     committed: int
     """Iterations finished."""
     state: LearnerState
     tokens: Mapping[str, int]
     """Length of each skill of the pool, in tokens of the acting model."""
 
-    @field_validator("learner")
-    @classmethod
-    def _is_key(cls, key: str) -> str:
-        Source.of(key)
-        return key
-
     def pools(self) -> list[SkillPool]:
         """Every pool that somebody holds after this iteration."""
         return [self.state.pool]
 
     @model_validator(mode="after")
-    def _measured(self) -> Committed:
+    def _measured(self) -> IterationCommit:
         if absent := [skill for skill in self.state.pool.ids if skill not in self.tokens]:
             raise ValueError(f"tokens: the length of skill {absent[0]} is missing")
         return self
 
 
-class Told(Recorded):
-    """An event of a member of a population; `learner` is the member's own key."""
-
-    population: str
-    """`policy/task/learning run`."""
-
-    @field_validator("population")
-    @classmethod
-    def _is_place(cls, key: str) -> str:
-        Place.of(key)
-        return key
-
-
-class Gathered(BaseModel):
-    """The line that ends a population's round in `events.jsonl`. Without it the round never happened."""
+class RoundCommit(BaseModel):
+    """The line that ends a population's round. Without it the round never happened."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    population: str
+    population: PopulationName
     committed: int
     """Rounds finished."""
-    society: Society
+    society: Population
     """Whole, pools among it: a pool's digest leaves out who the parents of its skills are."""
     tokens: Mapping[str, int]
     """Length of each skill that this round was the first to hold, in tokens of its first holder's model."""
@@ -86,22 +99,34 @@ class Gathered(BaseModel):
         """Every pool that somebody holds after this round."""
         return list(self.society.pools().values())
 
-    @field_validator("population")
-    @classmethod
-    def _is_place(cls, key: str) -> str:
-        Place.of(key)
-        return key
-
     @model_validator(mode="after")
-    def _authored(self) -> Gathered:
+    def _authored(self) -> RoundCommit:
         held = (skill for pool in self.pools() for skill in pool.ids)
         if absent := [skill for skill in held if skill not in self.society.authors]:
             raise ValueError(f"society.authors: the author of skill {absent[0]} is missing")
         return self
 
 
-Line = Recorded | Committed | Told | Gathered
+def _tag(content: Any) -> str:
+    """Which line this is; format 1 has no word for it, but each kind has keys that the others lack."""
+    if isinstance(content, BaseModel):
+        return type(content).__name__
+    committed = "committed" in content
+    if "population" in content:
+        return "RoundCommit" if committed else "MemberEventLine"
+    return "IterationCommit" if committed else "EventLine"
+
+
+Line = Annotated[
+    Annotated[EventLine, Tag("EventLine")]
+    | Annotated[MemberEventLine, Tag("MemberEventLine")]
+    | Annotated[IterationCommit, Tag("IterationCommit")]
+    | Annotated[RoundCommit, Tag("RoundCommit")],
+    Discriminator(_tag),
+]
 """A line of `events.jsonl`."""
+
+_LINES: TypeAdapter[Line] = TypeAdapter(Line)
 
 
 def parse_line(line: bytes) -> Line:
@@ -109,10 +134,8 @@ def parse_line(line: bytes) -> Line:
     content = from_json(line)
     if not isinstance(content, dict):
         raise ValueError("it is no JSON object")
-    social, committed = "population" in content, "committed" in content
-    kind = (Gathered if committed else Told) if social else Committed if committed else Recorded
     try:
-        return kind.model_validate(content, context=AS_WRITTEN)
+        return _LINES.validate_python(content, context=AS_WRITTEN)
     except ValidationError as error:
         raise ValueError(first_problem(error)) from None
 

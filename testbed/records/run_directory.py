@@ -24,7 +24,15 @@ from pydantic_core import from_json
 from testbed.config.study import ConfigError, StudyConfig, parse_study
 from testbed.records import disk
 from testbed.records.append_only import StoreError, append_text, complete_lines, drop_torn_line, set_aside, writing
-from testbed.records.lines import Committed, Gathered, Line, Recorded, Told, first_problem, parse_line
+from testbed.records.lines import (
+    EventLine,
+    IterationCommit,
+    Line,
+    MemberEventLine,
+    RoundCommit,
+    first_problem,
+    parse_line,
+)
 from testbed.records.side_files.episode_index import EpisodeIndex
 from testbed.records.side_files.manifest import Manifest
 from testbed.records.trial import Episode
@@ -277,13 +285,13 @@ class RunDirectory:
     def commit(self, learner: str, state: LearnerState, events: Sequence[Event], tokens: Mapping[str, int]) -> None:
         """Store a learner's iteration: its pool, its events and its state, in one write, all or nothing."""
         self.keep(state.pool)
-        lines = [Recorded(learner=learner, **dict(event)).model_dump_json() for event in events]
-        committed = Committed(learner=learner, committed=state.iteration, state=state, tokens=tokens)
+        lines = [EventLine(learner=learner, event=event).model_dump_json() for event in events]
+        committed = IterationCommit(learner=learner, committed=state.iteration, state=state, tokens=tokens)
         self._commit([*lines, committed.model_dump_json()])
 
-    def gather(self, told: Sequence[Told], gathered: Gathered) -> None:
+    def commit_round(self, events: Sequence[MemberEventLine], commit: RoundCommit) -> None:
         """Store a population's round: everybody's events and states in one write, all or nothing."""
-        self._commit([line.model_dump_json() for line in (*told, gathered)])
+        self._commit([line.model_dump_json() for line in (*events, commit)])
 
     def _commit(self, lines: Sequence[str]) -> None:
         """First what these lines speak of, then the lines."""
@@ -316,7 +324,7 @@ class RunDirectory:
                 torn = number
                 break
             event = self._event(number, line)
-            if isinstance(event, Committed | Gathered):
+            if isinstance(event, IterationCommit | RoundCommit):
                 done = place + len(line)
                 for pool in event.pools():
                     self.keep(pool)
@@ -382,13 +390,13 @@ class RunDirectory:
         except ValueError as error:
             return [f"{self._manifest.path.name} is damaged: {error}"]
 
-    def learner_states(self) -> dict[str, Committed]:
+    def learner_states(self) -> dict[str, IterationCommit]:
         """The last committed state of every learner."""
-        return {event.learner: event for event in self.events() if isinstance(event, Committed)}
+        return {event.learner: event for event in self.events() if isinstance(event, IterationCommit)}
 
-    def societies(self) -> dict[str, Gathered]:
+    def populations(self) -> dict[str, RoundCommit]:
         """The last finished round of every population."""
-        return {event.population: event for event in self.events() if isinstance(event, Gathered)}
+        return {event.population: event for event in self.events() if isinstance(event, RoundCommit)}
 
     def pool(self, digest: str) -> SkillPool:
         """Raises PoolError where it is not there, damaged, or another."""

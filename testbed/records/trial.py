@@ -21,7 +21,7 @@ Phase = Literal["learn", "evaluate", "league"]
 SEAT = re.compile(r"player_[0-9]{1,6}")
 
 
-class Guest(BaseModel):
+class BackgroundSeat(BaseModel):
     """A member of the population in a background seat."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,7 +53,7 @@ class Trial(BaseModel):
     epsilon: float = 0.0
     source_agent: str | None = None
     source_task: str | None = None
-    background: tuple[Guest, ...] = ()
+    background: tuple[BackgroundSeat, ...] = ()
     """Who sits in the other seats, in their order; the task's opponent where nobody is named."""
 
     @model_serializer(mode="wrap")
@@ -100,7 +100,7 @@ class Episode(BaseModel):
         return self.seats[self.focal]
 
 
-def said(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """What went wrong, in one line that any file can hold."""
     text = redact(f"{type(error).__name__}: {error}").encode(errors="replace").decode()
     return " ".join(text.split())

@@ -13,13 +13,24 @@ from analysis.tables import population as schema
 from analysis.tables.population import Annals
 from analysis.tables.run import TableError
 from testbed.config.study import StudyConfig
-from testbed.records.keys import Place, Source
-from testbed.records.lines import Gathered, Line, Told
+from testbed.records.keys import LearnerKey, PopulationKey
+from testbed.records.lines import Line, MemberEventLine, RoundCommit
 from testbed.records.trial import Episode
 from testbed.reports.reader import Reader, Rows
 from transfer.contamination.scan import scan, scan_traces
 from transfer.exchange.population import NOBODY
-from transfer.gate.gate import read_verdict
+from transfer.memory.events import (
+    Admitted,
+    Event,
+    Given,
+    Judged,
+    MemberLost,
+    Planted,
+    Proposed,
+    Pruned,
+    Skipped,
+    Warned,
+)
 
 Row = dict[str, Any]
 DEEDS = ("gift", "verdict", "admitted", "pruned", "planted", "skipped", "missing", "lost", "warning")
@@ -34,7 +45,7 @@ class PopulationReader(Reader):
     def __init__(self, config: StudyConfig) -> None:
         self._config = config
         self._held: dict[str, dict[str, Skill]] = {}
-        self._last: dict[str, Gathered] = {}
+        self._last: dict[str, RoundCommit] = {}
         self._tokens: dict[str, int] = {}
         self._poisons: dict[tuple[str, str], str] = {}
         self._sources: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -45,9 +56,9 @@ class PopulationReader(Reader):
         self._holdings, self._deeds = Rows(schema.HOLDINGS), Rows(schema.DEEDS)
 
     def event(self, order: int, line: Line) -> None:
-        if isinstance(line, Gathered):
+        if isinstance(line, RoundCommit):
             self._round(line)
-        elif isinstance(line, Told):
+        elif isinstance(line, MemberEventLine):
             self._event(order, line)
 
     def episode(self, episode: Episode) -> None:
@@ -108,7 +119,7 @@ class PopulationReader(Reader):
             )
         return self._tokens[skill]
 
-    def _round(self, line: Gathered) -> None:
+    def _round(self, line: RoundCommit) -> None:
         self._last[line.population] = line
         self._tokens |= line.tokens
         held = self._held.setdefault(line.population, {})
@@ -117,26 +128,24 @@ class PopulationReader(Reader):
                 held.setdefault(skill.id, skill)
                 self._holdings.add({**_life(line.population), "round": line.committed, "agent": name, "unit": skill.id})
 
-    def _event(self, order: int, line: Told) -> None:
-        payload = read_verdict(line.payload) if line.kind == "verdict" else line.payload
-        if line.kind == "planted":
-            self._poisons[line.population, line.skill] = str(payload.get("poison", "unknown"))
-        if line.trajectories and line.kind in ("candidate", "admitted"):
-            self._sources.setdefault((line.population, line.skill), line.trajectories)
-            self._wanted.update(line.trajectories)
-        if line.kind in DEEDS:
+    def _event(self, order: int, line: MemberEventLine) -> None:
+        event = line.event
+        if isinstance(event, Planted):
+            self._poisons[line.population, event.skill] = event.poison
+        if event.trajectories and isinstance(event, Proposed | Admitted):
+            self._sources.setdefault((line.population, event.skill), event.trajectories)
+            self._wanted.update(event.trajectories)
+        if event.kind in DEEDS:
             self._deeds.add(
                 {
                     **_life(line.population),
-                    "round": line.iteration,
+                    "round": event.iteration,
                     "order": order,
-                    "agent": Source.of(line.learner).agent,
-                    "kind": line.kind,
-                    "unit": line.skill or None,
-                    "giver": payload.get("from"),
-                    "outcome": payload.get("outcome"),
-                    "change": payload.get("delta_J"),
-                    "why": payload.get("why", payload.get("text")),
+                    "agent": LearnerKey.of(line.learner).agent,
+                    "kind": event.kind,
+                    "unit": event.skill or None,
+                    **dict.fromkeys(("giver", "outcome", "change", "why")),
+                    **_details(event),
                 }
             )
 
@@ -156,6 +165,27 @@ class PopulationReader(Reader):
                     "signs": "; ".join(scan(skill)),
                     "traces": "; ".join(dict.fromkeys(sign for signs in traces for sign in signs)),
                 }
+
+
+def _details(event: Event) -> Row:
+    """Giver, outcome, change and reason, as far as an event of this kind has them."""
+    details: Row
+    match event:
+        case Judged():
+            details = {"giver": event.giver, "outcome": event.outcome, "change": event.change, "why": event.why or None}
+        case Admitted():
+            details = {"giver": event.giver, "change": event.change}
+        case Given():
+            details = {"giver": event.giver}
+        case Pruned() | Skipped():
+            details = {"giver": event.giver, "why": event.why}
+        case MemberLost():
+            details = {"why": event.why}
+        case Warned():
+            details = {"why": event.why or event.text}
+        case _:
+            details = {}
+    return details
 
 
 def _play(episode: Episode) -> Row:
@@ -214,7 +244,7 @@ def _members(config: StudyConfig) -> Iterator[Row]:
 
 
 def _life(population: str) -> Row:
-    return Place.of(population)._asdict()
+    return PopulationKey.of(population)._asdict()
 
 
 def _frame(rows: Iterator[Row] | Sequence[Row], columns: Sequence[schema.Column]) -> pd.DataFrame:

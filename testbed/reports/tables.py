@@ -14,14 +14,25 @@ from analysis.tables.run import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, P
 from environments.registry import ENVIRONMENTS
 from environments.spec import EnvSpec
 from testbed.config.study import StudyConfig
-from testbed.records.keys import Source
-from testbed.records.lines import Committed, Gathered, Line, Recorded, Told
+from testbed.records.keys import LearnerKey
+from testbed.records.lines import EventLine, IterationCommit, Line, MemberEventLine
 from testbed.records.run_directory import RunDirectory, StudyRecord
 from testbed.records.trial import Episode, Trial
 from testbed.reports.plan import declared_plan
 from testbed.reports.population_tables import PopulationReader
 from testbed.reports.reader import Reader, Rows, read_records
-from transfer.gate.gate import read_verdict
+from transfer.memory.events import (
+    Admitted,
+    EpisodesMissing,
+    Event,
+    Judged,
+    MemberLost,
+    Pruned,
+    Scored,
+    Seeded,
+    Skipped,
+    Warned,
+)
 
 SAMPLED_TRANSCRIPTS = 12
 """Transcripts a report shows: the first evaluated episode of as many different cells."""
@@ -87,18 +98,18 @@ class _MatrixReader(Reader):
         self._names = {"study": study, "run": run}
         self._evaluated, self._invoked, self._learned = Rows(EPISODES), Rows(INVOCATIONS), Rows(LEARNING)
         self._events, self._pools = Rows(EVENTS), Rows(POOLS)
-        self._states: dict[str, Committed] = {}
+        self._states: dict[str, IterationCommit] = {}
         self._seeds: set[str] = set()
         self._samples: dict[tuple[str, str, str], Episode] = {}
         self._tasks: set[str] = set()
 
     def event(self, order: int, line: Line) -> None:
-        if isinstance(line, Committed):
+        if isinstance(line, IterationCommit):
             self._states[line.learner] = line
-        elif not isinstance(line, Gathered | Told):
-            if line.kind == "seeded":
-                self._seeds.add(line.skill)
-            self._events.add(_event_row(order, line))
+        elif isinstance(line, EventLine) and not isinstance(line, MemberEventLine):
+            if isinstance(line.event, Seeded):
+                self._seeds.add(line.event.skill)
+            self._events.add(_event_row(order, line.learner, line.event))
 
     def episode(self, episode: Episode) -> None:
         trial = episode.trial
@@ -204,9 +215,9 @@ def _learning_row(episode: Episode) -> dict[str, Any]:
     return row | {"error": episode.error}
 
 
-def _pool_rows(states: Mapping[str, Committed], seeds: set[str]) -> Iterator[dict[str, Any]]:
+def _pool_rows(states: Mapping[str, IterationCommit], seeds: set[str]) -> Iterator[dict[str, Any]]:
     for committed in states.values():
-        source = Source.of(committed.learner)
+        source = LearnerKey.of(committed.learner)
         for skill in committed.state.pool.each():
             origin = "seed" if skill.id in seeds else "refined" if skill.parents else "discovered"
             yield {
@@ -219,22 +230,35 @@ def _pool_rows(states: Mapping[str, Committed], seeds: set[str]) -> Iterator[dic
             }
 
 
-def _event_row(order: int, event: Recorded) -> dict[str, Any]:
-    payload = read_verdict(event.payload) if event.kind == "verdict" else event.payload
+def _event_row(order: int, learner: str, event: Event) -> dict[str, Any]:
     return {
         "kind": event.kind,
         "order": order,
-        **Source.of(event.learner)._asdict(),
+        **LearnerKey.of(learner)._asdict(),
         "iteration": event.iteration,
         "unit": event.skill,
         "parents": " ".join(event.parents),
-        "J": payload.get("J"),
-        "delta_J": payload.get("delta_J"),
-        "noise": payload.get("noise"),
-        "verdict": payload.get("outcome"),
-        "score": payload.get("score", payload.get("value")),
-        "text": payload.get("reason", payload.get("why")),
+        **dict.fromkeys(("J", "delta_J", "noise", "verdict", "score", "text")),
+        **_measured(event),
     }
+
+
+def _measured(event: Event) -> dict[str, Any]:
+    """What an event of this kind has to say in columns of their own."""
+    match event:
+        case Judged():
+            numbers = {"J": event.objective, "delta_J": event.change, "noise": event.noise}
+            return {**numbers, "verdict": event.outcome or None, "text": event.why}
+        case Admitted():
+            return {"J": event.objective, "delta_J": event.change}
+        case Scored():
+            return {"score": event.value}
+        case Pruned():
+            return {"score": event.score, "text": event.why}
+        case Skipped() | EpisodesMissing() | MemberLost() | Warned():
+            return {"text": event.why or None}
+        case _:
+            return {}
 
 
 def _versions(study: StudyRecord) -> dict[str, str]:

@@ -17,7 +17,7 @@ from testbed.config.plugins import find_environment
 from testbed.config.study import ConfigError, StudyConfig
 from testbed.play.models import build_tasks
 from testbed.play.rollout import play
-from testbed.records.trial import said
+from testbed.records.trial import one_line
 from transfer.memory.experience import Trajectory
 from transfer.memory.seed_pool import seed_pool
 
@@ -82,14 +82,14 @@ def forecast(config: StudyConfig) -> Forecast:
         games = list(_sample(spec))
         length = float(np.mean([len(game.steps) for game in games]))
         seen = float(np.mean([tokens for game in games for tokens in _prompts(game)])) + skill
-        said = float(np.mean([len(step.action) for game in games for step in game.steps])) / CHARACTERS_PER_TOKEN
+        one_line = float(np.mean([len(step.action) for game in games for step in game.steps])) / CHARACTERS_PER_TOKEN
         for agent in config.agents:
             thoughts = agent.reasoning != "direct"
             played = per_agent_and_task * length
             steps += played
             calls += played * (1 + thoughts + judged + asked / config.skills.max_age)
             prompt += played * (seen * (1 + thoughts) + judged * 2 * skill)
-            completion += played * (said + thoughts * 60 + judged)
+            completion += played * (one_line + thoughts * 60 + judged)
     return Forecast(learning, evaluation, round(steps), round(calls), round(prompt), round(completion))
 
 
@@ -105,7 +105,9 @@ def _sample(spec: EnvSpec) -> Iterator[Trajectory]:
         try:
             yield anyio.run(game)["player_0"]
         except Exception as error:
-            raise ConfigError(f"{spec.id} failed in a trial game: {said(error)}; try `procmem check env`") from error
+            raise ConfigError(
+                f"{spec.id} failed in a trial game: {one_line(error)}; try `procmem check env`"
+            ) from error
 
 
 def _prompts(game: Trajectory) -> Iterator[float]:

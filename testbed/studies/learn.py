@@ -8,16 +8,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 import anyio
-from pydantic import JsonValue
 
 from agents.selection import Value
 from testbed.config.study import LearningConfig
 from testbed.play.lab import Lab, first_cause
 from testbed.play.seeds import environment_seed
-from testbed.records.keys import Source
+from testbed.records.keys import LearnerKey
 from testbed.records.trial import Episode, Trial
 from transfer.learner import Learner
-from transfer.memory.events import Event
+from transfer.memory.events import EpisodesMissing, Event
 from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
@@ -25,23 +24,23 @@ from transfer.memory.state import LearnerState
 _log = logging.getLogger(__name__)
 
 
-def sources(lab: Lab) -> list[Source]:
+def sources(lab: Lab) -> list[LearnerKey]:
     """All independent learning runs of a study."""
     config = lab.cast.config
     return [
-        Source(agent.name, task, run)
+        LearnerKey(agent.name, task, run)
         for run in range(config.learning_runs)
         for agent in config.agents
         for task in lab.cast.tasks
     ]
 
 
-async def learn_all(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillPool) -> dict[Source, SkillPool]:
+async def learn_all(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillPool) -> dict[LearnerKey, SkillPool]:
     """Learn every source's pool, concurrently; `learners` by agent. Raises as `Lab.play` does."""
     committed = lab.run.learner_states()
-    pools: dict[Source, SkillPool] = {}
+    pools: dict[LearnerKey, SkillPool] = {}
 
-    async def one(source: Source) -> None:
+    async def one(source: LearnerKey) -> None:
         stored = committed.get(source.key)
         learner = learners[source.agent]
         state = learner.begin(seed_pool) if stored is None else stored.state
@@ -56,7 +55,7 @@ async def learn_all(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillP
     return {source: pools[source] for source in sources(lab)}
 
 
-async def learn(lab: Lab, learner: Learner, source: Source, state: LearnerState) -> SkillPool:
+async def learn(lab: Lab, learner: Learner, source: LearnerKey, state: LearnerState) -> SkillPool:
     """Play with the pool, learn from it, commit; from the iteration after `state` to the last.
 
     An iteration is committed when none of its episodes is owed; those that were lost stand in an event of it.
@@ -87,11 +86,10 @@ def missing(lab: Lab, who: str, episodes: Sequence[Episode], iteration: int) -> 
         return []
     lab.failures.check_iteration(who, reasons.total(), len(episodes))
     (why, _), *_ = reasons.most_common(1)
-    payload: dict[str, JsonValue] = {"episodes": reasons.total(), "of": len(episodes), "why": why}
-    return [Event(kind="missing", iteration=iteration, payload=payload)]
+    return [EpisodesMissing(iteration=iteration, episodes=reasons.total(), of=len(episodes), why=why)]
 
 
-def learning_trials(lab: Lab, source: Source, iteration: int, pool: SkillPool) -> list[Trial]:
+def learning_trials(lab: Lab, source: LearnerKey, iteration: int, pool: SkillPool) -> list[Trial]:
     """The episodes of one iteration, on environment seeds never used to evaluate."""
     config = lab.cast.config
     lab.run.keep(pool)

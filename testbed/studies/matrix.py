@@ -10,11 +10,11 @@ import anyio
 from testbed.config.study import Arm
 from testbed.play.lab import Lab, first_cause
 from testbed.play.seeds import environment_seed
-from testbed.records.keys import Source
+from testbed.records.keys import LearnerKey
 from testbed.records.trial import Trial
 from testbed.studies.learn import learn_all
 from transfer.learner import Learner
-from transfer.memory.control_pools import remembered, shuffled
+from transfer.memory.control_pools import episodes_as_pool, shuffle_procedures
 from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
 
@@ -28,7 +28,7 @@ class Cell(NamedTuple):
     learning_run: int
     pool: SkillPool | None
     selector: str
-    source: Source | None = None
+    source: LearnerKey | None = None
 
 
 async def run_matrix(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillPool) -> None:
@@ -61,7 +61,7 @@ def failed_first(lab: Lab, every: Iterable[Cell]) -> Iterator[Cell]:
     yield from later
 
 
-def cells(lab: Lab, pools: Mapping[Source, SkillPool], seed_pool: SkillPool) -> Iterator[Cell]:
+def cells(lab: Lab, pools: Mapping[LearnerKey, SkillPool], seed_pool: SkillPool) -> Iterator[Cell]:
     """Every cell of every arm the study asks for, in `statistics.md`'s sense."""
     config = lab.cast.config
     arms, chosen = set(config.arms), config.skills.selector
@@ -69,7 +69,7 @@ def cells(lab: Lab, pools: Mapping[Source, SkillPool], seed_pool: SkillPool) -> 
     for run in range(config.learning_runs):
         for agent in (agent.name for agent in config.agents):
             for task in lab.cast.tasks:
-                own = Source(agent, task, run)
+                own = LearnerKey(agent, task, run)
                 if "none" in arms:
                     yield Cell("none", agent, task, run, None, "none")
                 if "seed" in arms:
@@ -79,23 +79,23 @@ def cells(lab: Lab, pools: Mapping[Source, SkillPool], seed_pool: SkillPool) -> 
                 if "random" in arms:
                     yield Cell("random", agent, task, run, pools[own], "random", own)
                 if own in episodes:
-                    yield Cell("rag", agent, task, run, remembered(episodes[own]), "similarity", own)
+                    yield Cell("rag", agent, task, run, episodes_as_pool(episodes[own]), "similarity", own)
                 if "shuffled" in arms:
                     others = [pools[source] for source in pools if source.learning_run == run and source.task != task]
-                    yield Cell("shuffled", agent, task, run, shuffled(pools[own], others), chosen, own)
+                    yield Cell("shuffled", agent, task, run, shuffle_procedures(pools[own], others), chosen, own)
                 if "transfer" in arms:
                     for source in pools:
                         if source.learning_run == run and source != own:
                             yield Cell("transfer", agent, task, run, pools[source], chosen, source)
 
 
-def experience(lab: Lab) -> dict[Source, list[Trajectory]]:
+def experience(lab: Lab) -> dict[LearnerKey, list[Trajectory]]:
     """What every source learned from, in the order it was planned."""
-    found: dict[Source, list[tuple[int, int, Trajectory]]] = {}
+    found: dict[LearnerKey, list[tuple[int, int, Trajectory]]] = {}
     for episode in lab.run.episodes():
         trial = episode.trial
         if trial.phase == "learn" and episode.error is None:
-            source = Source(trial.agent, trial.task, trial.learning_run)
+            source = LearnerKey(trial.agent, trial.task, trial.learning_run)
             found.setdefault(source, []).append((trial.iteration, trial.episode, episode.trajectory))
     return {
         source: [each for *_, each in sorted(known, key=lambda place: place[:2])] for source, known in found.items()

@@ -16,25 +16,25 @@ from testbed.config.population import PolicyConfig
 from testbed.play.failures import ModelGone, StudyStopped
 from testbed.play.lab import Lab, first_cause
 from testbed.play.models import build_learners, policy_parts
-from testbed.play.players import Kit
+from testbed.play.players import HeldSkills
 from testbed.play.seeds import stream
-from testbed.records.keys import Place, Source
-from testbed.records.lines import Gathered, Told
+from testbed.records.keys import LearnerKey, PopulationKey
+from testbed.records.lines import MemberEventLine, RoundCommit
 from testbed.records.trial import Episode
 from testbed.studies.learn import finished, missing, values_of
 from testbed.studies.schedule import Schedule, evaluation_trials, league_trials, round_trials
 from testbed.studies.shortfall import NOTHING_LEARNED
-from transfer.contamination.poison import planted
+from transfer.contamination.poison import plant
 from transfer.exchange.exchange import Exchange, Terms
-from transfer.exchange.population import Lesson, Played, Said, Society
+from transfer.exchange.population import MemberEvent, MemberUpdate, Population, RoundOutcome
 from transfer.gate.advantage import StepBaseline
 from transfer.gate.gate import PPOGate
 from transfer.learner import Learner
-from transfer.maintenance.intake import Upkeep
-from transfer.memory.events import Event
+from transfer.maintenance.intake import Intake
+from transfer.memory.events import Event, MemberLost, Warned
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
-from transfer.nppo.config import Choices, choose
+from transfer.nppo.config import NPPOConfig, make_config
 from transfer.registry import maintenance, ppo_gate
 
 _log = logging.getLogger(__name__)
@@ -50,12 +50,12 @@ async def run_population(lab: Lab, learners: Mapping[str, Learner], seed_pool: S
     policy. Raises as `Lab.play` does, ModelGone only where the study does not say that members leave (`on_outage`).
     """
     config = lab.cast.config
-    gathered = lab.run.societies()
+    commits = lab.run.populations()
 
-    async def one(place: Place, policy: PolicyConfig) -> None:
+    async def one(place: PopulationKey, policy: PolicyConfig) -> None:
         own = _learners(lab, policy, learners)
-        stored = gathered.get(place.key)
-        society = stored.society if stored else Society.of({name: own[name].begin(seed_pool) for name in own})
+        stored = commits.get(place.key)
+        society = stored.society if stored else Population.of({name: own[name].begin(seed_pool) for name in own})
         society = await live(lab, own, place, policy, society)
         await evaluate(lab, place, kits(society))
 
@@ -64,17 +64,17 @@ async def run_population(lab: Lab, learners: Mapping[str, Learner], seed_pool: S
             for run in range(config.learning_runs):
                 for task in lab.cast.tasks:
                     for policy in config.population.policies:
-                        group.start_soon(one, Place(policy.name, task, run), policy)
+                        group.start_soon(one, PopulationKey(policy.name, task, run), policy)
                     if "none" in config.arms:
-                        unaided = partial(evaluation_trials, lab.cast, Place("none", task, run))
-                        group.start_soon(play, lab, dict.fromkeys(config.members, Kit()), unaided)
+                        unaided = partial(evaluation_trials, lab.cast, PopulationKey("none", task, run))
+                        group.start_soon(play, lab, dict.fromkeys(config.members, HeldSkills()), unaided)
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from None
 
 
 async def live(
-    lab: Lab, learners: Mapping[str, Learner], place: Place, policy: PolicyConfig, society: Society
-) -> Society:
+    lab: Lab, learners: Mapping[str, Learner], place: PopulationKey, policy: PolicyConfig, society: Population
+) -> Population:
     """The rounds after `society.round`, each committed whole: play, learn, exchange. Learners by member.
 
     Whole: no episode is owed, and every learner and gate has answered. What was lost stands in an event of the round.
@@ -83,17 +83,17 @@ async def live(
     parts = policy_parts(policy)
     exchange = build_exchange(lab, policy)
     for round in range(society.round + 1, config.learning.iterations + 1):
-        base, events = society, list[Said]()
+        base, events = society, list[MemberEvent]()
         episodes, left = await play(lab, kits(society), partial(round_trials, lab.cast, place, round))
-        society, said = bereft(society, left, round)
+        society, said = remove_lost_members(society, left, round)
         events += said
         society, said = await learn(lab, learners, society, episodes)
         events += said
         if parts.poison is not None and round == policy.poison_round:
             bearer = policy.bearer or next(iter(society.members))
-            society, said = planted(society, bearer, str(policy.poison), parts.poison, round)
+            society, said = plant(society, bearer, str(policy.poison), parts.poison, round)
             events += said
-        society, said = await trade(lab, exchange, base, society, partial(seen, lab, place, episodes, round))
+        society, said = await trade(lab, exchange, base, society, partial(round_outcome, lab, place, episodes, round))
         events += said
         society = society.model_copy(update={"round": round})
         commit(lab, place, base, society, events)
@@ -101,14 +101,14 @@ async def live(
     return society
 
 
-async def evaluate(lab: Lab, place: Place, roster: Mapping[str, Kit]) -> None:
+async def evaluate(lab: Lab, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> None:
     """Everybody with the pool it ends with, against the task's opponent; then, in a game for several, a league."""
     await play(lab, roster, partial(evaluation_trials, lab.cast, place))
     await play(lab, roster, partial(league_trials, lab.cast, place))
 
 
 async def play(
-    lab: Lab, roster: Mapping[str, Kit], arrange: Callable[[Mapping[str, Kit]], Schedule]
+    lab: Lab, roster: Mapping[str, HeldSkills], arrange: Callable[[Mapping[str, HeldSkills]], Schedule]
 ) -> tuple[Episodes, dict[str, str]]:
     """Everybody's episodes, and who had to leave because its model is gone, each with the reason.
 
@@ -140,10 +140,10 @@ def leaving(lab: Lab, gone: ModelGone, members: Collection[str]) -> dict[str, st
     return {name: gone.reason for name in members if kinds[name] == kinds[gone.agent]}
 
 
-async def _at_once(lab: Lab, roster: Mapping[str, Kit], schedule: Schedule) -> Episodes:
+async def _at_once(lab: Lab, roster: Mapping[str, HeldSkills], schedule: Schedule) -> Episodes:
     episodes: Episodes = {}
 
-    async def one(name: str, kit: Kit) -> None:
+    async def one(name: str, kit: HeldSkills) -> None:
         episodes[name] = await lab.play(schedule[name], kit.pool, kit.values, roster)
 
     try:
@@ -155,18 +155,20 @@ async def _at_once(lab: Lab, roster: Mapping[str, Kit], schedule: Schedule) -> E
     return {name: episodes[name] for name in roster}
 
 
-def bereft(society: Society, left: Mapping[str, str], round: int) -> tuple[Society, list[Said]]:
+def remove_lost_members(
+    society: Population, left: Mapping[str, str], round: int
+) -> tuple[Population, list[MemberEvent]]:
     """The population without those who left."""
     members = {
         name: society.members[name].model_copy(update={"lost": f"round {round}: {why}"}) for name, why in left.items()
     }
-    events = [Said(name, Event(kind="lost", iteration=round, payload={"why": why})) for name, why in left.items()]
+    events = [MemberEvent(name, MemberLost(iteration=round, why=why)) for name, why in left.items()]
     return society.replace(members), events
 
 
 async def learn(
-    lab: Lab, learners: Mapping[str, Learner], society: Society, episodes: Episodes
-) -> tuple[Society, list[Said]]:
+    lab: Lab, learners: Mapping[str, Learner], society: Population, episodes: Episodes
+) -> tuple[Population, list[MemberEvent]]:
     """Everybody learns from its own seat, all at once. Whose learner fails keeps what it had, and says so.
 
     A learner whose model does not answer is waited for, unless its member would leave for that. Raises ModelGone.
@@ -186,7 +188,7 @@ async def learn(
                 leaving(lab, error, society.playing)
             states[name] = state.model_copy(update={"iteration": now})
             why = f"{NOTHING_LEARNED}: {error.reason if isinstance(error, ModelGone) else error}"
-            events[name] = [Event(kind="warning", iteration=now, payload={"why": why})]
+            events[name] = [Warned(iteration=now, why=why)]
         events[name] = [*lost, *events[name]]
 
     try:
@@ -195,39 +197,39 @@ async def learn(
                 group.start_soon(one, name, member.state)
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from None
-    said = [Said(name, event) for name in society.playing for event in events[name]]
-    lessons = {name: Lesson(states[name], tuple(each.id for each in fresh[name])) for name in society.playing}
+    said = [MemberEvent(name, event) for name in society.playing for event in events[name]]
+    lessons = {name: MemberUpdate(states[name], tuple(each.id for each in fresh[name])) for name in society.playing}
     return society.grown(lessons), said
 
 
 async def trade(
-    lab: Lab, exchange: Exchange, base: Society, society: Society, show: Callable[[Society], Played]
-) -> tuple[Society, list[Said]]:
+    lab: Lab, exchange: Exchange, base: Population, society: Population, show: Callable[[Population], RoundOutcome]
+) -> tuple[Population, list[MemberEvent]]:
     """The population after the exchange, and what happened; `show` tells what the round showed of its members.
 
     Whose gate cannot be asked is waited for, or leaves before the exchange. Raises ModelGone.
     """
-    events = list[Said]()
+    events = list[MemberEvent]()
     while True:
         try:
             give = partial(exchange.exchange, base, society, show(society))
             after, said = await lab.patiently("exchange", give, society.playing)
         except ModelGone as gone:
-            society, said = bereft(society, leaving(lab, gone, society.playing), base.round + 1)
+            society, said = remove_lost_members(society, leaving(lab, gone, society.playing), base.round + 1)
             events += said
         else:
             return after, [*events, *said]
 
 
-def seen(lab: Lab, place: Place, episodes: Episodes, round: int, society: Society) -> Played:
+def round_outcome(lab: Lab, place: PopulationKey, episodes: Episodes, round: int, society: Population) -> RoundOutcome:
     """What the round showed. Its draws depend on the round alone, so that they are the same under every policy."""
     own = {name: finished(episodes[name]) for name in society.playing}
     merits = {name: fsum(each.total for each in part) / len(part) if part else nan for name, part in own.items()}
     rng = stream(lab.cast.config.seed, "exchange", place.task, place.learning_run, round)
-    return Played(round, merits, rng)
+    return RoundOutcome(round, merits, rng)
 
 
-def commit(lab: Lab, place: Place, base: Society, society: Society, said: Sequence[Said]) -> None:
+def commit(lab: Lab, place: PopulationKey, base: Population, society: Population, said: Sequence[MemberEvent]) -> None:
     """Write the round: new pools, everybody's events, and the whole society."""
     tokens: dict[str, int] = {}
     for name, member in society.members.items():
@@ -235,21 +237,21 @@ def commit(lab: Lab, place: Place, base: Society, society: Society, said: Sequen
         if society.round == 1 or pool.digest != base.members[name].state.pool.digest:
             lab.run.keep(pool)
             tokens = lab.cast.tokens(name, pool) | tokens
-    told = [
-        Told(
+    lines = [
+        MemberEventLine(
             population=place.key,
-            learner=Source(name, place.task, place.learning_run).key,
-            **dict(event),
+            learner=LearnerKey(name, place.task, place.learning_run).key,
+            event=event,
         )
         for name, event in said
     ]
-    gathered = Gathered(population=place.key, committed=society.round, society=society, tokens=tokens)
-    lab.run.gather(told, gathered)
+    last = RoundCommit(population=place.key, committed=society.round, society=society, tokens=tokens)
+    lab.run.commit_round(lines, last)
 
 
-def kits(society: Society) -> dict[str, Kit]:
+def kits(society: Population) -> dict[str, HeldSkills]:
     """What everybody that still plays brings to its seat."""
-    return {name: Kit(member.state.pool, values_of(member.state)) for name, member in society.playing.items()}
+    return {name: HeldSkills(member.state.pool, values_of(member.state)) for name, member in society.playing.items()}
 
 
 def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
@@ -266,15 +268,15 @@ def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
         size=policy.size,
         graph=policy.graph,
     )
-    upkeep = Upkeep(maintenance(choices, resolve), lab.cast.embedder)
+    upkeep = Intake(maintenance(choices, resolve), lab.cast.embedder)
     admission = parts.admission(gates, lab.recall, StepBaseline(choices.gamma))
     return parts.exchange(terms, admission, upkeep)
 
 
-def _choices(lab: Lab, policy: PolicyConfig) -> Choices:
+def _choices(lab: Lab, policy: PolicyConfig) -> NPPOConfig:
     """The policy's choices. A gift must improve on what its receiver does anyway (ΔJ > 0), unless they say not."""
     learning = lab.cast.config.learning
-    return choose(learning.preset, {"acceptance": "improvement", **_changes(lab, policy)})
+    return make_config(learning.preset, {"acceptance": "improvement", **_changes(lab, policy)})
 
 
 def _changes(lab: Lab, policy: PolicyConfig) -> dict[str, Any]:
@@ -283,7 +285,7 @@ def _changes(lab: Lab, policy: PolicyConfig) -> dict[str, Any]:
     return {**lab.cast.config.learning.choices, **policy.choices, **ruled}
 
 
-def _gate(lab: Lab, kind: str, choices: Choices) -> PPOGate:
+def _gate(lab: Lab, kind: str, choices: NPPOConfig) -> PPOGate:
     """The gate of one kind of agent: its own model, at its own temperature."""
     temperature = next(agent.temperature for agent in lab.cast.config.agents if agent.name == kind)
     return ppo_gate((lab.cast.models[kind],), temperature, choices, resolve)

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from testbed.play.players import Cast, Kit
+from testbed.play.players import HeldSkills, Players
 from testbed.play.seeds import environment_seed
-from testbed.records.keys import Place
-from testbed.records.trial import Guest, Trial
+from testbed.records.keys import PopulationKey
+from testbed.records.trial import BackgroundSeat, Trial
 from testbed.studies.learn import epsilon
 
 Schedule = dict[str, list[Trial]]
 """Episodes by focal member."""
 
 
-def round_trials(cast: Cast, place: Place, round: int, roster: Mapping[str, Kit]) -> Schedule:
+def round_trials(cast: Players, place: PopulationKey, round: int, roster: Mapping[str, HeldSkills]) -> Schedule:
     """Everybody's learning episodes of round `round` (from 1), each member on seeds of its own, the same in all arms.
 
     In a game for several, the other seats belong to other members in turn, or always to the task's opponent.
@@ -53,12 +53,12 @@ def round_trials(cast: Cast, place: Place, round: int, roster: Mapping[str, Kit]
     }
 
 
-def evaluation_trials(cast: Cast, place: Place, roster: Mapping[str, Kit]) -> Schedule:
+def evaluation_trials(cast: Players, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> Schedule:
     """Everybody with the pool it ends with, on seeds common to all members and arms, against the task's opponent."""
     return {name: _frozen(cast, place, "evaluate", name, roster, meets=False) for name in roster}
 
 
-def league_trials(cast: Cast, place: Place, roster: Mapping[str, Kit]) -> Schedule:
+def league_trials(cast: Players, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> Schedule:
     """Everybody against the others in turn, with frozen pools; nothing where the game has one seat."""
     if cast.tasks[place.task].seats == 1 or len(roster) == 1:
         return {name: [] for name in roster}
@@ -66,7 +66,13 @@ def league_trials(cast: Cast, place: Place, roster: Mapping[str, Kit]) -> Schedu
 
 
 def _frozen(
-    cast: Cast, place: Place, phase: Literal["evaluate", "league"], name: str, roster: Mapping[str, Kit], *, meets: bool
+    cast: Players,
+    place: PopulationKey,
+    phase: Literal["evaluate", "league"],
+    name: str,
+    roster: Mapping[str, HeldSkills],
+    *,
+    meets: bool,
 ) -> list[Trial]:
     config, seats, kit = cast.config, cast.tasks[place.task].seats, roster[name]
     return [
@@ -87,7 +93,7 @@ def _frozen(
     ]
 
 
-def _guests(roster: Mapping[str, Kit], name: str, seats: int, encounter: int) -> tuple[Guest, ...]:
+def _guests(roster: Mapping[str, HeldSkills], name: str, seats: int, encounter: int) -> tuple[BackgroundSeat, ...]:
     """The next members after `name` in the roster, moving on by one company with every encounter."""
     names = list(roster)
     place = names.index(name)
@@ -95,4 +101,4 @@ def _guests(roster: Mapping[str, Kit], name: str, seats: int, encounter: int) ->
     if not others:
         return ()
     chosen = (others[((seats - 1) * encounter + index) % len(others)] for index in range(seats - 1))
-    return tuple(Guest(agent=guest, pool=roster[guest].digest) for guest in chosen)
+    return tuple(BackgroundSeat(agent=guest, pool=roster[guest].digest) for guest in chosen)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from testbed.records.append_only import complete_lines
+from testbed.records.keys import LearnerKey
+from testbed.records.lines import EventLine, MemberEventLine, parse_line
 from testbed.records.run_directory import RunDirectory
+from transfer.memory.events import EpisodesMissing, MemberLost, Warned
 
 NOTHING_LEARNED = "nothing was learned"
 """How the warning begins of a learner that failed, whose pool then stayed as it was."""
@@ -35,16 +37,15 @@ class Shortfall:
         """`standing`: the reason of each failed episode that has not been made good."""
         without = idle = 0
         left: list[str] = []
-        for _, _, line in complete_lines(run.events_file):
-            if b'"missing"' not in line and b'"lost"' not in line and NOTHING_LEARNED.encode() not in line:
+        for _, _, text in complete_lines(run.events_file):
+            if b'"missing"' not in text and b'"lost"' not in text and NOTHING_LEARNED.encode() not in text:
                 continue  # lines of whole populations are long, and are not read for this
-            event = json.loads(line)
-            match event.get("kind"):
-                case "missing":
-                    without += int(event["payload"]["episodes"])
-                case "lost":
-                    left.append(f"{event['learner'].split('/')[0]} of {event['population']}")
-                case "warning" if str(event["payload"].get("why", "")).startswith(NOTHING_LEARNED):
+            match parse_line(text):
+                case EventLine(event=EpisodesMissing(episodes=episodes)):
+                    without += episodes
+                case MemberEventLine(event=MemberLost(), learner=learner, population=population):
+                    left.append(f"{LearnerKey.of(learner).agent} of {population}")
+                case EventLine(event=Warned(why=why)) if why.startswith(NOTHING_LEARNED):
                     idle += 1
                 case _:
                     pass

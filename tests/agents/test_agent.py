@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from agents.agent import REASONING, DecisionMessage, ObservationMessage, SkillAgent
 from agents.decision import Decision, Observation
 from agents.guide import Guidance, NoGuide
+from agents.models.autogen import AutoGenClient
 from agents.models.model import Completion, Message, ModelError, Request, Sampling
 from agents.models.scripted import ScriptedModel, scripted, uniform
 from agents.options import ByAge, SkillOptions
@@ -223,7 +224,7 @@ def test_a_model_serves_autogens_own_agent():
     model = ScriptedModel("echo", lambda messages, grammar: {f"I was told: {messages[-1].content}": 1.0})
 
     async def main():
-        assistant = AssistantAgent("assistant", model_client=model, system_message="Be brief.")
+        assistant = AssistantAgent("assistant", model_client=AutoGenClient(model), system_message="Be brief.")
         return await assistant.run(task="Say something.")
 
     result = anyio.run(main)
@@ -235,7 +236,7 @@ def test_create_is_generate_in_autogens_words():
     class Answer(BaseModel):
         n: int
 
-    model = scripted("random")
+    model = AutoGenClient(scripted("random"))
     messages = [
         SystemMessage(content="s"),
         UserMessage(content="u", source="user"),
@@ -255,7 +256,7 @@ def test_create_is_generate_in_autogens_words():
     assert streamed[0] == streamed[1].content
     assert model.actual_usage().prompt_tokens == model.total_usage().prompt_tokens == 3 * 3
     assert model.count_tokens(messages) == 3
-    assert model.remaining_tokens(messages) == model.card.context - 3
+    assert model.remaining_tokens(messages) == model.model.card.context - 3
     assert model.model_info["structured_output"]
 
 
@@ -264,8 +265,8 @@ def test_what_a_model_cannot_do_is_said():
 
     async def main():
         with pytest.raises(ModelError, match="takes no tools"):
-            await scripted("random").create([UserMessage(content="u", source="user")], tools=[tool])
+            await AutoGenClient(scripted("random")).create([UserMessage(content="u", source="user")], tools=[tool])
         with pytest.raises(ModelError, match="only text messages"):
-            await scripted("random").create([UserMessage(content=["u", "v"], source="user")])
+            await AutoGenClient(scripted("random")).create([UserMessage(content=["u", "v"], source="user")])
 
     anyio.run(main)

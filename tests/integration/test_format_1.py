@@ -41,7 +41,7 @@ def played(run: RunDirectory) -> dict[str, list[tuple[str, float]]]:
 def pools(run: RunDirectory) -> dict[str, list[str]]:
     """The skills that every learner or member holds after its last iteration."""
     held = {learner: list(line.state.pool.ids) for learner, line in run.learner_states().items()}
-    for population, line in run.societies().items():
+    for population, line in run.populations().items():
         held |= {f"{population}/{name}": list(member.state.pool.ids) for name, member in line.society.members.items()}
     return held
 

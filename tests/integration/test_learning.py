@@ -27,12 +27,12 @@ from tests.support.fake_evolver import FakeModel, kind_of
 from transfer.memory.lineage import Lineage
 from transfer.memory.pool import SkillPool
 from transfer.memory.seed_pool import seed_pool
-from transfer.nppo.config import choose
-from transfer.registry import Minds, nppo
+from transfer.nppo.config import make_config
+from transfer.registry import LearnerModels, nppo
 
 EMBED = LexicalEmbedder()
 SAMPLING = Sampling(temperature=1.0)
-CHOICES = choose("paper", {"advantage": "step-baseline", "gamma": 0.0, "acceptance": "improvement"})
+CHOICES = make_config("paper", {"advantage": "step-baseline", "gamma": 0.0, "acceptance": "improvement"})
 
 
 def follower(messages, grammar):
@@ -77,7 +77,7 @@ def episodes(environment, pool, values, seeds, *, epsilon=0.0, tag="x"):
 
 def learned(environment, iterations=8, count=8):
     """A pool learned from the six seeds, and its events."""
-    minds = Minds(ScriptedModel("follower", follower), FakeModel(reader), EMBED, temperature=1.0)
+    minds = LearnerModels(ScriptedModel("follower", follower), FakeModel(reader), EMBED, temperature=1.0)
     learner = nppo(minds, np.random.SeedSequence(3), CHOICES)
     state, log, history = learner.begin(seed_pool(7)), [], {}
     for iteration in range(iterations):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from testbed.records.check.find import check_run
-from testbed.records.lines import Committed
+from testbed.records.lines import IterationCommit
 from testbed.records.run_directory import RunDirectory
 from tests.integration.test_resume import content
 from tests.support.power_cut import LOSSES, Step, lose_power, recorded
@@ -52,7 +52,7 @@ def cut(whole: tuple[RunDirectory, list[Step]], config, run_in, out: Path, momen
     if "begun" in promised:
         after = RunDirectory.open(path)
         assert after.study() == run.study()
-        commits = sum(isinstance(line, Committed) for line in after.events())
+        commits = sum(isinstance(line, IterationCommit) for line in after.events())
         assert commits >= promised.count("committed")
         played = {episode.trial.id for episode in after.episodes()}
         for state in after.learner_states().values():

@@ -19,8 +19,8 @@ from tests.support.reference.presets import PRESETS
 from tests.support.scenario import TEMPERATURE, Scenario
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import Baseline, LearnerState, Score
-from transfer.nppo.config import ChoiceError, Choices, choose
-from transfer.registry import LEARNERS, PARTS, Minds, nppo
+from transfer.nppo.config import ChoiceError, NPPOConfig, make_config
+from transfer.registry import LEARNERS, PARTS, LearnerModels, nppo, ours
 
 OTHERS: dict[str, tuple[Any, ...]] = {
     "critic": ("hindsight", "neutral-summary"),
@@ -112,14 +112,14 @@ def same(one: Any, other: Any) -> bool:
 def both(preset: str, changes: dict[str, Any], seed: int) -> tuple[Any, Any]:
     """One iteration by the production code and by the reference: (state, events) of each."""
     world = Scenario(seed)
-    minds = Minds(
+    minds = LearnerModels(
         Mind(world, "actor"),
         Mind(world, "evolver"),
         Compass(),
         panel=(Mind(world, "first"), Mind(world, "second")),
         temperature=TEMPERATURE,
     )
-    learner = nppo(minds, np.random.SeedSequence(seed), choose(preset, changes))
+    learner = nppo(minds, np.random.SeedSequence(seed), make_config(preset, changes))
     state, events = asyncio.run(learner.iterate(state_of(world.memory), world.fresh, world.stored.__getitem__))
     said = [
         (each.kind, each.iteration, each.skill, each.parents, each.trajectories, each.payload)
@@ -154,8 +154,8 @@ def test_every_choice_reaches_what_it_names(preset, seed):
 
 
 def test_presets_are_those_of_the_paper_and_of_the_official_code():
-    assert {name: choose(name).model_dump() for name in PRESETS} == PRESETS
-    assert set(OTHERS) == set(Choices.model_fields)
+    assert {name: make_config(name).model_dump() for name in PRESETS} == PRESETS
+    assert set(OTHERS) == set(NPPOConfig.model_fields)
 
 
 def test_a_strangers_parts_enter_by_the_resolver():
@@ -172,10 +172,12 @@ def test_a_strangers_parts_enter_by_the_resolver():
 
         return make
 
-    choices = choose("paper", {part: f"theirs:{part}" for part in PARTS} | {"gamma": 0.5, "margin": 2.0, "alpha": 0.3})
+    choices = make_config(
+        "paper", {part: f"theirs:{part}" for part in PARTS} | {"gamma": 0.5, "margin": 2.0, "alpha": 0.3}
+    )
     evolver = Mind(Scenario(0), "evolver")
     learner = nppo(
-        Minds(evolver, evolver, Compass(), temperature=0.4, resolve=resolve), np.random.SeedSequence(0), choices
+        LearnerModels(evolver, evolver, Compass(), temperature=0.4, resolve=resolve), np.random.SeedSequence(0), choices
     )
     own_gate = made["gate"][0]()
     assert asked == {part: f"theirs:{part}" for part in PARTS}
@@ -207,7 +209,7 @@ def test_every_learner_finds_its_parts_where_the_study_says(name):
         return known[name]
 
     world = Scenario(0)
-    minds = Minds(Mind(world, "actor"), Mind(world, "evolver"), Compass(), resolve=resolve)
+    minds = LearnerModels(Mind(world, "actor"), Mind(world, "evolver"), Compass(), resolve=resolve)
     LEARNERS[name](minds, np.random.SeedSequence(0))
     assert {"learning.choices.credit", "learning.choices.baseline"} <= set(asked)
 
@@ -215,6 +217,12 @@ def test_every_learner_finds_its_parts_where_the_study_says(name):
 @pytest.mark.parametrize("scorer", ["receiver", "panel"])
 def test_other_scorers_need_other_agents(scorer):
     world = Scenario(0)
-    alone = Minds(Mind(world, "actor"), Mind(world, "evolver"), Compass())
+    alone = LearnerModels(Mind(world, "actor"), Mind(world, "evolver"), Compass())
     with pytest.raises(ChoiceError, match=f'scorer = "{scorer}" needs another agent to score'):
-        nppo(alone, np.random.SeedSequence(0), choose("paper", {"scorer": scorer}))
+        nppo(alone, np.random.SeedSequence(0), make_config("paper", {"scorer": scorer}))
+
+
+def test_a_part_that_does_not_exist_is_answered_by_those_that_do():
+    with pytest.raises(ChoiceError) as refused:
+        ours({"one": 1, "two": 2}, "three", group="learning.choices.gate")
+    assert str(refused.value) == "learning.choices.gate: no such choice as 'three'; there are: one, two"

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pydantic import JsonValue
-
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
-from transfer.memory.events import Event
+from transfer.memory.events import Event, Pruned
 from transfer.memory.experience import Recall, Trajectory
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
@@ -39,8 +37,7 @@ class KeepBest:
         proven = [skill for skill in pool.ids if known.score(skill).n >= self.evidence]
         if len(pool) > max(1, self.keep) and proven:
             worst = min(proven, key=lambda skill: (known.score(skill).value, skill))
-            payload: dict[str, JsonValue] = {"why": "worst score", "score": known.score(worst).value}
-            events.append(Event(kind="pruned", iteration=now, skill=worst, payload=payload))
+            events.append(Pruned(iteration=now, skill=worst, why="worst score", score=known.score(worst).value))
             pool = pool.remove(worst)
         born = {skill: known.born.get(skill, now) for skill in pool.ids}
         return known.model_copy(update={"pool": pool, "iteration": now, "born": born, "buffer": {}}), events

@@ -1,4 +1,4 @@
-"""`Notes`: a learner without a language model, for scripted agents: it writes down what paid, cue by cue.
+"""`CueNotes`: a learner without a language model, for scripted agents: it writes down what paid, cue by cue.
 
 With the scripted model "obedient", which looks its cues up in its skill, it makes populations whose learning and
 contamination can be foreseen, at no cost: for dry runs, scale and tests.
@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-from pydantic import JsonValue
+from typing import Any
 
 from agents.models.scripted import cue
 from agents.skill import Skill
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
-from transfer.memory.events import Event, EventKind, skill_texts
+from transfer.memory.events import Admitted, Event, Proposed, Pruned, SkillTexts
 from transfer.memory.experience import Recall, Step, Trajectory
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
@@ -24,7 +23,7 @@ _ENTRY = re.compile(r"([\w-]+): (\[[^\[\]\n]+\])")
 
 
 @dataclass(frozen=True)
-class Notes:
+class CueNotes:
     """Rewrites its most esteemed notes after each iteration: entries that paid come in, entries that did not go out."""
 
     credit: Credit = field(default_factory=StepMean)
@@ -52,15 +51,22 @@ class Notes:
             evidence = tuple(trajectory.id for trajectory in fresh)
             if parent is not None:
                 pool = pool.remove(parent.id)
-                events.append(_event("pruned", now, parent, {"why": "rewritten"}))
+                events.append(Pruned(iteration=now, skill=parent.id, parents=parent.parents, why="rewritten"))
             elif len(pool) == pool.capacity:
                 least = pool.get(min(pool.ids, key=lambda id: (state.value_estimate(id), id)))
                 pool = pool.remove(least.id)
-                events.append(_event("pruned", now, least, {"why": "made room for the first notes"}))
+                why = "made room for the first notes"
+                events.append(Pruned(iteration=now, skill=least.id, parents=least.parents, why=why))
             pool = pool.add(skill)
             mode = "REFINE" if parent else "DISCOVER"
-            events.append(_event("candidate", now, skill, {"mode": mode, "skill": skill_texts(skill)}, evidence))
-            events.append(_event("admitted", now, skill, {"mode": mode}, evidence))
+            about: dict[str, Any] = {
+                "iteration": now,
+                "skill": skill.id,
+                "parents": skill.parents,
+                "trajectories": evidence,
+            }
+            events.append(Proposed(**about, mode=mode, texts=SkillTexts.of(skill)))
+            events.append(Admitted(**about, mode=mode))
         born = {id: state.born.get(id, now) for id in pool.ids}
         return state.model_copy(update={"pool": pool, "iteration": now, "born": born, "buffer": {}}), events
 
@@ -90,12 +96,4 @@ def written(told: Mapping[str, str], parent: Skill | None) -> Skill:
         procedure=" ".join(f"{shown}: {action}." for shown, action in told.items()),
         termination="The game is over.",
         parents=(parent.id,) if parent is not None else (),
-    )
-
-
-def _event(
-    kind: EventKind, now: int, skill: Skill, payload: dict[str, JsonValue], evidence: tuple[str, ...] = ()
-) -> Event:
-    return Event(
-        kind=kind, iteration=now, skill=skill.id, parents=skill.parents, trajectories=evidence, payload=payload
     )

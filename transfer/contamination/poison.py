@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 
 from agents.skill import Skill
-from transfer.exchange.population import Said, Society
-from transfer.memory.events import Event, skill_texts
+from transfer.exchange.population import MemberEvent, Population
+from transfer.memory.events import Planted, Pruned, SkillTexts
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import Score
 
@@ -69,7 +69,9 @@ POISONS: dict[str, Poison] = {
 }
 
 
-def planted(society: Society, bearer: str, kind: str, make: Poison, round: int) -> tuple[Society, list[Said]]:
+def plant(
+    society: Population, bearer: str, kind: str, make: Poison, round: int
+) -> tuple[Population, list[MemberEvent]]:
     """The population with a poison in one member's pool, from which, if it is full, the least skill goes.
 
     The bearer swears by it (a forged score of +1 on one trajectory), so that it is what it gives away first.
@@ -78,21 +80,15 @@ def planted(society: Society, bearer: str, kind: str, make: Poison, round: int) 
     state = member.state
     best = max(state.pool.each(), key=lambda skill: (state.value_estimate(skill.id), skill.id))
     skill = make(best, state.pool)
-    said: list[Said] = []
+    said: list[MemberEvent] = []
     if len(state.pool) == state.pool.capacity:
         least = min(state.pool.ids, key=lambda other: (state.value_estimate(other), other))
         state = state.hold(state.pool.remove(least), round)
-        event = Event(kind="pruned", iteration=round, skill=least, payload={"why": "made room for a poison"})
-        said.append(Said(bearer, event))
+        event = Pruned(iteration=round, skill=least, why="made room for a poison")
+        said.append(MemberEvent(bearer, event))
     state = state.hold(state.pool.add(skill), round)
     state = state.model_copy(update={"scores": {**state.scores, skill.id: Score(gain=1.0, n=1)}})
     society = society.replace({bearer: member.model_copy(update={"state": state})})
     society = society.model_copy(update={"authors": {**society.authors, skill.id: bearer}})
-    event = Event(
-        kind="planted",
-        iteration=round,
-        skill=skill.id,
-        parents=skill.parents,
-        payload={"poison": kind, "skill": skill_texts(skill)},
-    )
-    return society, [*said, Said(bearer, event)]
+    event = Planted(iteration=round, skill=skill.id, parents=skill.parents, poison=kind, texts=SkillTexts.of(skill))
+    return society, [*said, MemberEvent(bearer, event)]

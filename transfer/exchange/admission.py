@@ -11,7 +11,7 @@ import numpy as np
 
 from agents.models.model import Model, ModelUnavailable, Utterance
 from agents.skill import Skill
-from transfer.exchange.population import Society
+from transfer.exchange.population import Population
 from transfer.gate.advantage import Advantage, StepBaseline
 from transfer.gate.gate import PPOGate, Verdict
 from transfer.gate.objective import Floats, log_ratios, objective
@@ -21,7 +21,7 @@ from transfer.memory.state import LearnerState
 
 
 @dataclass(frozen=True)
-class Case:
+class AdmissionCase:
     """An incoming skill before its receiver, with the receiver's own latest trajectories (by id, oldest first).
 
     `incumbents` are the receiver's own skills of late, by id: those under which it played these trajectories.
@@ -37,7 +37,7 @@ class Case:
 class Admission(Protocol):
     """All cases of an exchange come in one call, so that a model scores them in one batch."""
 
-    async def judge(self, cases: Sequence[Case]) -> list[Verdict]:
+    async def judge(self, cases: Sequence[AdmissionCase]) -> list[Verdict]:
         """One verdict per case, in order. An undecided skill waits in quarantine. Raises as `Gate.judge` does."""
         ...
 
@@ -45,21 +45,21 @@ class Admission(Protocol):
 class OnTrust:
     """Whatever is given may be used at once."""
 
-    async def judge(self, cases: Sequence[Case]) -> list[Verdict]:
+    async def judge(self, cases: Sequence[AdmissionCase]) -> list[Verdict]:
         return [Verdict(skill=case.skill.id, outcome="accepted", why="on trust") for case in cases]
 
 
-def case_of(receiver: str, skill: Skill, base: Society, society: Society) -> Case:
+def admission_case(receiver: str, skill: Skill, base: Population, society: Population) -> AdmissionCase:
     """The case of a skill before a member; `base` is how the population stood before the round's learning."""
     member = society.members[receiver]
     own = (*base.members[receiver].state.pool.each(), *member.state.pool.each())
-    return Case(receiver, skill, member.state, member.recent, {each.id: each for each in own})
+    return AdmissionCase(receiver, skill, member.state, member.recent, {each.id: each for each in own})
 
 
-class Brief(NamedTuple):
+class ScoredCase(NamedTuple):
     """A case made ready: everything that was done, to be scored as it was guided then and under the new skill."""
 
-    case: Case
+    case: AdmissionCase
     owners: tuple[str, ...]
     """Trajectory of each step."""
     advantages: Floats
@@ -80,7 +80,7 @@ class Quarantine:
     recall: Recall
     advantage: Advantage = field(default_factory=StepBaseline)
 
-    async def judge(self, cases: Sequence[Case]) -> list[Verdict]:
+    async def judge(self, cases: Sequence[AdmissionCase]) -> list[Verdict]:
         """Raises NoLikelihoods where a gate's model has none, ModelUnavailable (its notes name a receiver) where one
         does not answer: nothing is decided by an outage."""
         stored: dict[str, list[Trajectory]] = {}
@@ -101,7 +101,7 @@ class Quarantine:
             verdicts |= zip(bench, judged, strict=True)
         return [verdicts[index] for index in range(len(cases))]
 
-    async def _bench(self, briefs: Sequence[Brief]) -> list[Verdict]:
+    async def _bench(self, briefs: Sequence[ScoredCase]) -> list[Verdict]:
         """The verdicts on all cases before one model, from one batch of likelihoods."""
         model, gate = self._model(briefs[0].case), self.gates[briefs[0].case.receiver]
         asked = list(dict.fromkeys(said for brief in briefs for said in (*brief.before, *brief.after)))
@@ -119,7 +119,7 @@ class Quarantine:
         noise = float(np.sqrt(np.mean(apart**2))) if len(apart) else 0.0
         return [self._verdict(brief, value, noise) for brief in briefs]
 
-    def _verdict(self, brief: Brief, value: Mapping[Utterance, float], noise: float) -> Verdict:
+    def _verdict(self, brief: ScoredCase, value: Mapping[Utterance, float], noise: float) -> Verdict:
         gate = self.gates[brief.case.receiver]
         old, new = (np.array([value[said] for said in side]) for side in (brief.before, brief.after))
         found = objective(
@@ -133,7 +133,7 @@ class Quarantine:
         verdict = gate.verdict(brief.case.skill, found, noise, brief.rebuilt)
         return verdict.model_copy(update={"text_only": sum(said.tokens is None for said in brief.before)})
 
-    def _brief(self, case: Case, trajectories: Sequence[Trajectory]) -> Brief:
+    def _brief(self, case: AdmissionCase, trajectories: Sequence[Trajectory]) -> ScoredCase:
         gate = self.gates[case.receiver]
         usable = [each for each in trajectories if each.task in case.state.baselines]
         spans = [span for each in usable for span in stretches(each) if not span.skill or span.skill in case.incumbents]
@@ -147,7 +147,7 @@ class Quarantine:
             rebuilt.append(style.certain)
             before += replay(span, incumbent, gate.voice, style.name)
             after += replay(span, case.skill, gate.voice, style.name)
-        return Brief(
+        return ScoredCase(
             case,
             tuple(span.trajectory.id for span in spans for _ in range(span.start, span.stop)),
             np.concatenate([np.empty(0), *advantages]),
@@ -156,5 +156,5 @@ class Quarantine:
             float(np.mean(rebuilt)) if rebuilt else 0.0,
         )
 
-    def _model(self, case: Case) -> Model:
+    def _model(self, case: AdmissionCase) -> Model:
         return self.gates[case.receiver].scorers[0]

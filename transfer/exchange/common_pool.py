@@ -1,19 +1,17 @@
-"""`Sharing`: the policy of a commons. What everyone has learned goes into one pool that everyone plays with."""
+"""`CommonPoolExchange`: what everyone has learned goes into one pool that everyone plays with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pydantic import JsonValue
-
 from agents.skill import Skill
-from transfer.exchange.admission import Admission, case_of
-from transfer.exchange.population import Gift, Played, Said, Society, refusing
-from transfer.exchange.shared_pool import Change, Commons, Receipt
+from transfer.exchange.admission import Admission, admission_case
+from transfer.exchange.population import Gift, MemberEvent, Population, RoundOutcome, refusing
+from transfer.exchange.shared_pool import PoolChange, SharedPool, WriteOutcome
 from transfer.gate.gate import Outcome, Verdict
-from transfer.maintenance.intake import Upkeep
-from transfer.memory.events import Event, skill_texts
+from transfer.maintenance.intake import Intake
+from transfer.memory.events import Admitted, Event, Given, Judged, Pruned, SkillTexts, Skipped
 from transfer.memory.state import LearnerState, Score
 
 COMMONS = "commons"
@@ -21,7 +19,7 @@ COMMONS = "commons"
 
 
 @dataclass(frozen=True)
-class Sharing:
+class CommonPoolExchange:
     """All members share one pool. What each has learned in a round is written in turn; nobody is always first.
 
     Under a gate, `panel` other members judge a newcomer on their own trajectories, and most of those that can decide
@@ -29,11 +27,13 @@ class Sharing:
     """
 
     admission: Admission
-    upkeep: Upkeep
+    upkeep: Intake
     panel: int = 3
     patience: int = 2
 
-    async def exchange(self, base: Society, society: Society, played: Played) -> tuple[Society, list[Said]]:
+    async def exchange(
+        self, base: Population, society: Population, played: RoundOutcome
+    ) -> tuple[Population, list[MemberEvent]]:
         names = list(society.playing)
         if not names:
             return society, []
@@ -41,7 +41,7 @@ class Sharing:
         turns = [*names[first:], *names[:first]]
         first_state = base.members[names[0]].state.model_copy(update={"iteration": played.round})
         pooled = _pooled(first_state, (member.state for member in society.playing.values()))
-        commons = Commons(pooled, self.upkeep, round=played.round, version=society.version)
+        commons = SharedPool(pooled, self.upkeep, round=played.round, version=society.version)
         society, events, changes = await self._judged(base, society, played, turns)
         for change in changes:
             events += _told(commons.write(change), played.round)
@@ -53,28 +53,28 @@ class Sharing:
         return society.replace(members).model_copy(update={"version": version}), events
 
     async def _judged(
-        self, base: Society, society: Society, played: Played, turns: list[str]
-    ) -> tuple[Society, list[Said], list[Change]]:
+        self, base: Population, society: Population, played: RoundOutcome, turns: list[str]
+    ) -> tuple[Population, list[MemberEvent], list[PoolChange]]:
         """Each writer's change with what the panel lets through, the rest refused or in its quarantine."""
         wanted: list[tuple[str, Gift]] = []
-        changes: dict[str, Change] = {}
+        changes: dict[str, PoolChange] = {}
         for name in turns:
             member = society.members[name]
-            changes[name] = Change.between(name, base.members[name].state.pool, member.state.pool)
+            changes[name] = PoolChange.between(name, base.members[name].state.pool, member.state.pool)
             fresh = [Gift(giver=name, skill=skill, since=played.round) for skill in changes[name].added]
             known = {gift.skill.id for gift in fresh} | set(member.refused)
             wanted += [(name, gift) for gift in fresh]
             wanted += [(name, gift) for gift in member.quarantine if gift.skill.id not in known]
         panels = [self._panel(name, turns) for name, _ in wanted]
         cases = [
-            case_of(judge, gift.skill, base, society)
+            admission_case(judge, gift.skill, base, society)
             for (_, gift), panel in zip(wanted, panels, strict=True)
             for judge in panel
         ]
         verdicts = iter(await self.admission.judge(cases) if cases else [])
         members = {name: society.members[name].model_copy(update={"quarantine": ()}) for name in turns}
         passed: dict[str, list[Skill]] = {name: [] for name in turns}
-        events: list[Said] = []
+        events: list[MemberEvent] = []
         for (name, gift), panel in zip(wanted, panels, strict=True):
             votes = [next(verdicts) for _ in panel]
             outcome = majority(votes) if panel else "accepted"
@@ -86,7 +86,7 @@ class Sharing:
                 members[name] = members[name].model_copy(update={"quarantine": waiting})
             else:
                 members[name] = refusing(members[name], [gift.skill.id])
-        written = [Change(name, tuple(passed[name]), changes[name].dropped) for name in turns]
+        written = [PoolChange(name, tuple(passed[name]), changes[name].dropped) for name in turns]
         return society.replace(members), events, written
 
     def _panel(self, author: str, turns: list[str]) -> list[str]:
@@ -119,33 +119,32 @@ def _pooled(base: LearnerState, states: Iterable[LearnerState]) -> LearnerState:
     return base.model_copy(update={"scores": scores})
 
 
-def _offered(author: str, gift: Gift, votes: Sequence[Verdict], outcome: Outcome, round: int) -> list[Said]:
+def _offered(author: str, gift: Gift, votes: Sequence[Verdict], outcome: Outcome, round: int) -> list[MemberEvent]:
     skill = gift.skill
-    events: list[Said] = []
+    events: list[MemberEvent] = []
     if gift.since == round:
-        payload: dict[str, JsonValue] = {"from": author, "skill": skill_texts(skill)}
-        event = Event(kind="gift", iteration=round, skill=skill.id, parents=skill.parents, payload=payload)
-        events.append(Said(COMMONS, event))
-    told = [vote.payload for vote in votes if vote.change is not None]
-    if told:
-        payload = {"from": author, "outcome": outcome, "votes": list[JsonValue](told)}
-        events.append(Said(COMMONS, Event(kind="verdict", iteration=round, skill=skill.id, payload=payload)))
+        event = Given(iteration=round, skill=skill.id, parents=skill.parents, giver=author, texts=SkillTexts.of(skill))
+        events.append(MemberEvent(COMMONS, event))
+    measured = tuple(vote.payload for vote in votes if vote.change is not None)
+    if measured:
+        event = Judged(iteration=round, skill=skill.id, giver=author, outcome=outcome, votes=measured)
+        events.append(MemberEvent(COMMONS, event))
     return events
 
 
-def _told(receipt: Receipt, round: int) -> list[Said]:
-    common: dict[str, JsonValue] = {"from": receipt.change.author, "version": receipt.version}
+def _told(receipt: WriteOutcome, round: int) -> list[MemberEvent]:
+    author, version = receipt.change.author, receipt.version
     parents = {skill.id: skill.parents for skill in receipt.change.added}
-    events = [
-        Event(kind="admitted", iteration=round, skill=skill, parents=parents[skill], payload=common)
+    events: list[Event] = [
+        Admitted(iteration=round, skill=skill, parents=parents[skill], giver=author, version=version)
         for skill in receipt.admitted
     ]
     events += [
-        Event(kind="pruned", iteration=round, skill=skill, payload=common | {"why": why})
+        Pruned(iteration=round, skill=skill, giver=author, version=version, why=why)
         for skill, why in receipt.pruned.items()
     ]
     events += [
-        Event(kind="skipped", iteration=round, skill=skill, payload=common | {"why": why})
+        Skipped(iteration=round, skill=skill, giver=author, version=version, why=why)
         for skill, why in receipt.declined.items()
     ]
-    return [Said(COMMONS, event) for event in events]
+    return [MemberEvent(COMMONS, event) for event in events]

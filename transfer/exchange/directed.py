@@ -5,33 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import JsonValue
-
-from transfer.exchange.admission import Admission, case_of
-from transfer.exchange.exchange import Terms, weeded
-from transfer.exchange.population import Gift, Member, Played, Said, Society, refusing
-from transfer.exchange.topology import Direction, Route, Topology, check_route, directed
+from transfer.exchange.admission import Admission, admission_case
+from transfer.exchange.exchange import Terms, apply_maintenance
+from transfer.exchange.population import Gift, Member, MemberEvent, Population, RoundOutcome, refusing
+from transfer.exchange.topology import Route, RouteDirection, Topology, check_route, directed
 from transfer.gate.gate import Verdict
-from transfer.maintenance.intake import Upkeep
-from transfer.memory.events import Event, skill_texts
+from transfer.maintenance.intake import Intake
+from transfer.memory.events import Admitted, Given, Judged, SkillTexts, Skipped
 
 
 @dataclass(frozen=True)
-class Giving:
+class DirectedExchange:
     """Copies of the givers' best skills, along the routes of a topology, through the receivers' admission."""
 
     topology: Topology
-    direction: Direction
+    direction: RouteDirection
     every: int
     terms: Terms
     admission: Admission
-    upkeep: Upkeep
+    upkeep: Intake
 
-    async def exchange(self, base: Society, society: Society, played: Played) -> tuple[Society, list[Said]]:
-        society, events = weeded(society, self.upkeep, played.round)
+    async def exchange(
+        self, base: Population, society: Population, played: RoundOutcome
+    ) -> tuple[Population, list[MemberEvent]]:
+        society, events = apply_maintenance(society, self.upkeep, played.round)
         society, arrived, said = self._arrivals(society, played)
         events += said
-        cases = [case_of(name, gift.skill, base, society) for name, gift in arrived]
+        cases = [admission_case(name, gift.skill, base, society) for name, gift in arrived]
         verdicts = await self.admission.judge(cases) if cases else []
         accepted: dict[str, list[Gift]] = {}
         members = dict(society.members)
@@ -45,14 +45,16 @@ class Giving:
             else:
                 members[name] = refusing(members[name], [gift.skill.id])
         for name, gifts in accepted.items():
-            members[name], said = admitted(name, members[name], gifts, self.upkeep, played.round)
+            members[name], said = admit(name, members[name], gifts, self.upkeep, played.round)
             events += said
         return society.replace(members), events
 
-    def _arrivals(self, society: Society, played: Played) -> tuple[Society, list[tuple[str, Gift]], list[Said]]:
+    def _arrivals(
+        self, society: Population, played: RoundOutcome
+    ) -> tuple[Population, list[tuple[str, Gift]], list[MemberEvent]]:
         """Everything that waits for a ruling: quarantined gifts that still stand, then fresh ones along the routes."""
         waiting: dict[str, list[Gift]] = {}
-        events: list[Said] = []
+        events: list[MemberEvent] = []
         for name, member in society.playing.items():
             reasons = {gift.skill.id: _lapsed(gift, society, member) for gift in member.quarantine}
             waiting[name] = [gift for gift in member.quarantine if not reasons[gift.skill.id]]
@@ -70,7 +72,7 @@ class Giving:
         arrived = [(name, gift) for name, gifts in waiting.items() for gift in gifts]
         return society.replace(emptied), arrived, events
 
-    def _gifts(self, route: Route, society: Society, coming: list[Gift], round: int) -> list[Gift]:
+    def _gifts(self, route: Route, society: Population, coming: list[Gift], round: int) -> list[Gift]:
         """The giver's best skills that the receiver neither has, awaits nor has refused; none that harmed the giver."""
         giver, receiver = society.members[route.giver].state, society.members[route.receiver]
         known = {*receiver.state.pool.ids, *receiver.refused, *(gift.skill.id for gift in coming)}
@@ -79,22 +81,23 @@ class Giving:
         return [Gift(giver=route.giver, skill=skill, since=round) for skill in chosen[: self.terms.rate]]
 
 
-def admitted(name: str, member: Member, gifts: Sequence[Gift], upkeep: Upkeep, round: int) -> tuple[Member, list[Said]]:
+def admit(
+    name: str, member: Member, gifts: Sequence[Gift], upkeep: Intake, round: int
+) -> tuple[Member, list[MemberEvent]]:
     """The member with the gifts in its pool, as far as there is room or something goes to make room."""
     kept = upkeep(member.state, [gift.skill for gift in gifts], round)
-    events = [Said(name, event) for event in kept.pruned]
+    events = [MemberEvent(name, event) for event in kept.pruned]
     for gift in gifts:
         skill = gift.skill
-        payload: dict[str, JsonValue] = {"from": gift.giver}
         if skill.id in kept.admitted:
-            event = Event(kind="admitted", iteration=round, skill=skill.id, parents=skill.parents, payload=payload)
-            events.append(Said(name, event))
+            event = Admitted(iteration=round, skill=skill.id, parents=skill.parents, giver=gift.giver)
+            events.append(MemberEvent(name, event))
         else:
             events.append(_skipped(name, gift, kept.declined[skill.id], round))
     return member.model_copy(update={"state": kept.state}), events
 
 
-def _lapsed(gift: Gift, society: Society, receiver: Member) -> str:
+def _lapsed(gift: Gift, society: Population, receiver: Member) -> str:
     """Why a gift in quarantine is no longer offered or wanted; "" while it is."""
     giver = society.members[gift.giver]
     if gift.skill.id in receiver.state.pool:
@@ -104,21 +107,22 @@ def _lapsed(gift: Gift, society: Society, receiver: Member) -> str:
     return "" if gift.skill.id in giver.state.pool else "its giver has pruned it meanwhile"
 
 
-def _given(name: str, gift: Gift, society: Society, round: int) -> Said:
+def _given(name: str, gift: Gift, society: Population, round: int) -> MemberEvent:
     skill = gift.skill
     author = society.authors.get(skill.id, gift.giver)
-    payload: dict[str, JsonValue] = {"from": gift.giver, "author": author, "skill": skill_texts(skill)}
-    return Said(name, Event(kind="gift", iteration=round, skill=skill.id, parents=skill.parents, payload=payload))
+    texts = SkillTexts.of(skill)
+    return MemberEvent(
+        name,
+        Given(iteration=round, skill=skill.id, parents=skill.parents, giver=gift.giver, author=author, texts=texts),
+    )
 
 
-def _judged(name: str, gift: Gift, verdict: Verdict, round: int) -> list[Said]:
+def _judged(name: str, gift: Gift, verdict: Verdict, round: int) -> list[MemberEvent]:
     """A verdict's event, where the gate had something to say."""
     if verdict.outcome == "accepted" and verdict.change is None:
         return []
-    payload: dict[str, JsonValue] = {"from": gift.giver, **verdict.payload}
-    return [Said(name, Event(kind="verdict", iteration=round, skill=gift.skill.id, payload=payload))]
+    return [MemberEvent(name, Judged(iteration=round, skill=gift.skill.id, giver=gift.giver, **verdict.fields))]
 
 
-def _skipped(name: str, gift: Gift, why: str, round: int) -> Said:
-    payload: dict[str, JsonValue] = {"from": gift.giver, "why": why}
-    return Said(name, Event(kind="skipped", iteration=round, skill=gift.skill.id, payload=payload))
+def _skipped(name: str, gift: Gift, why: str, round: int) -> MemberEvent:
+    return MemberEvent(name, Skipped(iteration=round, skill=gift.skill.id, giver=gift.giver, why=why))

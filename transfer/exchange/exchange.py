@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from transfer.exchange.population import Member, Played, Said, Society, refusing
-from transfer.exchange.topology import Direction
-from transfer.maintenance.intake import Upkeep
+from transfer.exchange.population import Member, MemberEvent, Population, RoundOutcome, refusing
+from transfer.exchange.topology import RouteDirection
+from transfer.maintenance.intake import Intake
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Terms:
     """Skills that go along each route of an exchange."""
     every: int | None = None
     """Rounds from one exchange to the next."""
-    direction: Direction | None = None
+    direction: RouteDirection | None = None
     capacity: int = 4
     """Most gifts that a member takes in at one exchange."""
     patience: int = 2
@@ -34,7 +34,9 @@ class Terms:
 class Exchange(Protocol):
     """One policy."""
 
-    async def exchange(self, base: Society, society: Society, played: Played) -> tuple[Society, list[Said]]:
+    async def exchange(
+        self, base: Population, society: Population, played: RoundOutcome
+    ) -> tuple[Population, list[MemberEvent]]:
         """The population after the exchange, and what happened. `base` is how it stood before the round's learning.
 
         Deterministic given its arguments and its models' answers. Whoever is lost neither gives nor takes.
@@ -46,20 +48,22 @@ class Exchange(Protocol):
 class Isolated:
     """Nobody gives anything: what each learns alone. It is kept like the others' pools."""
 
-    upkeep: Upkeep
+    upkeep: Intake
 
-    async def exchange(self, base: Society, society: Society, played: Played) -> tuple[Society, list[Said]]:
-        return weeded(society, self.upkeep, played.round)
+    async def exchange(
+        self, base: Population, society: Population, played: RoundOutcome
+    ) -> tuple[Population, list[MemberEvent]]:
+        return apply_maintenance(society, self.upkeep, played.round)
 
 
-def weeded(society: Society, upkeep: Upkeep, round: int) -> tuple[Society, list[Said]]:
+def apply_maintenance(society: Population, upkeep: Intake, round: int) -> tuple[Population, list[MemberEvent]]:
     """Every member's pool without what maintenance takes out; it will not take that again."""
     members: dict[str, Member] = {}
-    events: list[Said] = []
+    events: list[MemberEvent] = []
     for name, member in society.playing.items():
         kept = upkeep(member.state, (), round)
         members[name] = refusing(
             member.model_copy(update={"state": kept.state}), [event.skill for event in kept.pruned]
         )
-        events += [Said(name, event) for event in kept.pruned]
+        events += [MemberEvent(name, event) for event in kept.pruned]
     return society.replace(members), events

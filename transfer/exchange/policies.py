@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 
 from transfer.exchange import topology
 from transfer.exchange.admission import Admission, OnTrust, Quarantine
-from transfer.exchange.common_pool import Sharing
-from transfer.exchange.directed import Giving
+from transfer.exchange.common_pool import CommonPoolExchange
+from transfer.exchange.directed import DirectedExchange
 from transfer.exchange.exchange import Exchange, Isolated, Terms
-from transfer.exchange.topology import Direction, Topology
+from transfer.exchange.topology import RouteDirection, Topology
 from transfer.gate.advantage import Advantage
 from transfer.gate.gate import PPOGate
-from transfer.maintenance.intake import Upkeep
+from transfer.maintenance.intake import Intake
 from transfer.memory.experience import Recall
 
 AdmissionFactory = Callable[[Mapping[str, PPOGate], Recall, Advantage], Admission]
@@ -25,21 +25,25 @@ ADMISSIONS: dict[str, AdmissionFactory] = {
 }
 
 
-ExchangeFactory = Callable[[Terms, Admission, Upkeep], Exchange]
+ExchangeFactory = Callable[[Terms, Admission, Intake], Exchange]
 
 
-def _giving(shape: Callable[[Terms], Topology], direction: Direction = "forward", every: int = 1) -> ExchangeFactory:
+def _giving(
+    shape: Callable[[Terms], Topology], direction: RouteDirection = "forward", every: int = 1
+) -> ExchangeFactory:
     """A policy of giving: its shape, and its own direction and pace where the terms leave them open."""
 
-    def make(terms: Terms, admission: Admission, upkeep: Upkeep) -> Exchange:
-        return Giving(shape(terms), terms.direction or direction, terms.every or every, terms, admission, upkeep)
+    def make(terms: Terms, admission: Admission, upkeep: Intake) -> Exchange:
+        return DirectedExchange(
+            shape(terms), terms.direction or direction, terms.every or every, terms, admission, upkeep
+        )
 
     return make
 
 
 EXCHANGES: dict[str, ExchangeFactory] = {
     "isolated": lambda terms, admission, upkeep: Isolated(upkeep),
-    "commons": lambda terms, admission, upkeep: Sharing(admission, upkeep, patience=terms.patience),
+    "commons": lambda terms, admission, upkeep: CommonPoolExchange(admission, upkeep, patience=terms.patience),
     "ring": _giving(lambda terms: topology.Ring()),
     "star": _giving(lambda terms: topology.Star(terms.hub), "both"),
     "broadcast": _giving(lambda terms: topology.Broadcast()),

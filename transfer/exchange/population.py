@@ -1,4 +1,4 @@
-"""`Society`: a population's members between two rounds, and what they tell of each other. Small, frozen, JSON."""
+"""`Population`: a population's members between two rounds, and what they tell of each other. Small, frozen, JSON."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class Member(BaseModel):
     """Why it plays no more; "" while it does."""
 
 
-class Lesson(NamedTuple):
+class MemberUpdate(NamedTuple):
     """What a member brings home from a round: its new state, and the ids of the trajectories it played."""
 
     state: LearnerState
     trajectories: tuple[str, ...]
 
 
-class Society(BaseModel):
+class Population(BaseModel):
     """All members of one population after `round` rounds, in a fixed order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,7 +68,7 @@ class Society(BaseModel):
     """Writes that a commons has taken."""
 
     @classmethod
-    def of(cls, states: Mapping[str, LearnerState]) -> Society:
+    def of(cls, states: Mapping[str, LearnerState]) -> Population:
         """A new population whose first skills are nobody's."""
         skills = [skill for state in states.values() for skill in state.pool.ids]
         return cls(
@@ -85,11 +85,11 @@ class Society(BaseModel):
         """Every pool in use, by its digest."""
         return {member.state.pool.digest: member.state.pool for member in self.members.values()}
 
-    def replace(self, members: Mapping[str, Member]) -> Society:
+    def replace(self, members: Mapping[str, Member]) -> Population:
         """The same population with some members changed."""
         return self.model_copy(update={"members": {**self.members, **members}})
 
-    def grown(self, lessons: Mapping[str, Lesson]) -> Society:
+    def grown(self, lessons: Mapping[str, MemberUpdate]) -> Population:
         """After learning: authors for what is new (the members' order decides), refusals for what went."""
         authors, members = dict(self.authors), dict(self.members)
         for name, (state, played) in lessons.items():
@@ -107,7 +107,7 @@ class Society(BaseModel):
         return self.model_copy(update={"members": members, "authors": authors})
 
 
-class Said(NamedTuple):
+class MemberEvent(NamedTuple):
     """An event and the member it happened to."""
 
     member: str
@@ -115,7 +115,7 @@ class Said(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Played:
+class RoundOutcome:
     """What a round's episodes showed an exchange."""
 
     round: int

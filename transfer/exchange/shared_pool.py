@@ -1,4 +1,4 @@
-"""`Commons`: one pool that many agents write at once. Writes are serial, versioned and lossless."""
+"""`SharedPool`: one pool that many agents write at once. Writes are serial, versioned and lossless."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from threading import Lock
 from typing import NamedTuple
 
 from agents.skill import Skill
-from transfer.maintenance.intake import Upkeep
+from transfer.maintenance.intake import Intake
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 
 
 @dataclass(frozen=True)
-class Change:
+class PoolChange:
     """What one writer wants. Intents, not a whole pool: two writers' changes never overwrite each other."""
 
     author: str
@@ -22,7 +22,7 @@ class Change:
     dropped: tuple[str, ...] = ()
 
     @classmethod
-    def between(cls, author: str, before: SkillPool, after: SkillPool) -> Change:
+    def between(cls, author: str, before: SkillPool, after: SkillPool) -> PoolChange:
         """The change that made `after` of `before`."""
         return cls(
             author,
@@ -40,11 +40,11 @@ class Snapshot(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Receipt:
+class WriteOutcome:
     """What became of a change: every skill it names stands in `admitted`, `pruned` or `declined`."""
 
     version: int
-    change: Change
+    change: PoolChange
     admitted: tuple[str, ...]
     pruned: Mapping[str, str]
     """Skills that went, each with its reason: dropped by the writer, or made room."""
@@ -52,14 +52,14 @@ class Receipt:
     """What was asked and not done, each with its reason."""
 
 
-class Commons:
+class SharedPool:
     """The shared pool. `write` may be called from any number of threads and tasks; each takes its turn.
 
     A skill asked to go goes only if everybody's evidence on it is not positive: one agent's bad luck does not take a
     skill from all. Whatever else goes goes by `upkeep`, on everybody's evidence.
     """
 
-    def __init__(self, state: LearnerState, upkeep: Upkeep, *, round: int = 0, version: int = 0) -> None:
+    def __init__(self, state: LearnerState, upkeep: Intake, *, round: int = 0, version: int = 0) -> None:
         self._upkeep = upkeep
         self._round = round
         self._snapshot = Snapshot(version, state)
@@ -69,7 +69,7 @@ class Commons:
         """The latest version, whole."""
         return self._snapshot
 
-    def write(self, change: Change) -> Receipt:
+    def write(self, change: PoolChange) -> WriteOutcome:
         """Apply a change to the latest version, whatever version its writer had read."""
         with self._lock:
             version, state = self._snapshot.version + 1, self._snapshot.state
@@ -86,6 +86,6 @@ class Commons:
                     state = state.hold(state.pool.remove(skill), self._round)
                     pruned[skill] = "its writer dropped it"
             kept = self._upkeep(state, change.added, self._round)
-            pruned |= {event.skill: str(event.payload["why"]) for event in kept.pruned}
+            pruned |= {event.skill: event.why for event in kept.pruned}
             self._snapshot = Snapshot(version, kept.state)
-            return Receipt(version, change, kept.admitted, pruned, declined | kept.declined)
+            return WriteOutcome(version, change, kept.admitted, pruned, declined | kept.declined)

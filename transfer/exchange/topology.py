@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
-Direction = Literal["forward", "backward", "both"]
+RouteDirection = Literal["forward", "backward", "both"]
 
 
 class TopologyError(ValueError):
@@ -43,7 +43,7 @@ def check_route(route: Route, playing: Sequence[str]) -> None:
         )
 
 
-def directed(routes: Sequence[Route], direction: Direction) -> list[Route]:
+def directed(routes: Sequence[Route], direction: RouteDirection) -> list[Route]:
     """The routes as they are, turned round, or both; each once."""
     forward = list(routes) if direction != "backward" else []
     backward = [Route(route.receiver, route.giver) for route in routes] if direction != "forward" else []

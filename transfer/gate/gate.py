@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from agents.models.model import (
     Likelihood,
@@ -31,7 +31,8 @@ from transfer.gate.objective import (
     panel_mean,
     per_trajectory,
 )
-from transfer.gate.replay import ActingPolicy, Style, Voice, replay, style_of, text_only
+from transfer.gate.replay import ActingPolicy, PromptStyle, ScoringPolicy, replay, style_of, text_only
+from transfer.memory.events import PAYLOAD_NAMES
 from transfer.memory.experience import Segment
 
 Outcome = Literal["accepted", "rejected", "undecided"]
@@ -52,11 +53,11 @@ class Verdict(BaseModel):
     skill: str
     outcome: Outcome
     why: str
-    objective: float | None = Field(default=None, serialization_alias="J")
+    objective: float | None = None
     """J(ω')."""
-    before: float | None = Field(default=None, serialization_alias="J_before")
+    before: float | None = None
     """J(ω)."""
-    change: float | None = Field(default=None, serialization_alias="delta_J")
+    change: float | None = None
     """ΔJ."""
     stderr: float | None = None
     """Of ΔJ over trajectories."""
@@ -72,15 +73,14 @@ class Verdict(BaseModel):
     """Steps of the batch of which only the text is known: their likelihood may be that of other tokens than drawn."""
 
     @property
+    def fields(self) -> dict[str, Any]:
+        """As its event has them; the skill stands beside them."""
+        return self.model_dump(exclude={"skill"})
+
+    @property
     def payload(self) -> dict[str, JsonValue]:
-        """As an event tells it, in the paper's letters (J, delta_J); the skill stands beside it."""
-        return self.model_dump(mode="json", by_alias=True, exclude={"skill"})
-
-
-def read_verdict(payload: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """A verdict's event in the paper's letters. Runs of format 1 name ΔJ `change` where the skill was a gift."""
-    letters = {name: field.serialization_alias or name for name, field in Verdict.model_fields.items()}
-    return {letters.get(name, name): value for name, value in payload.items()}
+        """In the paper's letters (J, delta_J), for tables."""
+        return {PAYLOAD_NAMES.get(name, name): value for name, value in self.fields.items()}
 
 
 class Gate(Protocol):
@@ -106,7 +106,7 @@ class PPOGate:
 
     scorers: tuple[Model, ...]
     acceptance: Acceptance = field(default_factory=PositiveObjective)
-    voice: Voice = field(default_factory=ActingPolicy)
+    voice: ScoringPolicy = field(default_factory=ActingPolicy)
     likelihood: Callable[[Likelihood], float] = LIKELIHOODS["sum"]
     reduction: Reduction = per_trajectory
     clip: float = 0.2
@@ -148,7 +148,7 @@ class PPOGate:
         parent: Skill | None,
         candidates: Sequence[Skill],
         evidence: Evidence,
-        styles: Sequence[Style],
+        styles: Sequence[PromptStyle],
     ) -> tuple[Floats, float]:
         """Log-ratios (candidates × steps) by one scorer, and its noise floor in nats."""
         asked: list[Utterance] = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from agents.models.model import Message, Utterance
-from agents.prompts import Turn, after_reasoning, conversation, fingerprint, reasoning_request, skill_text
+from agents.prompts import PastTurn, after_reasoning, conversation, fingerprint, reasoning_request, skill_text
 from agents.skill import Skill
 from environments import grammar as grammars
 from transfer.memory.experience import Segment, Step
@@ -19,7 +19,7 @@ STYLES = ("direct", "reason", "react")
 """Ways of asking for a move; the recorded prompt digest tells which one it was."""
 
 
-class Voice(Protocol):
+class ScoringPolicy(Protocol):
     """Which conditional probability of an action an importance ratio is made of."""
 
     def utterance(self, prompt: tuple[Message, ...], step: Step, style: str) -> Utterance: ...
@@ -59,7 +59,7 @@ def prompts(span: Segment, skill: Skill | None) -> list[tuple[Message, ...]]:
     Where the acting model had dropped its oldest turns to fit its context, as many are dropped here.
     """
     steps = span.trajectory.steps
-    turns: list[Turn] = [(step.observation, step.action) for step in steps]
+    turns: list[PastTurn] = [(step.observation, step.action) for step in steps]
     memory = skill_text(skill) if skill is not None else ""
     out: list[tuple[Message, ...]] = []
     for index in range(span.start, span.stop):
@@ -69,7 +69,7 @@ def prompts(span: Segment, skill: Skill | None) -> list[tuple[Message, ...]]:
     return out
 
 
-def replay(span: Segment, skill: Skill | None, voice: Voice, style: str) -> list[Utterance]:
+def replay(span: Segment, skill: Skill | None, voice: ScoringPolicy, style: str) -> list[Utterance]:
     """One utterance per step of the segment; `style` says whether and how the actor was asked to reason aloud."""
     steps = span.trajectory.steps[span.start : span.stop]
     return [voice.utterance(prompt, step, style) for prompt, step in zip(prompts(span, skill), steps, strict=True)]
@@ -80,13 +80,13 @@ def text_only(spans: Iterable[Segment]) -> int:
     return sum(step.tokens is None for span in spans for step in span.trajectory.steps[span.start : span.stop])
 
 
-class Style(NamedTuple):
+class PromptStyle(NamedTuple):
     name: str
     certain: bool
     """True where the recorded prompt was rebuilt to the letter."""
 
 
-def style_of(span: Segment, skill: Skill | None) -> Style:
+def style_of(span: Segment, skill: Skill | None) -> PromptStyle:
     """How the recorded moves of a segment were asked for: "direct", "reason" or "react".
 
     The check behind every ratio: its denominator must be the likelihood under the very prompt that was sent. Where no
@@ -96,8 +96,8 @@ def style_of(span: Segment, skill: Skill | None) -> Style:
     prompt = prompts(span, skill)[0]
     for style in STYLES:
         if fingerprint(_asked(prompt, step, style)) == step.prompt_digest:
-            return Style(style, True)
-    return Style("reason" if step.reasoning else "direct", False)
+            return PromptStyle(style, True)
+    return PromptStyle("reason" if step.reasoning else "direct", False)
 
 
 def _asked(prompt: tuple[Message, ...], step: Step, style: str) -> tuple[Message, ...]:
@@ -108,10 +108,10 @@ def _said(step: Step) -> str:
     return step.completion or step.action
 
 
-VoiceFactory = Callable[[float, bool], Voice]
+ScoringPolicyFactory = Callable[[float, bool], ScoringPolicy]
 """Makes a scoring policy from the temperature of the moves, and whether their recorded reasoning is given."""
 
-VOICES: dict[str, VoiceFactory] = {
+SCORING_POLICIES: dict[str, ScoringPolicyFactory] = {
     "policy": ActingPolicy,
     "raw": lambda temperature, given: RawModel(given),
 }

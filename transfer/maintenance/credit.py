@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from transfer.memory.events import Event
+from transfer.memory.events import BaselineMoved, Event, Scored, Skipped
 from transfer.memory.experience import Trajectory
 from transfer.memory.state import Baseline, LearnerState, Score
 
@@ -99,8 +99,8 @@ def observe(
     The new episodes count in the baseline they are compared with, so that a first batch is judged against itself.
     """
     now = state.iteration + 1
-    events = [
-        Event(kind="skipped", iteration=now, trajectories=(t.id,), payload={"why": "no steps or a non-finite reward"})
+    events: list[Event] = [
+        Skipped(iteration=now, trajectories=(t.id,), why="no steps or a non-finite reward")
         for t in fresh
         if not usable(t)
     ]
@@ -108,7 +108,7 @@ def observe(
     baselines = dict(state.baselines)
     for task in dict.fromkeys(t.task for t in good):
         baselines[task] = rule.update(baselines.get(task), [t.total for t in good if t.task == task])
-        events.append(Event(kind="baseline", iteration=now, payload={"task": task, **baselines[task].model_dump()}))
+        events.append(BaselineMoved(iteration=now, task=task, mean=baselines[task].mean, n=baselines[task].n))
 
     scores, buffer = dict(state.scores), dict(state.buffer)
     for trajectory in good:
@@ -118,8 +118,8 @@ def observe(
                 buffer[skill] = (*buffer.get(skill, ()), trajectory.id)
     for skill in state.pool.ids:
         if skill in scores:
-            payload = scores[skill].model_dump() | {"value": scores[skill].value}
-            events.append(Event(kind="scored", iteration=now, skill=skill, payload=payload))
+            score = scores[skill]
+            events.append(Scored(iteration=now, skill=skill, **score.model_dump(), value=score.value))
     return state.model_copy(update={"baselines": baselines, "scores": scores, "buffer": buffer}), events
 
 

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from agents.embedding import Embedder
 from transfer.maintenance.rules import alike
-from transfer.memory.events import Event
+from transfer.memory.events import Warned
 from transfer.memory.state import LearnerState
 
 Signature = Callable[[LearnerState, Embedder], str | None]
@@ -58,15 +58,12 @@ SIGNATURES: dict[str, Signature] = {
 }
 
 
-def warnings(state: LearnerState, embedder: Embedder) -> tuple[LearnerState, list[Event]]:
+def warnings(state: LearnerState, embedder: Embedder) -> tuple[LearnerState, list[Warned]]:
     """A warning for each signature shown for the first time."""
     found = {
         name: said
         for name, shows in SIGNATURES.items()
         if name not in state.warned and (said := shows(state, embedder)) is not None
     }
-    events = [
-        Event(kind="warning", iteration=state.iteration + 1, payload={"signature": name, "text": said})
-        for name, said in found.items()
-    ]
+    events = [Warned(iteration=state.iteration + 1, signature=name, text=sentence) for name, sentence in found.items()]
     return state.model_copy(update={"warned": (*state.warned, *found)}), events

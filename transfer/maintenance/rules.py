@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple, Protocol
 
-from pydantic import JsonValue
-
 from agents.embedding import Embedder
 from agents.skill import Skill
-from transfer.memory.events import Event
+from transfer.memory.events import Pruned
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 
@@ -20,13 +18,13 @@ ROUNDING = 1e-12
 """No more than what floating point makes of zero, the score of a skill that was as good as the baseline."""
 
 
-class Death(NamedTuple):
+class Removal(NamedTuple):
     skill: str
     why: str
 
 
 class Maintenance(Protocol):
-    def deaths(self, skills: Sequence[Skill], state: LearnerState, embedder: Embedder) -> list[Death]:
+    def deaths(self, skills: Sequence[Skill], state: LearnerState, embedder: Embedder) -> list[Removal]:
         """Who leaves of `skills`, the pool and this iteration's newcomers (already in `state.born`).
 
         At most the pool's capacity is left, and at least one skill.
@@ -46,8 +44,8 @@ class Always:
     grace: int = 3
     similarity: float = 0.95
 
-    def deaths(self, skills: Sequence[Skill], state: LearnerState, embedder: Embedder) -> list[Death]:
-        out = [Death(each.id, "score ≤ 0") for each in skills if self._failed(each.id, state)]
+    def deaths(self, skills: Sequence[Skill], state: LearnerState, embedder: Embedder) -> list[Removal]:
+        out = [Removal(each.id, "score ≤ 0") for each in skills if self._failed(each.id, state)]
         if out and len(out) == len(skills):
             out.remove(max(out, key=lambda death: (state.score(death.skill).value, death.skill)))
         left = without(skills, out)
@@ -55,7 +53,7 @@ class Always:
         left = without(skills, out)
         surplus = max(0, len(left) - state.pool.capacity)
         ranked = sorted(left, key=lambda each: (self._young(each.id, state), state.score(each.id).value, each.id))
-        return out + [Death(each.id, "lowest score of a full pool") for each in ranked[:surplus]]
+        return out + [Removal(each.id, "lowest score of a full pool") for each in ranked[:surplus]]
 
     def _failed(self, skill: str, state: LearnerState) -> bool:
         return state.score(skill).n >= self.evidence and state.score(skill).value <= ROUNDING
@@ -63,9 +61,9 @@ class Always:
     def _young(self, skill: str, state: LearnerState) -> bool:
         return state.score(skill).n < self.evidence and state.age(skill) <= self.grace
 
-    def _duplicates(self, skills: Sequence[Skill], state: LearnerState, embedder: Embedder) -> list[Death]:
+    def _duplicates(self, skills: Sequence[Skill], state: LearnerState, embedder: Embedder) -> list[Removal]:
         """The lower-scored of each pair; a likeness of activations alone does not kill a young skill."""
-        out: dict[str, Death] = {}
+        out: dict[str, Removal] = {}
         for left, right, cosine in alike(skills, embedder, self.similarity):
             if left.id in out or right.id in out:
                 continue
@@ -74,7 +72,7 @@ class Always:
                 continue
             worse = min((left, right), key=lambda each: (state.score(each.id).value, -state.born.get(each.id, 0)))
             why = "same text as another" if equal else f"activation like another's (cosine {cosine:.2f})"
-            out[worse.id] = Death(worse.id, why)
+            out[worse.id] = Removal(worse.id, why)
         return list(out.values())
 
 
@@ -84,7 +82,7 @@ class OverCapacity:
 
     rule: Always = Always()
 
-    def deaths(self, skills: Sequence[Skill], state: LearnerState, embedder: Embedder) -> list[Death]:
+    def deaths(self, skills: Sequence[Skill], state: LearnerState, embedder: Embedder) -> list[Removal]:
         return self.rule.deaths(skills, state, embedder) if len(skills) > state.pool.capacity else []
 
 
@@ -104,7 +102,7 @@ class LowerBound:
         score = state.score(skill)
         return score.value - self.width * math.sqrt(math.log1p(max(1, oldest)) / max(1, score.n))
 
-    def deaths(self, skills: Sequence[Skill], state: LearnerState, embedder: Embedder) -> list[Death]:
+    def deaths(self, skills: Sequence[Skill], state: LearnerState, embedder: Embedder) -> list[Removal]:
         surplus = max(0, len(skills) - state.pool.capacity)
         oldest = max((state.age(each.id) for each in skills), default=0)
 
@@ -114,17 +112,17 @@ class LowerBound:
             rank = 0 if proven_bad else 1 if n < self.proven else 2 if n < self.veteran else 3
             return rank, bound, skill.id
 
-        return [Death(each.id, "lowest confidence bound") for each in sorted(skills, key=order)[:surplus]]
+        return [Removal(each.id, "lowest confidence bound") for each in sorted(skills, key=order)[:surplus]]
 
 
 @dataclass(frozen=True)
 class FirstInFirstOut:
     """Ablation "without score": over capacity the oldest goes, whatever it is worth."""
 
-    def deaths(self, skills: Sequence[Skill], state: LearnerState, embedder: Embedder) -> list[Death]:
+    def deaths(self, skills: Sequence[Skill], state: LearnerState, embedder: Embedder) -> list[Removal]:
         surplus = max(0, len(skills) - state.pool.capacity)
         oldest_first = sorted(skills, key=lambda each: (state.born.get(each.id, 0), each.id))
-        return [Death(each.id, "first in, first out") for each in oldest_first[:surplus]]
+        return [Removal(each.id, "first in, first out") for each in oldest_first[:surplus]]
 
 
 def alike(skills: Sequence[Skill], embedder: Embedder, threshold: float) -> list[tuple[Skill, Skill, float]]:
@@ -138,21 +136,21 @@ def alike(skills: Sequence[Skill], embedder: Embedder, threshold: float) -> list
     return [pair for pair in found if pair[2] >= threshold or pair[0].says_the_same_as(pair[1])]
 
 
-def without(skills: Sequence[Skill], deaths: Sequence[Death]) -> list[Skill]:
+def without(skills: Sequence[Skill], deaths: Sequence[Removal]) -> list[Skill]:
     gone = {death.skill for death in deaths}
     return [skill for skill in skills if skill.id not in gone]
 
 
 def prune(
     state: LearnerState, skills: Sequence[Skill], maintenance: Maintenance, embedder: Embedder
-) -> tuple[LearnerState, list[Event]]:
+) -> tuple[LearnerState, list[Pruned]]:
     """The state whose pool is what maintenance leaves of `skills`, and an event for each death."""
-    events: list[Event] = []
+    events: list[Pruned] = []
     deaths = dict(state.deaths)
     for death in maintenance.deaths(skills, state, embedder):
         score = state.score(death.skill)
-        payload: dict[str, JsonValue] = {"why": death.why, "score": score.value, "n": score.n}
-        events.append(Event(kind="pruned", iteration=state.iteration + 1, skill=death.skill, payload=payload))
+        now = state.iteration + 1
+        events.append(Pruned(iteration=now, skill=death.skill, why=death.why, score=score.value, n=score.n))
         if score.n:
             deaths[death.skill] = score.value
     gone = {event.skill for event in events}

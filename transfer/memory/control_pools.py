@@ -9,7 +9,7 @@ from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
 
 
-def shuffled(pool: SkillPool, others: Sequence[SkillPool]) -> SkillPool:
+def shuffle_procedures(pool: SkillPool, others: Sequence[SkillPool]) -> SkillPool:
     """Each skill of `pool` with the procedure of another: of a skill learned elsewhere, or else of its neighbour.
 
     A skill stays as it is where nobody has another procedure.
@@ -40,7 +40,7 @@ LONGEST = 4000
 """Characters of an episode that are remembered, its end before its beginning."""
 
 
-def remembered(trajectories: Sequence[Trajectory]) -> SkillPool:
+def episodes_as_pool(trajectories: Sequence[Trajectory]) -> SkillPool:
     """A pool with one unit per episode; a selector retrieves them by what was seen first, as it does skills."""
     return SkillPool.of(map(_unit, trajectories), len(trajectories))
 

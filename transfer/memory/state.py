@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-from transfer.memory.events import Event, skill_texts
+from transfer.memory.events import Event, Seeded, SkillTexts
 from transfer.memory.pool import SkillPool
 
 
@@ -72,9 +72,7 @@ class LearnerState(BaseModel):
         if self.iteration:
             return []
         return [
-            Event(
-                kind="seeded", iteration=0, skill=skill.id, parents=skill.parents, payload={"skill": skill_texts(skill)}
-            )
+            Seeded(iteration=0, skill=skill.id, parents=skill.parents, texts=SkillTexts.of(skill))
             for skill in self.pool.each()
         ]
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from agents.models.model import Model, Sampling
 from agents.skill import Skill
 from transfer.nppo.evolver import EVOLVING, Unusable, ask, skill_words, structured
-from transfer.nppo.gradient import Gradient, Line, Lines, joined, meant
+from transfer.nppo.gradient import Gradient, Line, Lines, clean_text, join_lines
 
 
 class Consolidation(BaseModel):
@@ -24,7 +24,7 @@ class Consolidation(BaseModel):
     termination: Line
 
 
-class Direction(BaseModel):
+class AggregateGradient(BaseModel):
     """ḡ = (ḡ^I, ḡ^π, ḡ^β): how to change the skill; "" means no change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,7 +41,7 @@ class Direction(BaseModel):
 
 
 class Aggregation(Protocol):
-    async def __call__(self, skill: Skill | None, gradients: Sequence[Gradient], seed: int) -> Direction: ...
+    async def __call__(self, skill: Skill | None, gradients: Sequence[Gradient], seed: int) -> AggregateGradient: ...
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,16 @@ class Consolidate:
     model: Model
     sampling: Sampling = Sampling(temperature=0.3, max_tokens=700)
 
-    async def __call__(self, skill: Skill | None, gradients: Sequence[Gradient], seed: int) -> Direction:
+    async def __call__(self, skill: Skill | None, gradients: Sequence[Gradient], seed: int) -> AggregateGradient:
         prompt = ask("aggregate", skill=skill_words(skill), gradients="\n".join(each.lines for each in gradients))
         try:
             found = await structured(self.model, prompt, Consolidation, replace(self.sampling, seed=seed))
         except Unusable:
             return await Juxtapose()(skill, gradients, seed)
-        return Direction(
-            activation=meant(found.activation),
-            procedure=joined(found.procedure),
-            termination=meant(found.termination),
+        return AggregateGradient(
+            activation=clean_text(found.activation),
+            procedure=join_lines(found.procedure),
+            termination=clean_text(found.termination),
         )
 
 
@@ -68,13 +68,13 @@ class Consolidate:
 class Juxtapose:
     """No aggregation by a model: all gradients side by side, as the official code hands them to the update."""
 
-    async def __call__(self, skill: Skill | None, gradients: Sequence[Gradient], seed: int) -> Direction:
+    async def __call__(self, skill: Skill | None, gradients: Sequence[Gradient], seed: int) -> AggregateGradient:
         def beside(part: str, limit: int) -> str:
             texts = dict.fromkeys(getattr(each, part) for each in gradients)
             return "; ".join(text for text in texts if text)[:limit]
 
         procedure = beside("procedure", 900) or beside("diagnosis", 900)
-        return Direction(
+        return AggregateGradient(
             activation=beside("activation", 240), procedure=procedure, termination=beside("termination", 240)
         )
 

@@ -18,7 +18,7 @@ from transfer.gate.gate import Evidence, Gate
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
 from transfer.maintenance.failure_signatures import warnings
 from transfer.maintenance.rules import Always, Maintenance
-from transfer.memory.events import Event, skill_texts
+from transfer.memory.events import Event, GradientsAggregated, GradientTaken, Proposed, SkillTexts
 from transfer.memory.experience import Recall, Segment, Trajectory, controlled, extremes, recalled
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
@@ -27,7 +27,7 @@ from transfer.nppo.evolution import Evolution, settle
 from transfer.nppo.evolver import Unusable
 from transfer.nppo.gradient import Critic, Gradient
 from transfer.nppo.priority import ByPotential, Priority
-from transfer.nppo.proposal import Batch, Proposer
+from transfer.nppo.proposal import EvolutionRequest, Proposer
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ class NPPO:
         evolution.mode = "REFINE" if len(related) >= self.related * len(gradients) else "DISCOVER"
         used = related if related and evolution.mode == "REFINE" else gradients
         direction = await self.aggregation(parent, used, _seed(rng))
-        evolution.note("aggregate", {"mode": evolution.mode, "related": len(related), **direction.model_dump()})
+        evolution.note(GradientsAggregated, mode=evolution.mode, related=len(related), **direction.model_dump())
 
-        asked = Batch(parent, batch[0].rules, evolution.mode, direction, tuple(used))
+        asked = EvolutionRequest(parent, batch[0].rules, evolution.mode, direction, tuple(used))
         proposals = await self.proposer(asked, [_seed(rng) for _ in range(self.candidates)])
         for why in proposals.problems:
             evolution.skip(why)
@@ -102,7 +102,7 @@ class NPPO:
                 evolution.skip(f"candidate {skill.id} is in the pool or was pruned from it before")
                 continue
             candidates.append(skill)
-            evolution.note("candidate", {"mode": evolution.mode, "skill": skill_texts(skill)}, skill=skill)
+            evolution.note(Proposed, skill=skill, mode=evolution.mode, texts=SkillTexts.of(skill))
 
         flat = [(span, base) for group, base in zip(spans, baselines, strict=True) for span in group]
         controlled_spans = tuple(span for span, _ in flat)
@@ -130,7 +130,7 @@ class NPPO:
                 raise found
             else:
                 gradients.append(found)
-                evolution.note("gradient", found.payload, trajectories=(found.trajectory,))
+                evolution.note(GradientTaken, trajectories=(found.trajectory,), **found.fields)
         return gradients
 
     def _generator(self, evolution: Evolution) -> np.random.Generator:

@@ -13,7 +13,7 @@ class ChoiceError(ValueError):
     """A choice that does not exist; one sentence that names it and what can be chosen."""
 
 
-class Choices(BaseModel):
+class NPPOConfig(BaseModel):
     """One value per choice. Every default is the paper's where the paper states one (else ours, and said so).
 
     A part (critic, aggregation, gate, …) is named by the dictionary beside its classes, or is anybody's.
@@ -53,9 +53,9 @@ class Choices(BaseModel):
     cooldown: int = Field(default=3, ge=0)
 
 
-PAPER = Choices()
+PAPER = NPPOConfig()
 
-AS_RELEASED = Choices(
+AS_RELEASED = NPPOConfig(
     aggregation="juxtapose",
     advantage="per-step-share",
     likelihood="per-token-mean",
@@ -69,20 +69,20 @@ AS_RELEASED = Choices(
     baseline="moving-average",
 )
 
-PRESETS: dict[str, Choices] = {"paper": PAPER, "as-released": AS_RELEASED}
+PRESETS: dict[str, NPPOConfig] = {"paper": PAPER, "as-released": AS_RELEASED}
 
 
-def choose(preset: str = "paper", changes: Mapping[str, Any] = {}) -> Choices:
+def make_config(preset: str = "paper", changes: Mapping[str, Any] = {}) -> NPPOConfig:
     """A preset with some choices changed. Raises ChoiceError, naming the nearest valid name or value."""
     if preset not in PRESETS:
         raise ChoiceError(f"no preset is called {preset!r}; there are: {', '.join(PRESETS)}")
     for name in changes:
-        if name not in Choices.model_fields:
-            near = difflib.get_close_matches(str(name), Choices.model_fields, n=1, cutoff=0.5)
-            remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(Choices.model_fields)}"
+        if name not in NPPOConfig.model_fields:
+            near = difflib.get_close_matches(str(name), NPPOConfig.model_fields, n=1, cutoff=0.5)
+            remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(NPPOConfig.model_fields)}"
             raise ChoiceError(f"learning.choices.{name}: no such choice; {remedy}")
     try:
-        return Choices.model_validate(PRESETS[preset].model_dump() | dict(changes))
+        return NPPOConfig.model_validate(PRESETS[preset].model_dump() | dict(changes))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-
-from pydantic import JsonValue
+from typing import Any
 
 from agents.embedding import Embedder
 from agents.skill import Skill
 from transfer.gate.gate import Verdict, best
 from transfer.maintenance.rules import Maintenance, prune
-from transfer.memory.events import Event, EventKind
+from transfer.memory.events import Admitted, Event, Judged, Pruned, Skipped
 from transfer.memory.state import LearnerState
 from transfer.nppo.proposal import Mode
 
@@ -30,38 +29,36 @@ class Evolution:
 
     def note(
         self,
-        kind: EventKind,
-        payload: dict[str, JsonValue],
+        kind: Callable[..., Event],
         *,
         skill: Skill | None = None,
         trajectories: tuple[str, ...] | None = None,
+        **fields: Any,
     ) -> None:
-        """Write an event down; it is about the parent where no skill is given."""
+        """Write an event of this class down; it is about the parent where no skill is given."""
         self.events.append(
-            Event(
-                kind=kind,
+            kind(
                 iteration=self.iteration,
                 skill=skill.id if skill else self.parent,
                 parents=(self.parent,) if skill else (),
                 trajectories=self.trajectories if trajectories is None else trajectories,
-                payload=payload,
+                **fields,
             )
         )
 
     def skip(self, why: str) -> Evolution:
-        self.note("skipped", {"why": why})
+        self.note(Skipped, why=why)
         return self
 
     def judged(self, candidates: Sequence[Skill], verdicts: Sequence[Verdict]) -> Evolution:
         """Note the verdicts; the best accepted candidate is admitted."""
         for skill, verdict in zip(candidates, verdicts, strict=True):
-            self.note("verdict", verdict.payload, skill=skill)
+            self.note(Judged, skill=skill, **verdict.fields)
             self.outcomes.append(verdict.outcome)
         chosen = best(verdicts)
         if chosen is not None:
             self.admitted = next(skill for skill in candidates if skill.id == chosen.skill)
-            payload: dict[str, JsonValue] = {"mode": self.mode, "J": chosen.objective, "delta_J": chosen.change}
-            self.note("admitted", payload, skill=self.admitted)
+            self.note(Admitted, skill=self.admitted, mode=self.mode, objective=chosen.objective, change=chosen.change)
         return self
 
 
@@ -73,7 +70,7 @@ def settle(
     *,
     keep: int,
     cooldown: int,
-) -> tuple[LearnerState, list[Event]]:
+) -> tuple[LearnerState, list[Pruned]]:
     """Newcomers in, spent buffers out, then maintenance: the pool never holds more than K.
 
     A parent whose offspring was admitted starts a new buffer and rests for `cooldown` iterations; one that failed

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
 from agents.models.model import Model, Sampling
 from agents.skill import Skill
@@ -66,8 +66,8 @@ class Gradient:
         return EVOLVING["lesson"].format(total=self.total, diagnosis=self.diagnosis) + changes
 
     @property
-    def payload(self) -> dict[str, JsonValue]:
-        """As an event tells it; its trajectory stands beside it."""
+    def fields(self) -> dict[str, Any]:
+        """As its event has them; the trajectory stands beside them."""
         return {
             "total": self.total,
             "diagnosis": self.diagnosis,
@@ -107,9 +107,9 @@ class Hindsight:
             trajectory.total,
             found.diagnosis.strip(),
             found.is_related,
-            meant(found.activation),
-            joined(found.procedure),
-            meant(found.termination),
+            clean_text(found.activation),
+            join_lines(found.procedure),
+            clean_text(found.termination),
         )
 
 
@@ -127,12 +127,12 @@ class NeutralSummary:
         return Gradient(trajectory.id, trajectory.total, found.summary.strip(), True)
 
 
-def joined(lines: Sequence[str]) -> str:
+def join_lines(lines: Sequence[str]) -> str:
     """Instructions as one text, each once; lines that say nothing are left out."""
-    return " ".join(dict.fromkeys(filter(None, map(meant, lines))))
+    return " ".join(dict.fromkeys(filter(None, map(clean_text, lines))))
 
 
-def meant(text: str) -> str:
+def clean_text(text: str) -> str:
     """The text, or "" where it says no more than that there is nothing to say."""
     bare = text.strip()
     return "" if bare.strip(" .'\"()").lower() in EMPTY else bare

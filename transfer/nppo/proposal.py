@@ -12,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agents.models.model import Model, Sampling
 from agents.skill import Skill
-from transfer.nppo.aggregation import Direction
+from transfer.nppo.aggregation import AggregateGradient
 from transfer.nppo.evolver import EVOLVING, Unusable, ask, skill_words, structured
 from transfer.nppo.gradient import Gradient
 
 Mode = Literal["REFINE", "DISCOVER"]
 
 
-class Draft(BaseModel):
+class SkillDraft(BaseModel):
     """A skill as an evolver writes it; the procedure as a list, which the acting prompt numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,13 +31,13 @@ class Draft(BaseModel):
 
 
 @dataclass(frozen=True)
-class Batch:
+class EvolutionRequest:
     """What the proposals answer: one parent, its rules, its gradients and what they have in common."""
 
     parent: Skill | None
     rules: str
     mode: Mode
-    direction: Direction
+    direction: AggregateGradient
     gradients: tuple[Gradient, ...]
 
 
@@ -51,7 +51,7 @@ class Proposals(BaseModel):
 
 
 class Proposer(Protocol):
-    async def __call__(self, batch: Batch, seeds: Sequence[int]) -> Proposals:
+    async def __call__(self, batch: EvolutionRequest, seeds: Sequence[int]) -> Proposals:
         """One try per seed."""
         ...
 
@@ -63,7 +63,7 @@ class Evolve:
     model: Model
     sampling: Sampling = Sampling(temperature=0.8, max_tokens=700)
 
-    async def __call__(self, batch: Batch, seeds: Sequence[int]) -> Proposals:
+    async def __call__(self, batch: EvolutionRequest, seeds: Sequence[int]) -> Proposals:
         found = await asyncio.gather(*(self._one(batch, seed) for seed in seeds))
         skills: dict[str, Skill] = {}
         problems: list[str] = []
@@ -78,7 +78,7 @@ class Evolve:
                 skills[each.id] = each
         return Proposals(skills=tuple(skills.values()), problems=tuple(problems))
 
-    async def _one(self, batch: Batch, seed: int) -> Skill | str:
+    async def _one(self, batch: EvolutionRequest, seed: int) -> Skill | str:
         evidence = batch.direction.lines
         if not any((batch.direction.activation, batch.direction.procedure, batch.direction.termination)):
             evidence = "\n".join(gradient.lines for gradient in batch.gradients)
@@ -89,7 +89,7 @@ class Evolve:
             direction=evidence,
         )
         try:
-            draft = await structured(self.model, prompt, Draft, replace(self.sampling, seed=seed))
+            draft = await structured(self.model, prompt, SkillDraft, replace(self.sampling, seed=seed))
             return finished(_answered(draft, batch), batch.parent if batch.mode == "REFINE" else None)
         except Unusable as error:
             return str(error)
@@ -97,7 +97,7 @@ class Evolve:
             return f"a candidate is no skill ({error.errors()[0]['msg']})"
 
 
-def _answered(draft: Draft, batch: Batch) -> Draft:
+def _answered(draft: SkillDraft, batch: EvolutionRequest) -> SkillDraft:
     """The draft, with what the evidence says in place of parts that only repeat the question, as small models do."""
     question = EVOLVING[batch.mode.lower()].casefold()
 
@@ -113,7 +113,7 @@ def _answered(draft: Draft, batch: Batch) -> Draft:
     )
 
 
-def finished(draft: Draft, parent: Skill | None) -> Skill:
+def finished(draft: SkillDraft, parent: Skill | None) -> Skill:
     """The draft as a skill, its steps numbered. Raises ValidationError when nothing but blanks is left of a part."""
     steps = [
         re.sub(r"^\s*(?:step\s*)?\d+\s*[.:)]\s*", "", step, flags=re.IGNORECASE).strip() for step in draft.procedure

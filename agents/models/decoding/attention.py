@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import AttentionInterface, PreTrainedModel
 
-from agents.models.decoding.kv_cache import Slots
+from agents.models.decoding.kv_cache import KVCache
 from agents.models.model import ModelError
 
 ATTENTION = "slots"
@@ -33,7 +33,7 @@ _KEYS = {torch.float32: 512}
 _KEYS_OTHERWISE = 128
 
 
-class Run(NamedTuple):
+class NewTokens(NamedTuple):
     """New tokens of one conversation: they follow the first `start` tokens in row `row` of the pools."""
 
     row: int
@@ -54,7 +54,7 @@ class Layer(NamedTuple):
 class Group:
     """Runs of equal length side by side, attended to together: tokens `span` of the batch."""
 
-    def __init__(self, first: int, runs: Sequence[Run], dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, first: int, runs: Sequence[NewTokens], dtype: torch.dtype, device: torch.device) -> None:
         self.size = len(runs[0].tokens)
         self.span = slice(first, first + len(runs) * self.size)
         step = _KEYS.get(dtype, _KEYS_OTHERWISE)
@@ -106,10 +106,10 @@ class Group:
         return self.unstack(found, query.shape[0])
 
 
-class Batch:
+class DecodingBatch:
     """One pass: the runs' `tokens` and their `positions`, both (tokens,), padded at the end; and who sees whom."""
 
-    def __init__(self, runs: Sequence[Run], slots: Slots, model: PreTrainedModel) -> None:
+    def __init__(self, runs: Sequence[NewTokens], slots: KVCache, model: PreTrainedModel) -> None:
         """`runs` stand in order of length and then of row."""
         device = model.device
         slots.reserve(max(run.start + len(run.tokens) for run in runs), max(run.row for run in runs))
@@ -187,7 +187,7 @@ def _attend_slots(
     value: Tensor,
     attention_mask: Tensor | None,
     *,
-    batch: Batch,
+    batch: DecodingBatch,
     scaling: float,
     sliding_window: int | None = None,
     softcap: float | None = None,

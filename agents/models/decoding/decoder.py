@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from agents.models.decoding.attention import ROWS, Batch, Run, attend_slots
-from agents.models.decoding.kv_cache import Slots
-from agents.models.decoding.sequence import Draft
+from agents.models.decoding.attention import ROWS, DecodingBatch, NewTokens, attend_slots
+from agents.models.decoding.kv_cache import KVCache
+from agents.models.decoding.sequence import TokenSequence
 from agents.models.model import ModelError
 
 PASS = {"cpu": 256, "cuda": 4096}
@@ -20,31 +20,31 @@ _WORTHWHILE = 32
 
 
 class Decoder:
-    """Writes drafts with a decoder-only model of transformers. Not thread-safe: it belongs to its worker's thread."""
+    """Writes with a decoder-only model of transformers. Not thread-safe: it belongs to its worker's thread."""
 
     def __init__(self, model: PreTrainedModel, rows: int) -> None:
-        """`rows` drafts are written at a time; twice as many conversations are remembered.
+        """`rows` sequences are written at a time; twice as many conversations are remembered.
 
         Raises ModelError for a model that does not let attention be replaced.
         """
         attend_slots(model)
-        self.slots = Slots(model, 2 * rows)
+        self.slots = KVCache(model, 2 * rows)
         self._model = model
         self._rows = rows
         self._budget = PASS.get(model.device.type, PASS["cuda"])
-        self._waiting: list[Draft] = []
-        self._writing: list[Draft] = []
+        self._waiting: list[TokenSequence] = []
+        self._writing: list[TokenSequence] = []
 
     @property
     def busy(self) -> bool:
         return bool(self._waiting or self._writing)
 
-    def add(self, draft: Draft) -> None:
-        self._waiting.append(draft)
+    def add(self, sequence: TokenSequence) -> None:
+        self._waiting.append(sequence)
 
     @torch.inference_mode()
     def step(self) -> None:
-        """One pass. What goes wrong goes to the drafts' futures; the decoder stays usable."""
+        """One pass. What goes wrong goes to the sequences' futures; the decoder stays usable."""
         try:
             self._drop_cancelled()
             self._admit()
@@ -53,8 +53,8 @@ class Decoder:
                 self._pass(runs)
         except Exception as error:
             self._fail_all(error)
-        for draft in [draft for draft in self._writing if draft.done]:
-            self._close(draft, None)
+        for sequence in [sequence for sequence in self._writing if sequence.done]:
+            self._close(sequence, None)
 
     @property
     def memory(self) -> int:
@@ -75,65 +75,65 @@ class Decoder:
         self._fail_all(error)
 
     def _drop_cancelled(self) -> None:
-        self._waiting = [draft for draft in self._waiting if not draft.future.cancelled()]
-        for draft in [draft for draft in self._writing if draft.future.cancelled()]:
-            self._leave(draft)
+        self._waiting = [sequence for sequence in self._waiting if not sequence.future.cancelled()]
+        for sequence in [sequence for sequence in self._writing if sequence.future.cancelled()]:
+            self._leave(sequence)
 
     def _admit(self) -> None:
-        for draft in list(self._waiting):
+        for sequence in list(self._waiting):
             if len(self._writing) == self._rows:
                 return
-            if self.slots.awaited(draft.tokens) >= _WORTHWHILE:
+            if self.slots.awaited(sequence.tokens) >= _WORTHWHILE:
                 continue
-            slot = self.slots.claim(draft.request.session, draft.tokens, draft.known)
+            slot = self.slots.claim(sequence.request.session, sequence.tokens, sequence.known)
             if slot is None:
                 return
-            draft.slot, draft.ready, draft.cached = slot, slot.ready, slot.ready
-            self._waiting.remove(draft)
-            self._writing.append(draft)
+            sequence.slot, sequence.ready, sequence.cached = slot, slot.ready, slot.ready
+            self._waiting.remove(sequence)
+            self._writing.append(sequence)
 
-    def _plan(self) -> list[tuple[Draft, Run]]:
-        """The drafts being written first, a few tokens each; then the prompts, in order of arrival."""
+    def _plan(self) -> list[tuple[TokenSequence, NewTokens]]:
+        """The sequences being written first, a few tokens each; then the prompts, in order of arrival."""
         left = self._budget
-        plan: list[tuple[Draft, Run]] = []
-        for draft in sorted(self._writing, key=lambda draft: not draft.asks(draft.pending.start)):
-            assert draft.slot is not None
-            pending = draft.pending if draft.asks(draft.pending.start) else draft.pending[: max(left, 0)]
+        plan: list[tuple[TokenSequence, NewTokens]] = []
+        for sequence in sorted(self._writing, key=lambda sequence: not sequence.asks(sequence.pending.start)):
+            assert sequence.slot is not None
+            pending = sequence.pending if sequence.asks(sequence.pending.start) else sequence.pending[: max(left, 0)]
             if pending:
-                tokens = tuple(draft.tokens[pending.start : pending.stop])
-                plan.append((draft, Run(draft.slot.row, pending.start, tokens)))
+                tokens = tuple(sequence.tokens[pending.start : pending.stop])
+                plan.append((sequence, NewTokens(sequence.slot.row, pending.start, tokens)))
                 left -= len(tokens)
         return sorted(plan, key=lambda item: (len(item[1].tokens), item[1].row))
 
-    def _pass(self, plan: list[tuple[Draft, Run]]) -> None:
-        batch = Batch([run for _, run in plan], self.slots, self._model)
-        asked: list[tuple[Draft, int]] = []
+    def _pass(self, plan: list[tuple[TokenSequence, NewTokens]]) -> None:
+        batch = DecodingBatch([run for _, run in plan], self.slots, self._model)
+        asked: list[tuple[TokenSequence, int]] = []
         rows: list[int] = []
         first = 0
-        for draft, run in plan:
+        for sequence, run in plan:
             for index in range(len(run.tokens)):
-                if draft.asks(run.start + index):
-                    asked.append((draft, run.start + index))
+                if sequence.asks(run.start + index):
+                    asked.append((sequence, run.start + index))
                     rows.append(first + index)
             first += len(run.tokens)
         scores = self._forward(batch, rows)
-        for draft, run in plan:
-            assert draft.slot is not None
-            draft.ready = draft.slot.ready = run.start + len(run.tokens)
+        for sequence, run in plan:
+            assert sequence.slot is not None
+            sequence.ready = sequence.slot.ready = run.start + len(run.tokens)
         if scores is None:
             return
         normalisers: list[float] = scores.logsumexp(-1).tolist()
         table = scores.cpu().numpy()
-        for row, (draft, position) in enumerate(asked):
+        for row, (sequence, position) in enumerate(asked):
             try:
-                draft.read(position, table[row], normalisers[row])
+                sequence.read(position, table[row], normalisers[row])
             except ModelError as error:
-                self._close(draft, error)
+                self._close(sequence, error)
                 continue
-            if draft.slot is not None:
-                draft.slot.tokens = draft.tokens
+            if sequence.slot is not None:
+                sequence.slot.tokens = sequence.tokens
 
-    def _forward(self, batch: Batch, rows: list[int]) -> Tensor | None:
+    def _forward(self, batch: DecodingBatch, rows: list[int]) -> Tensor | None:
         """Logits (len(rows), vocabulary) in float32 after the tokens in `rows`."""
         model: Any = self._model if rows else self._model.get_decoder()
         padded = rows + [0] * (-len(rows) % ROWS)
@@ -145,19 +145,19 @@ class Decoder:
             raise ModelError(f"{self._model.name_or_path} has layers without attention: serve it instead")
         return output.logits[0, : len(rows)].float() if rows else None
 
-    def _close(self, draft: Draft, error: Exception | None) -> None:
-        self._leave(draft)
-        draft.settle(error)
+    def _close(self, sequence: TokenSequence, error: Exception | None) -> None:
+        self._leave(sequence)
+        sequence.settle(error)
 
-    def _leave(self, draft: Draft) -> None:
-        self._writing.remove(draft)
-        if draft.slot is not None:
-            self.slots.free(draft.slot)
+    def _leave(self, sequence: TokenSequence) -> None:
+        self._writing.remove(sequence)
+        if sequence.slot is not None:
+            self.slots.free(sequence.slot)
 
     def _fail_all(self, error: Exception) -> None:
         error = explained(error, self._model)
-        for draft in [*self._writing, *self._waiting]:
-            draft.settle(error)
+        for sequence in [*self._writing, *self._waiting]:
+            sequence.settle(error)
         self._writing.clear()
         self._waiting.clear()
         self.slots.clear()

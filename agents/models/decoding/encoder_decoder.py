@@ -10,42 +10,42 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from agents.models.decoding.decoder import explained
-from agents.models.decoding.sequence import Draft
+from agents.models.decoding.sequence import TokenSequence
 from agents.models.model import ModelError
 
 
 class EncoderDecoderWriter:
-    """The encoder reads a draft's `source` once; the decoder runs over all that is written at every step."""
+    """The encoder reads a sequence's `source` once; the decoder runs over all that is written at every step."""
 
     memory = 0
     """Nothing is remembered from call to call."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model: Any = model
-        self._waiting: list[Draft] = []
+        self._waiting: list[TokenSequence] = []
 
     @property
     def busy(self) -> bool:
         return bool(self._waiting)
 
-    def add(self, draft: Draft) -> None:
-        self._waiting.append(draft)
+    def add(self, sequence: TokenSequence) -> None:
+        self._waiting.append(sequence)
 
     def step(self) -> None:
-        """Write one draft from beginning to end."""
-        draft = self._waiting.pop(0)
-        if draft.future.cancelled():
+        """Write one sequence from beginning to end."""
+        sequence = self._waiting.pop(0)
+        if sequence.future.cancelled():
             return
         try:
-            self._write(draft)
+            self._write(sequence)
         except Exception as error:
-            draft.settle(explained(error, self._model))
+            sequence.settle(explained(error, self._model))
         else:
-            draft.settle()
+            sequence.settle()
 
     def fail(self, error: Exception) -> None:
-        for draft in self._waiting:
-            draft.settle(error)
+        for sequence in self._waiting:
+            sequence.settle(error)
         self._waiting.clear()
 
     def forget(self) -> None:
@@ -55,20 +55,20 @@ class EncoderDecoderWriter:
         """There is nothing to release."""
 
     @torch.inference_mode()
-    def _write(self, draft: Draft) -> None:
-        if not draft.source:
+    def _write(self, sequence: TokenSequence) -> None:
+        if not sequence.source:
             raise ModelError(f"{self._model.name_or_path} was given an empty prompt")
         device = self._model.device
         read: Tensor = self._model.get_encoder()(
-            input_ids=torch.tensor([draft.source], device=device)
+            input_ids=torch.tensor([sequence.source], device=device)
         ).last_hidden_state
-        while pending := draft.pending:
-            tokens = torch.tensor([draft.tokens[: pending.stop]], device=device)
+        while pending := sequence.pending:
+            tokens = torch.tensor([sequence.tokens[: pending.stop]], device=device)
             output = self._model(
                 encoder_outputs=BaseModelOutput(last_hidden_state=read), decoder_input_ids=tokens, use_cache=False
             )
             scores: Tensor = output.logits[0, pending.start :].float()
             normalisers: list[float] = scores.logsumexp(-1).tolist()
-            draft.ready = pending.stop
+            sequence.ready = pending.stop
             for position, row, normaliser in zip(pending, scores.cpu().numpy(), normalisers, strict=True):
-                draft.read(position, row, normaliser)
+                sequence.read(position, row, normaliser)

@@ -16,7 +16,7 @@ _STEP = 512
 
 
 @dataclass(eq=False)
-class Slot:
+class CacheRow:
     """One conversation's place in the pools. `tokens` are what it is to hold; `ready` of them are computed."""
 
     row: int
@@ -28,7 +28,7 @@ class Slot:
     """When it was last claimed, in claims."""
 
 
-class Slots:
+class KVCache:
     """Keys and values of every layer in one pool each, (rows, heads, room, width); rows and room grow when needed.
 
     Row 0 is a scratch pad. A conversation that nobody continues keeps its slot until another needs one (least
@@ -40,8 +40,8 @@ class Slots:
         config: Any = model.config.get_text_config(decoder=True)
         self.layers: int = config.num_hidden_layers
         self._limit = limit
-        self._slots: list[Slot] = []
-        self._sessions: dict[str, Slot] = {}
+        self._slots: list[CacheRow] = []
+        self._sessions: dict[str, CacheRow] = {}
         self._claims = 0
         self._rows, self.room = 1, 0
         self._pools: list[tuple[Tensor, Tensor] | None] = [None] * self.layers
@@ -59,7 +59,7 @@ class Slots:
         ready = max((min(_shared(slot.tokens, tokens), slot.ready) for slot in self._slots), default=0)
         return planned - ready
 
-    def claim(self, session: str, tokens: list[int], most: int) -> Slot | None:
+    def claim(self, session: str, tokens: list[int], most: int) -> CacheRow | None:
         """A slot for this conversation, with as many of its first `most` tokens ready as any slot has.
 
         None if all are busy.
@@ -79,7 +79,7 @@ class Slots:
         slot.tokens, slot.ready = list(tokens), max(own, ready)
         return slot
 
-    def free(self, slot: Slot) -> None:
+    def free(self, slot: CacheRow) -> None:
         """Its conversation has its answer; what is computed stays for the next turn."""
         slot.busy = False
         slot.tokens = slot.tokens[: slot.ready]
@@ -119,13 +119,13 @@ class Slots:
                     new[slot.row, :, : slot.ready] = old[slot.row, :, : slot.ready]
         return new
 
-    def _place(self, session: str) -> Slot | None:
+    def _place(self, session: str) -> CacheRow | None:
         mine = self._sessions.get(session) if session else None
         if mine is not None and not mine.busy:
             return mine
         idle = min((slot for slot in self._slots if not slot.busy), key=lambda slot: slot.used, default=None)
         if len(self._slots) < self._limit and (idle is None or idle.used > 0):
-            idle = Slot(len(self._slots) + 1)
+            idle = CacheRow(len(self._slots) + 1)
             self._slots.append(idle)
         if idle is None:
             return None

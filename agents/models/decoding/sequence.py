@@ -1,4 +1,4 @@
-"""A draft: one completion while it is being written."""
+"""A sequence: one completion while it is being written."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.models.decoding.kv_cache import Slot
+from agents.models.decoding.kv_cache import CacheRow
 from agents.models.model import Completion, ModelError, Request
-from agents.models.tokens.matcher import Tokens, Walk
+from agents.models.tokens.matcher import TokenMatcher, Tokens
 from agents.models.tokens.template import TRANSCRIPT_STOP, ChatTemplate
 from agents.models.tokens.thought import split_thought
 
@@ -23,7 +23,7 @@ _TAIL = 16
 Scores = NDArray[np.float32]
 
 
-class Draft:
+class TokenSequence:
     """Prompt and what is written so far, in `tokens`.
 
     A token that the grammar forces is appended at once, before the model has been asked: the model's opinion of it
@@ -36,7 +36,7 @@ class Draft:
         prompt: list[int],
         *,
         dropped: int,
-        walk: Walk | None,
+        walk: TokenMatcher | None,
         ends: frozenset[int],
         context: int,
         template: ChatTemplate,
@@ -50,7 +50,7 @@ class Draft:
         self.tokens = list(prompt)
         self.future: Future[Completion] = Future()
         self.source = source
-        self.slot: Slot | None = None
+        self.slot: CacheRow | None = None
         self.ready = 0
         """How many of the tokens have run through the model."""
         self.cached = 0

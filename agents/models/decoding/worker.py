@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Writer(Protocol):
-    """Something that writes drafts a pass at a time. What goes wrong goes to their futures."""
+    """Something that writes sequences a pass at a time. What goes wrong goes to their futures."""
 
     @property
     def busy(self) -> bool: ...

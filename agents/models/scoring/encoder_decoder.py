@@ -13,9 +13,9 @@ from transformers.modeling_outputs import BaseModelOutput
 from agents.models.model import Likelihood, Message, ModelError, Utterance
 from agents.models.scoring.precision import computing_in
 from agents.models.scoring.scorer import PRECISION, likelihoods
-from agents.models.tokens.masks import Policies, Predictions
+from agents.models.tokens.masks import GrammarMasks, Predictions
 from agents.models.tokens.matcher import grammar_ends
-from agents.models.tokens.template import ChatTemplate, Joint
+from agents.models.tokens.template import ChatTemplate, TokenizedUtterance
 
 _LOGITS = 32_000_000
 """Logits held at a time: 128 MB."""
@@ -41,7 +41,7 @@ class EncoderDecoderScorer:
         config: Any = model.config
         self._start: int = config.decoder_start_token_id
         self._vocabulary: int = config.vocab_size
-        self._policies = Policies(template.tokenizer, self._vocabulary, grammar_ends(model, template.tokenizer))
+        self._policies = GrammarMasks(template.tokenizer, self._vocabulary, grammar_ends(model, template.tokenizer))
         self._precision = precision or PRECISION.get(model.device.type, model.dtype)
         self._chunk = chunk_tokens
 
@@ -49,8 +49,8 @@ class EncoderDecoderScorer:
         """The likelihood of each utterance; −inf where its grammar forbids it. Raises ModelError on NaN."""
         unique = list(dict.fromkeys(utterances))
         texts = [self._spelled(utterance) for utterance in unique]
-        joints = [Joint(text, 0, len(text)) for text in texts]
-        predictions = self._policies.predictions(unique, joints)
+        tokenized = [TokenizedUtterance(text, 0, len(text)) for text in texts]
+        predictions = self._policies.predictions(unique, tokenized)
         starts = torch.tensor([0, *(len(text) for text in texts)]).cumsum(0).tolist()
         logprobs = torch.empty(starts[-1], dtype=torch.float32)
         with computing_in(self.model, self._precision), torch.inference_mode():
@@ -59,7 +59,7 @@ class EncoderDecoderScorer:
                     for row, scores in zip(members, logits, strict=True):
                         span = slice(starts[row], starts[row + 1])
                         logprobs[span] = _logprobs(predictions[span], scores)
-        by_utterance = dict(zip(unique, likelihoods(logprobs, joints, str(self.model.name_or_path)), strict=True))
+        by_utterance = dict(zip(unique, likelihoods(logprobs, tokenized, str(self.model.name_or_path)), strict=True))
         return [by_utterance[utterance] for utterance in utterances]
 
     def _spelled(self, utterance: Utterance) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ from transformers import PreTrainedModel
 
 from agents.models.decoding.decoder import Decoder
 from agents.models.decoding.encoder_decoder import EncoderDecoderWriter
-from agents.models.decoding.sequence import Draft
+from agents.models.decoding.sequence import TokenSequence
 from agents.models.model import Completion, Message, ModelError, ModelMisconfigured, Request, Sampling, Utterance
 from agents.models.scoring.encoder_decoder import EncoderDecoderScorer
 from agents.models.scoring.precision import computing_in
@@ -108,13 +108,13 @@ class Proof:
         for utterance in (PROBE[0], *PROBE[2:]):
             prompt = self._template.tokens(utterance.messages, generation=True)
             request = Request(utterance.messages, None, Sampling(0.0, max_tokens=4), session="proof")
-            draft = Draft(
+            sequence = TokenSequence(
                 request, prompt, dropped=0, walk=None, ends=frozenset(), context=10**9, template=self._template
             )
-            decoder.add(draft)
+            decoder.add(sequence)
             while decoder.busy:
                 decoder.step()
-            written.append((prompt, draft.future.result()))
+            written.append((prompt, sequence.future.result()))
         decoder.forget()
         gaps: list[float] = []
         with _own_attention(self._model):
@@ -125,8 +125,8 @@ class Proof:
         return _rms(gaps)
 
     def _plain(self, utterance: Utterance) -> list[float]:
-        joint = self._template.joint(utterance)
-        return self._logprobs(joint.ids[: joint.stop], joint.start).tolist()
+        item = self._template.tokenize(utterance)
+        return self._logprobs(item.ids[: item.stop], item.start).tolist()
 
     def _plain_answer(self, utterance: Utterance) -> list[float]:
         """An encoder-decoder's: the prompt encoded, the text decoded."""

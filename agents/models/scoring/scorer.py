@@ -22,9 +22,9 @@ from agents.models.scoring.precision import computing_in
 from agents.models.scoring.prefix_tree import Ints, PrefixTree
 from agents.models.scoring.readout import Readout
 from agents.models.tokens.context import longest_context
-from agents.models.tokens.masks import Policies
+from agents.models.tokens.masks import GrammarMasks
 from agents.models.tokens.matcher import grammar_ends
-from agents.models.tokens.template import ChatTemplate, Joint
+from agents.models.tokens.template import ChatTemplate, TokenizedUtterance
 
 CHUNK = {"cpu": 2048, "cuda": 32768}
 """Tokens that run through the model at a time, by device; on CPU, 1,000 to 4,000 are equally fast."""
@@ -59,7 +59,9 @@ class PrefixTreeScorer:
             raise ModelError(f"{model.name_or_path} is an encoder-decoder: use EncoderDecoderScorer")
         self.model, self.template = model, template
         self._readout = Readout(model)
-        self._policies = Policies(template.tokenizer, self._readout.vocabulary, grammar_ends(model, template.tokenizer))
+        self._policies = GrammarMasks(
+            template.tokenizer, self._readout.vocabulary, grammar_ends(model, template.tokenizer)
+        )
         self._chunk = chunk_tokens or CHUNK.get(model.device.type, CHUNK["cpu"])
         self._precision = precision or PRECISION.get(model.device.type, model.dtype)
 
@@ -69,33 +71,35 @@ class PrefixTreeScorer:
         Raises ModelError when a conversation is longer than the model's context or the model answers NaN.
         """
         unique = list(dict.fromkeys(utterances))
-        joints = self.template.joints(unique)
-        self._check_length(joints)
-        tree = PrefixTree.of([j.ids[: j.stop - 1] if j.stop > j.start else () for j in joints])
-        rows = [tree.indices(i)[j.start - 1 :] for i, j in enumerate(joints)]
+        tokenized = self.template.tokenize_all(unique)
+        self._check_length(tokenized)
+        tree = PrefixTree.of([j.ids[: j.stop - 1] if j.stop > j.start else () for j in tokenized])
+        rows = [tree.indices(i)[j.start - 1 :] for i, j in enumerate(tokenized)]
         with computing_in(self.model, self._precision), torch.inference_mode():
             hidden = self._hidden(tree, np.concatenate([np.empty(0, dtype=np.int64), *rows]))
-            logprobs = self._logprobs(hidden, unique, joints)
-        found = likelihoods(logprobs, joints, str(self.model.name_or_path))
+            logprobs = self._logprobs(hidden, unique, tokenized)
+        found = likelihoods(logprobs, tokenized, str(self.model.name_or_path))
         by_utterance = dict(zip(unique, found, strict=True))
         return [by_utterance[utterance] for utterance in utterances]
 
-    def _logprobs(self, hidden: Tensor, utterances: Sequence[Utterance], joints: Sequence[Joint]) -> Tensor:
+    def _logprobs(
+        self, hidden: Tensor, utterances: Sequence[Utterance], tokenized: Sequence[TokenizedUtterance]
+    ) -> Tensor:
         """log p (n,) of all utterances' tokens, from the hidden states (n, width) before them."""
-        ends = np.cumsum([joint.stop - joint.start for joint in joints], dtype=np.int64)
+        ends = np.cumsum([item.stop - item.start for item in tokenized], dtype=np.int64)
         out: list[Tensor] = [torch.empty(0)]
         first = row = 0
-        while first < len(joints):
+        while first < len(tokenized):
             last = max(first + 1, int(np.searchsorted(ends, row + _BATCH, side="right")))
-            predictions = self._policies.predictions(utterances[first:last], joints[first:last])
+            predictions = self._policies.predictions(utterances[first:last], tokenized[first:last])
             states = hidden[row : int(ends[last - 1])]
             out.append(self._readout.logprobs(states, predictions.to(hidden.device)).cpu())
             first, row = last, int(ends[last - 1])
         return torch.cat(out)
 
-    def _check_length(self, joints: Sequence[Joint]) -> None:
+    def _check_length(self, tokenized: Sequence[TokenizedUtterance]) -> None:
         context = longest_context(self.model.config)
-        longest = max((joint.stop for joint in joints), default=0)
+        longest = max((item.stop for item in tokenized), default=0)
         if longest > context:
             raise ModelError(
                 f"a conversation of {longest} tokens does not fit the context of {self.model.name_or_path}, "
@@ -127,10 +131,10 @@ class PrefixTreeScorer:
         return states[torch.from_numpy(order).to(device)]
 
 
-def likelihoods(logprobs: Tensor, joints: Sequence[Joint], model: str) -> list[Likelihood]:
+def likelihoods(logprobs: Tensor, tokenized: Sequence[TokenizedUtterance], model: str) -> list[Likelihood]:
     """Log-probabilities of all utterances' tokens, one after the other, dealt out. Raises ModelError on NaN."""
     values: list[float] = logprobs.tolist()
     if any(math.isnan(value) for value in values):
         raise ModelError(f"{model} gives NaN for a likelihood: its weights or its precision are broken, try float32")
     remaining = iter(values)
-    return [Likelihood(tuple(islice(remaining, joint.stop - joint.start))) for joint in joints]
+    return [Likelihood(tuple(islice(remaining, item.stop - item.start))) for item in tokenized]

@@ -20,7 +20,7 @@ from agents.models.served.answers.completion import Answer, read_answer
 from agents.models.served.http.api_key import redact
 from agents.models.served.http.endpoints import Endpoints, Json
 from agents.models.served.http.failure import ParameterRefused
-from agents.models.served.structured_output import Constraint, find_form
+from agents.models.served.structured_output import StructuredOutput, find_form
 from agents.models.tokens.context import ask_fitting
 from agents.models.tokens.estimate import TokenEstimates
 
@@ -44,7 +44,7 @@ class ChatDialect:
         self,
         endpoints: Endpoints,
         served: str,
-        constraint: Constraint,
+        constraint: StructuredOutput,
         context: int,
         *,
         reasoning_budget: int = 0,

@@ -20,7 +20,7 @@ _LONGEST = 200_000
 _FENCED = re.compile(r"```[\w-]*[ \t]*\r?\n?(.*?)```", re.DOTALL)
 
 
-class Constraint(Protocol):
+class StructuredOutput(Protocol):
     """One server's way of constrained decoding."""
 
     def fields(self, grammar: Grammar) -> Json:
@@ -71,7 +71,7 @@ class ResponseFormat:
         return text(document["answer"]) if "answer" in document else content
 
 
-def find_form(constraint: Constraint, grammar: Grammar, answer: Answer) -> str:
+def find_form(constraint: StructuredOutput, grammar: Grammar, answer: Answer) -> str:
     """The text of an answer that keeps to the grammar: as it is, without blanks or quotes around it, out of a fenced
     block, out of prose, or out of the thought where nothing follows that (some reasoning parsers put all there).
 

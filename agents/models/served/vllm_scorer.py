@@ -21,8 +21,8 @@ from torch import Tensor
 from agents.models.model import Likelihood, ModelError, NoLikelihoods, Utterance
 from agents.models.served.answers.completion import require_choice
 from agents.models.served.http.endpoints import Endpoints, Json
-from agents.models.tokens.masks import Policies
-from agents.models.tokens.template import ChatTemplate, Joint
+from agents.models.tokens.masks import GrammarMasks
+from agents.models.tokens.template import ChatTemplate, TokenizedUtterance
 
 _ASKED = 128
 """Tokens whose log-probabilities one request may ask for (vLLM's MAX_LOGPROB_TOKEN_IDS)."""
@@ -46,7 +46,7 @@ class VllmScorer:
         self._served = served
         self._template = template
         self._context = context
-        self._policies = Policies(template.tokenizer, len(template.tokenizer))
+        self._policies = GrammarMasks(template.tokenizer, len(template.tokenizer))
         self._turn = asyncio.Semaphore(requests)
 
     async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
@@ -54,17 +54,17 @@ class VllmScorer:
 
         Raises NoLikelihoods for a policy whose choices are too wide to be asked for, or a server that has none.
         """
-        joints = self._template.joints(utterances)
-        carriers = _carriers([item for item, said in zip(joints, utterances, strict=True) if _is_raw(said)])
+        tokenized = self._template.tokenize_all(utterances)
+        carriers = _carriers([item for item, said in zip(tokenized, utterances, strict=True) if _is_raw(said)])
         distinct = list(dict.fromkeys(carriers.values()))
         rows = dict(zip(distinct, await asyncio.gather(*map(self._row, distinct)), strict=True))
 
-        async def likelihood(said: Utterance, item: Joint) -> Likelihood:
+        async def likelihood(said: Utterance, item: TokenizedUtterance) -> Likelihood:
             if _is_raw(said):
                 return Likelihood(tuple(rows[carriers[_text(item)]][item.start : item.stop]))
             return await self._policy(said, item)
 
-        return list(await asyncio.gather(*map(likelihood, utterances, joints)))
+        return list(await asyncio.gather(*map(likelihood, utterances, tokenized)))
 
     async def _row(self, ids: tuple[int, ...]) -> list[float]:
         """The bare model's log-probability of each token after those before it; 0 for the first, which has none."""
@@ -85,7 +85,7 @@ class VllmScorer:
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{self._served} answered prompt_logprobs of another text; update the server") from error
 
-    async def _policy(self, said: Utterance, item: Joint) -> Likelihood:
+    async def _policy(self, said: Utterance, item: TokenizedUtterance) -> Likelihood:
         if said.grammar is None:
             raise NoLikelihoods(
                 f"{self._served} is served, and a server does not tell the likelihoods of free text at temperature "
@@ -151,15 +151,15 @@ def _is_raw(utterance: Utterance) -> bool:
     return utterance.grammar is None and utterance.temperature == 1
 
 
-def _text(item: Joint) -> tuple[int, ...]:
+def _text(item: TokenizedUtterance) -> tuple[int, ...]:
     return item.ids[: item.stop]
 
 
-def _carriers(joints: Sequence[Joint]) -> dict[tuple[int, ...], tuple[int, ...]]:
+def _carriers(tokenized: Sequence[TokenizedUtterance]) -> dict[tuple[int, ...], tuple[int, ...]]:
     """For each text the longest of them all that begins with it: one pass over a conversation scores all its turns."""
     carriers: dict[tuple[int, ...], tuple[int, ...]] = {}
     longest: tuple[int, ...] = ()
-    for ids in sorted({_text(item) for item in joints}, reverse=True):
+    for ids in sorted({_text(item) for item in tokenized}, reverse=True):
         if longest[: len(ids)] != ids:
             longest = ids
         carriers[ids] = longest

@@ -13,8 +13,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from agents.models.model import ModelError, Utterance
-from agents.models.tokens.matcher import Vocabulary, Walk
-from agents.models.tokens.template import Joint
+from agents.models.tokens.matcher import TokenMatcher, Vocabulary
+from agents.models.tokens.template import TokenizedUtterance
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
 
 
@@ -59,7 +59,7 @@ class Predictions:
         return scores.masked_fill(allowed.flatten(1)[:, : scores.shape[1]] == 0, -torch.inf)
 
 
-class Policies:
+class GrammarMasks:
     """Grammars compiled for one tokenizer, and what they allow along a text; both are remembered."""
 
     def __init__(
@@ -76,13 +76,13 @@ class Policies:
         """The grammar as xgrammar runs it. Raises ModelError for one that it cannot read."""
         self._bits = lru_cache(maxsize=512)(self._masks)
 
-    def walk(self, grammar: Grammar) -> Walk:
+    def walk(self, grammar: Grammar) -> TokenMatcher:
         """From the beginning of a text under a grammar: what is drawn and what is scored keep to the same masks."""
-        return Walk(grammar, self.compiled(grammar), self.vocabulary)
+        return TokenMatcher(grammar, self.compiled(grammar), self.vocabulary)
 
-    def predictions(self, utterances: Sequence[Utterance], joints: Sequence[Joint]) -> Predictions:
+    def predictions(self, utterances: Sequence[Utterance], tokenized: Sequence[TokenizedUtterance]) -> Predictions:
         """Every utterance's tokens, one after the other, with the temperature and the grammar they were drawn under."""
-        spoken = [joint.ids[joint.start : joint.stop] for joint in joints]
+        spoken = [item.ids[item.start : item.stop] for item in tokenized]
         temperatures = [u.temperature for u, ids in zip(utterances, spoken, strict=True) for _ in ids]
         if any(temperature <= 0 for temperature in temperatures):
             raise ModelError(

@@ -36,7 +36,7 @@ class Vocabulary:
         return np.packbits(bits, bitorder="little").view(np.int32)
 
 
-class Walk:
+class TokenMatcher:
     """One completion's way through a compiled grammar, token by token."""
 
     def __init__(self, grammar: Grammar, compiled: xgrammar.CompiledGrammar, vocabulary: Vocabulary) -> None:

@@ -29,7 +29,7 @@ TRANSCRIPT_STOP = "\n\nUser:"
 _NAMES = {"user": "User", "assistant": "Assistant"}
 
 
-class Joint(NamedTuple):
+class TokenizedUtterance(NamedTuple):
     """Token ids of prompt and utterance; the utterance's tokens are `ids[start:stop]`.
 
     The end of the turn is not among them. A token that reaches over the border belongs to the utterance.
@@ -100,12 +100,12 @@ class ChatTemplate:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
-    def joint(self, utterance: Utterance) -> Joint:
+    def tokenize(self, utterance: Utterance) -> TokenizedUtterance:
         """The prompt that the speaker was given and what it said."""
-        return self.joints([utterance])[0]
+        return self.tokenize_all([utterance])[0]
 
-    def joints(self, utterances: Sequence[Utterance]) -> list[Joint]:
-        """`joint` of each utterance: after its prompt the ids it was written in, or its text's where these are unknown.
+    def tokenize_all(self, utterances: Sequence[Utterance]) -> list[TokenizedUtterance]:
+        """`tokenize` of each: after its prompt the ids it was written in, or its text's where these are unknown.
 
         A conversation of texts that another one extends is tokenised with it.
         """
@@ -130,21 +130,21 @@ class ChatTemplate:
 
     def _written(
         self, chosen: Sequence[int], prompts: Sequence[str], utterances: Sequence[Utterance]
-    ) -> dict[int, Joint]:
+    ) -> dict[int, TokenizedUtterance]:
         distinct = list(dict.fromkeys(prompts[i] for i in chosen))
         encoded: list[list[int]] = self.tokenizer(distinct, add_special_tokens=False)["input_ids"] if distinct else []
         heads = {prompt: tuple(ids) for prompt, ids in zip(distinct, encoded, strict=True)}
-        out: dict[int, Joint] = {}
+        out: dict[int, TokenizedUtterance] = {}
         for i in chosen:
             ids = (*heads[prompts[i]], *(utterances[i].tokens or ()))
-            out[i] = Joint(ids, len(heads[prompts[i]]), len(ids))
+            out[i] = TokenizedUtterance(ids, len(heads[prompts[i]]), len(ids))
         return out
 
     def _retold(
         self, chosen: Iterable[int], prompts: Sequence[str], utterances: Sequence[Utterance]
-    ) -> dict[int, Joint]:
+    ) -> dict[int, TokenizedUtterance]:
         texts = {i: prompts[i] + self._defused(utterances[i].text) for i in chosen}
-        out: dict[int, Joint] = {}
+        out: dict[int, TokenizedUtterance] = {}
         whole = self._spelled("")
         for i in sorted(texts, key=lambda i: texts[i], reverse=True):  # what extends a text comes before it
             text, border = texts[i], len(prompts[i])
@@ -155,9 +155,9 @@ class ChatTemplate:
             if utterances[i].grammar is not None and start < stop and whole.starts[start] < border:
                 # A policy under a grammar wrote its tokens after the prompt's: none of them reaches over the border.
                 head, tail = (self._spelled(part).ids for part in (text[:border], text[border:]))
-                out[i] = Joint(head + tail, len(head), len(head) + len(tail))
+                out[i] = TokenizedUtterance(head + tail, len(head), len(head) + len(tail))
             else:
-                out[i] = Joint(whole.ids[:stop], start, stop)
+                out[i] = TokenizedUtterance(whole.ids[:stop], start, stop)
         return out
 
     def _spelled(self, text: str) -> _Spelled:

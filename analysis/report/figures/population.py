@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis.population.adoption import COMMONS
 from analysis.report.figures.limits import ROWS
@@ -90,6 +91,41 @@ def adoption(annals: Annals, frame: pd.DataFrame) -> Chart:
     mean = alt.Chart(frame).mark_line(color="#777777", strokeWidth=3).encode(x="age:Q", y="mean(share):Q")
     layered = alt.layer(lines, mean, data=frame).properties(width=SMALL, height=150)
     return layered.facet(facet=_arm_facet(annals), columns=2)
+
+
+def waiting_curves(skills: pd.DataFrame) -> pd.DataFrame:
+    """Kaplan–Meier estimate of when half of the members hold a skill, by policy; what was made late is censored, not
+    held against them.
+
+    Columns: arm, rounds (since it was made), share (came to half of the members by then), at_risk (skills still
+    watched and waiting). Planted skills are left out.
+    """
+    honest = skills[skills["poison"].isna()]
+    rows: list[dict[str, object]] = []
+    for arm, part in honest.groupby("arm", observed=True, sort=False):
+        times, reached = part["half"].fillna(part["watched"]), part["half"].notna()
+        rows.append({"arm": arm, "rounds": 0.0, "share": 0.0, "at_risk": len(part)})
+        if not reached.any():
+            rows.append({"arm": arm, "rounds": float(times.max()), "share": 0.0, "at_risk": 0})
+            continue
+        censored = stats.CensoredData(uncensored=times[reached].to_numpy(), right=times[~reached].to_numpy())
+        left = stats.ecdf(censored).sf
+        for time, share in zip(left.quantiles.tolist(), left.probabilities.tolist(), strict=True):
+            rows.append({"arm": arm, "rounds": time, "share": 1 - share, "at_risk": int((times >= time).sum())})
+    return pd.DataFrame(rows, columns=["arm", "rounds", "share", "at_risk"])
+
+
+def waiting(curves: pd.DataFrame) -> Chart:
+    """Share of the skills that half of the members hold, by rounds since they were made; `curves`: `waiting_curves`."""
+    tips = ["arm:N", "rounds:Q", alt.Tooltip("share:Q", format=".0%"), alt.Tooltip("at_risk:Q", title="still watched")]
+    chart = alt.Chart(curves).mark_line(interpolate="step-after").encode(
+        x=alt.X("rounds:Q", title="rounds since it was made", axis=alt.Axis(tickMinStep=1)),
+        y=alt.Y("share:Q", title="came to half of the members", scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(format="%")),
+        color=_policy(curves),
+        tooltip=tips,
+    )  # fmt: skip
+    return chart.properties(width=WIDTH, height=220)
 
 
 def routes(given: pd.DataFrame) -> pd.DataFrame:

@@ -63,6 +63,10 @@ def _exchange(annals: Annals, found: PopulationFindings) -> Section:
         words = "A line per skill (those with the most adopters) and their mean; age 0 is the round it was first held."
         chart = partial(figures.adoption, annals, figures.adoption_lines(found.adoption, found.skills))
         charts.append(Figure("adoption", "Adoption", words, chart))
+        words = "Kaplan–Meier: skills that came to half of the members, by rounds since they were made; skills still "
+        words += "waiting when the population ended count for as long as they were watched."
+        steps = figures.waiting_curves(found.skills)
+        charts.append(Figure("waiting", "Time to half-adoption", words, partial(figures.waiting, steps)))
         words = "First population of each policy: skills by the round they were first held, joined to their parents."
         charts.append(Figure("origins", "Lineage by origin", words, partial(figures.lineage, annals, found.skills)))
     if len(annals.deeds):

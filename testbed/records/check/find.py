@@ -9,7 +9,7 @@ from pathlib import Path
 
 from testbed.config.study import ConfigError, StudyConfig
 from testbed.records.append_only import StoreError, complete_lines
-from testbed.records.lines import Committed, Gathered, Line, Told, parse_line
+from testbed.records.lines import IterationCommit, Line, MemberEventLine, RoundCommit, parse_line
 from testbed.records.run_directory import DIGEST, RunDirectory
 from testbed.records.side_files.manifest import Fault, verify_chain
 from testbed.records.trial import Episode, Trial
@@ -149,7 +149,7 @@ def _events(run: RunDirectory, config: StudyConfig | None, pools: dict[str, Skil
             yield Fault("error", name, where, f"not an event ({error})", what, repairable=True)
             return
         pending += 1
-        if isinstance(event, Committed | Gathered):
+        if isinstance(event, IterationCommit | RoundCommit):
             pending = 0
             key = _key(event)
             if event.committed != done[key] + 1:
@@ -165,7 +165,7 @@ def _events(run: RunDirectory, config: StudyConfig | None, pools: dict[str, Skil
 
 
 def _key(event: Line) -> str:
-    return event.population if isinstance(event, Gathered | Told) else event.learner
+    return event.population if isinstance(event, RoundCommit | MemberEventLine) else event.learner
 
 
 def _strays(run: RunDirectory) -> Iterator[Fault]:

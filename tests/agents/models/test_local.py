@@ -20,7 +20,7 @@ from agents.decision import Decision, Observation
 from agents.guide import NoGuide
 from agents.models.local import LocalModel
 from agents.models.model import Completion, Message, ModelCard, ModelError, Request, Sampling, Utterance
-from agents.models.tokens.masks import Policies
+from agents.models.tokens.masks import GrammarMasks
 from agents.models.tokens.template import ChatTemplate
 from environments import grammar as grammars
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
@@ -86,7 +86,7 @@ def plainly(model: PreTrainedModel, words: PreTrainedTokenizerBase, request: Req
     vocabulary = model.get_output_embeddings().weight.shape[0]
     matcher = None
     if request.grammar is not None:
-        matcher = xgrammar.GrammarMatcher(Policies(words, vocabulary).compiled(request.grammar))
+        matcher = xgrammar.GrammarMatcher(GrammarMasks(words, vocabulary).compiled(request.grammar))
     bits = xgrammar.allocate_token_bitmask(1, vocabulary)
     while matcher is not None or len(ids) - start < request.sampling.max_tokens:
         raw = model(torch.tensor([ids], device=model.device), use_cache=False).logits[:, -1].float()

@@ -390,9 +390,17 @@ def test_the_sections_hold_every_table_and_chart():
     sections = population_sections(many, found)
     assert [section.id for section in sections] == ["population", "rounds", "exchange", "roles", "contagion"]
     charts = [chart for section in sections for chart in section.charts]
-    assert {"rounds", "advantage", "diversity", "network", "adoption", "origins", "timeline", "contagion"} == {
-        chart.id for chart in charts
-    }
+    assert {
+        "rounds",
+        "advantage",
+        "diversity",
+        "network",
+        "adoption",
+        "waiting",
+        "origins",
+        "timeline",
+        "contagion",
+    } == {chart.id for chart in charts}
     for chart in charts:
         specification = chart.chart().to_dict()
         assert "datasets" in specification

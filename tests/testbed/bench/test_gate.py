@@ -91,7 +91,7 @@ def test_floating_point_operations_are_those_that_torch_counts(family):
     """Torch counts a masked square of attention where we count what is seen, so attention is held apart."""
     model = spacious(family)
     utterance = gate_workload.utterances(trajectories=1, steps=1)[0]
-    ids = ChatTemplate(WORDS).joint(utterance).ids
+    ids = ChatTemplate(WORDS).tokenize(utterance).ids
     tree = PrefixTree.of([ids])
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         model(input_ids=torch.tensor([ids]))

@@ -10,7 +10,7 @@ import pytest
 from testbed.play.failures import PATIENCE, StudyStopped
 from testbed.play.lab import Lab
 from testbed.play.models import build_cast, versions
-from testbed.records.keys import Source
+from testbed.records.keys import LearnerKey
 from testbed.records.run_directory import RunDirectory
 from testbed.studies.learn import learning_trials
 from transfer.memory.seed_pool import seed_pool
@@ -28,7 +28,7 @@ def open_lab(study, one_agent, tmp_path, watcher):
             pool = seed_pool(config.learning.pool_size)
             with RunDirectory.create(tmp_path, config, versions(cast)) as run:
                 lab = Lab(run, cast, watcher)
-                source = Source("a", next(iter(cast.tasks)), 0)
+                source = LearnerKey("a", next(iter(cast.tasks)), 0)
                 await use(lab, learning_trials(lab, source, 0, pool), pool)
             return run
 
@@ -177,7 +177,7 @@ def test_an_opponent_plays_alike_whoever_sits_opposite(study):
         for name in ("a", "b"):
             trial = next(
                 trial
-                for trial in learning_trials(Lab0(cast), Source(name, "KuhnPoker-v0", 0), 0, seed_pool(8))
+                for trial in learning_trials(Lab0(cast), LearnerKey(name, "KuhnPoker-v0", 0), 0, seed_pool(8))
                 if trial.seat == 0
             )
             players, names = cast.players(trial, None, {})

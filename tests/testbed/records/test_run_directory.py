@@ -12,12 +12,12 @@ import pytest
 from testbed.config.study import ConfigError
 from testbed.records import append_only, disk
 from testbed.records.append_only import StoreError
-from testbed.records.keys import Source
-from testbed.records.lines import Committed, Recorded
+from testbed.records.keys import LearnerKey
+from testbed.records.lines import EventLine, IterationCommit
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial
 from testbed.records.versions import Versions
-from transfer.memory.events import Event
+from transfer.memory.events import Skipped
 from transfer.memory.experience import Step, Trajectory
 from transfer.memory.seed_pool import seed_pool
 from transfer.memory.state import LearnerState
@@ -56,14 +56,14 @@ def test_a_trial_is_named_by_its_content():
 def test_what_is_written_reads_back_equal(directory):
     with directory:
         places = [directory.append(episode(number)) for number in range(3)]
-        directory.commit("a/Coin-v0/0", STATE, [Event(kind="seeded", iteration=0, payload={"é": 0.1})], TOKENS)
+        directory.commit("a/Coin-v0/0", STATE, [Skipped(iteration=0, why="é")], TOKENS)
     again = RunDirectory.open(directory.path)
     assert list(again.episodes()) == [episode(number) for number in range(3)]
     assert [again.episode(place) for place in places] == [episode(number) for number in range(3)]
     event, committed = again.events()
-    assert isinstance(event, Recorded)
-    assert event.payload == {"é": 0.1}
-    assert isinstance(committed, Committed)
+    assert isinstance(event, EventLine)
+    assert event.event == Skipped(iteration=0, why="é")
+    assert isinstance(committed, IterationCommit)
     assert committed.state == STATE
     assert again.learner_states() == {"a/Coin-v0/0": committed}
     assert again.pool(STATE.pool.digest) == STATE.pool
@@ -105,7 +105,7 @@ def test_a_line_longer_than_a_block_can_be_torn(directory):
 
 
 def test_a_torn_group_of_events_never_happened(directory):
-    events = [Event(kind="baseline", iteration=1), Event(kind="scored", iteration=1)]
+    events = [Skipped(iteration=1, why="one"), Skipped(iteration=1, why="two")]
     with directory:
         directory.commit("a/Coin-v0/0", STATE, events, TOKENS)
     done = directory.events_file.read_bytes()
@@ -262,8 +262,8 @@ def test_a_run_is_not_continued_with_other_models_or_words(study, tmp_path, dire
 
 
 def test_a_source_is_its_key():
-    source = Source("a", "some/package:Game-v0", 12)
-    assert Source.of(source.key) == source
+    source = LearnerKey("a", "some/package:Game-v0", 12)
+    assert LearnerKey.of(source.key) == source
 
 
 def test_places_count_bytes(tmp_path):

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from testbed.config.study import LearningConfig
 from testbed.play.failures import ModelGone, StudyStopped
 from testbed.play.seeds import environment_seed, stream
-from testbed.records.lines import Recorded
+from testbed.records.lines import EventLine
 from testbed.records.run_directory import RunDirectory
 from testbed.studies.learn import epsilon
+from transfer.memory.events import EpisodesMissing
 
 
 def test_every_source_learns_and_commits_each_iteration(study, run):
@@ -23,7 +24,7 @@ def test_every_source_learns_and_commits_each_iteration(study, run):
         assert committed.committed == committed.state.iteration == 2
         assert committed.tokens.keys() == set(committed.state.pool.ids)
         assert made.pool(committed.state.pool.digest) == committed.state.pool
-    kinds = {event.kind for event in made.events() if isinstance(event, Recorded)}
+    kinds = {line.event.kind for line in made.events() if isinstance(line, EventLine)}
     assert {"seeded", "baseline", "scored"} <= kinds
     episodes = list(made.episodes())
     assert len(episodes) == 8 * 2 * 2
@@ -122,9 +123,10 @@ def test_a_refused_prompt_costs_one_episode_and_is_named(study, outcome, tmp_pat
     lost = [episode for episode in made.episodes() if episode.error is not None]
     assert 0 < len(lost) < 32
     assert {episode.error for episode in lost} == {"PromptRefused: the content filter refuses this prompt"}
-    events = [event for event in made.events() if isinstance(event, Recorded) and event.kind == "missing"]
-    assert sum(event.payload["episodes"] for event in events) == len(lost)
-    assert {event.payload["of"] for event in events} == {8}
+    lines = [line for line in made.events() if isinstance(line, EventLine)]
+    events = [line.event for line in lines if isinstance(line.event, EpisodesMissing)]
+    assert sum(event.episodes for event in events) == len(lost)
+    assert {event.of for event in events} == {8}
     assert (shortfall.missing, shortfall.learned_without) == (len(lost), len(lost))
     assert bool(shortfall)
     assert f"{len(lost)} of 64 episodes are missing ({len(lost)} by PromptRefused: " in shortfall.sentence

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from testbed.config.study import ConfigError, load_study, parse_study
 from testbed.play.failures import ModelGone
 from testbed.records import append_only, run_directory
-from testbed.records.keys import Source
-from testbed.records.lines import Gathered, Told
+from testbed.records.keys import LearnerKey
+from testbed.records.lines import MemberEventLine, RoundCommit
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Trial
 from testbed.reports.tables import load_population, load_run
@@ -176,10 +176,10 @@ def test_trials_without_guests_are_named_as_ever():
 # -- what is committed -----------------------------------------------------------------------------------------------
 
 
-def populations(run: RunDirectory) -> dict[str, list[Gathered]]:
+def populations(run: RunDirectory) -> dict[str, list[RoundCommit]]:
     rounds = defaultdict(list)
     for line in run.events():
-        if isinstance(line, Gathered):
+        if isinstance(line, RoundCommit):
             rounds[line.population].append(line)
     return rounds
 
@@ -189,15 +189,15 @@ def test_who_holds_what_can_be_rebuilt_from_events_alone(finished):
     held: dict[tuple[str, str], set[str]] = defaultdict(set)
     known: set[str] = set()
     for line in finished.events():
-        if isinstance(line, Told):
-            own = held[line.population, Source.of(line.learner).agent]
-            if line.kind in ("seeded", "candidate", "gift", "planted"):
-                known.add(line.skill)
-                assert line.payload["skill"]["procedure"]
-            if line.kind in ("seeded", "admitted", "planted"):
-                own.add(line.skill)
-            elif line.kind == "pruned":
-                own.discard(line.skill)
+        if isinstance(line, MemberEventLine):
+            own = held[line.population, LearnerKey.of(line.learner).agent]
+            if line.event.kind in ("seeded", "candidate", "gift", "planted"):
+                known.add(line.event.skill)
+                assert line.event.payload["skill"]["procedure"]
+            if line.event.kind in ("seeded", "admitted", "planted"):
+                own.add(line.event.skill)
+            elif line.event.kind == "pruned":
+                own.discard(line.event.skill)
             continue
         for name, member in line.society.members.items():
             kept = set(member.state.pool.ids)
@@ -218,21 +218,23 @@ def test_the_commons_is_one_versioned_pool(finished):
             assert line.committed == number
             assert line.society.version == 4 * number  # one write a member and round
             assert len(line.society.pools()) == 1
-        told = [line for line in finished.events() if isinstance(line, Told) and line.population == population]
-        versions = [line.payload["version"] for line in told if "version" in line.payload]
+        told = [
+            line for line in finished.events() if isinstance(line, MemberEventLine) and line.population == population
+        ]
+        versions = [line.event.payload["version"] for line in told if "version" in line.event.payload]
         assert versions == sorted(versions)
 
 
 def test_gifts_carry_giver_and_author(finished):
-    gifts = [line for line in finished.events() if isinstance(line, Told) and line.kind == "gift"]
+    gifts = [line for line in finished.events() if isinstance(line, MemberEventLine) and line.event.kind == "gift"]
     assert gifts
     for line in gifts:
-        assert line.payload["from"] in {"a_1", "b_1", "a_2", "b_2"}
+        assert line.event.payload["from"] in {"a_1", "b_1", "a_2", "b_2"}
         if not line.population.startswith("commons/"):
-            assert line.payload["from"] != Source.of(line.learner).agent
-            assert line.payload["author"] in {"", "a_1", "b_1", "a_2", "b_2"}
-    lives = Lineage.of(line for line in finished.events() if isinstance(line, Told)).lives
-    assert {line.skill for line in gifts} <= set(lives)
+            assert line.event.payload["from"] != LearnerKey.of(line.learner).agent
+            assert line.event.payload["author"] in {"", "a_1", "b_1", "a_2", "b_2"}
+    lives = Lineage.of(line.event for line in finished.events() if isinstance(line, MemberEventLine)).lives
+    assert {line.event.skill for line in gifts} <= set(lives)
 
 
 def test_the_poison_is_planted_once_and_the_gate_stops_it(finished):
@@ -394,14 +396,18 @@ def test_the_others_go_on_when_a_model_dies_for_good(bereaved):
     assert members["b"].lost.startswith("round 7: mortal at http://127.0.0.1:9/v1 does not answer")
     assert members["a"].lost == members["c"].lost == ""
     assert rounds[5].society.members["b"].lost == ""
-    lost = [line for line in bereaved.events() if isinstance(line, Told) and line.kind == "lost"]
-    assert [(Source.of(line.learner).agent, line.iteration) for line in lost] == [("b", 7)]
+    lost = [line for line in bereaved.events() if isinstance(line, MemberEventLine) and line.event.kind == "lost"]
+    assert [(LearnerKey.of(line.learner).agent, line.event.iteration) for line in lost] == [("b", 7)]
     played = {each.trial.agent for each in bereaved.episodes() if each.trial.iteration == 9}
     assert played == {"a", "c"}
     later = [
-        line for line in bereaved.events() if isinstance(line, Told) and line.kind == "gift" and line.iteration > 6
+        line
+        for line in bereaved.events()
+        if isinstance(line, MemberEventLine) and line.event.kind == "gift" and line.event.iteration > 6
     ]
-    assert "b" not in {Source.of(line.learner).agent for line in later} | {line.payload["from"] for line in later}
+    assert "b" not in {LearnerKey.of(line.learner).agent for line in later} | {
+        line.event.payload["from"] for line in later
+    }
 
 
 def test_who_left_is_part_of_what_the_run_lacks(bereaved):

@@ -17,26 +17,26 @@ from agents.models.scripted import ScriptedModel, obedient
 from agents.skill import Skill
 from environments.grammar import dump
 from environments.registry import find
-from transfer.contamination.poison import POISONS, planted
+from transfer.contamination.poison import POISONS, plant
 from transfer.contamination.scan import scan, scan_traces
-from transfer.exchange.admission import Case, OnTrust, Quarantine
+from transfer.exchange.admission import AdmissionCase, OnTrust, Quarantine
 from transfer.exchange.common_pool import COMMONS
 from transfer.exchange.exchange import Terms
 from transfer.exchange.policies import ADMISSIONS, EXCHANGES
-from transfer.exchange.population import NOBODY, Gift, Lesson, Member, Played, Society
-from transfer.exchange.shared_pool import Change, Commons
+from transfer.exchange.population import NOBODY, Gift, Member, MemberUpdate, Population, RoundOutcome
+from transfer.exchange.shared_pool import PoolChange, SharedPool
 from transfer.exchange.topology import Graph, Route, TopologyError, directed
 from transfer.gate.acceptance import Improvement
 from transfer.gate.gate import PPOGate, Verdict
-from transfer.maintenance.intake import Upkeep
+from transfer.maintenance.intake import Intake
 from transfer.maintenance.rules import Always, FirstInFirstOut
 from transfer.memory.experience import Step, Trajectory
 from transfer.memory.pool import SkillPool
 from transfer.memory.seed_pool import SEEDS
 from transfer.memory.state import Baseline, LearnerState, Score
 
-KEEP = Upkeep(FirstInFirstOut(), LexicalEmbedder())
-JUDGE = Upkeep(Always(), LexicalEmbedder())
+KEEP = Intake(FirstInFirstOut(), LexicalEmbedder())
+JUDGE = Intake(Always(), LexicalEmbedder())
 
 
 def skill(name: str, procedure: str = "do it", parents: tuple[str, ...] = ()) -> Skill:
@@ -51,21 +51,21 @@ def state(
     return LearnerState(pool=pool, born=dict.fromkeys(pool.ids, 0), scores=known, iteration=1)
 
 
-def society(**members: LearnerState) -> Society:
-    return Society.of(members)
+def society(**members: LearnerState) -> Population:
+    return Population.of(members)
 
 
-def played(round: int = 1, seed: int = 0, **merits: float) -> Played:
-    return Played(round, merits, np.random.default_rng(seed))
+def played(round: int = 1, seed: int = 0, **merits: float) -> RoundOutcome:
+    return RoundOutcome(round, merits, np.random.default_rng(seed))
 
 
-def exchange(name: str, before: Society, round: int = 1, upkeep: Upkeep = KEEP, admission=None, base=None, **terms):
+def exchange(name: str, before: Population, round: int = 1, upkeep: Intake = KEEP, admission=None, base=None, **terms):
     policy = EXCHANGES[name](Terms(**terms), admission or OnTrust(), upkeep)
     merits = {each: float(place) for place, each in enumerate(before.playing)}
     return asyncio.run(policy.exchange(base or before, before, played(round, **merits)))
 
 
-def holders(found: Society, id: str) -> list[str]:
+def holders(found: Population, id: str) -> list[str]:
     return [name for name, member in found.members.items() if id in member.state.pool]
 
 
@@ -179,7 +179,7 @@ def test_capacity_always_holds_and_nobody_ends_empty(name, pools, rate, seed):
 def test_nobody_takes_again_what_it_has_dropped():
     bad = skill("bad")
     both = society(a=state(bad), b=state(bad, skill("b")))
-    learned = both.grown({"b": Lesson(state(skill("b")), ("t",))})
+    learned = both.grown({"b": MemberUpdate(state(skill("b")), ("t",))})
     after, said = exchange("ring", learned)
     assert holders(after, bad.id) == ["a"]
     assert not [each for each in said if each.event.skill == bad.id]
@@ -189,7 +189,7 @@ def test_nobody_takes_again_what_it_has_dropped():
 def test_authors_are_the_first_to_hold():
     seed, own = skill("seed"), skill("own")
     start = society(a=state(seed), b=state(seed))
-    grown = start.grown({name: Lesson(state(seed, own), ()) for name in ("a", "b")})
+    grown = start.grown({name: MemberUpdate(state(seed, own), ()) for name in ("a", "b")})
     assert grown.authors == {seed.id: NOBODY, own.id: "a"}
 
 
@@ -209,7 +209,7 @@ class Undecided:
         self.times = times
         self.batches: list[int] = []
 
-    async def judge(self, cases: Sequence[Case]) -> list[Verdict]:
+    async def judge(self, cases: Sequence[AdmissionCase]) -> list[Verdict]:
         self.batches.append(len(cases))
         outcome = "undecided" if len(self.batches) <= self.times else "accepted"
         return [Verdict(skill=case.skill.id, outcome=outcome, why="fake") for case in cases]
@@ -253,7 +253,7 @@ def test_a_society_is_json_and_back():
         update={"quarantine": (Gift(giver="b", skill=skill("g"), since=1),), "refused": ("r",), "lost": "why"}
     )
     found = found.replace({"a": member})
-    assert Society.model_validate_json(found.model_dump_json()) == found
+    assert Population.model_validate_json(found.model_dump_json()) == found
 
 
 # -- the commons -----------------------------------------------------------------------------------------------------
@@ -263,11 +263,11 @@ def test_a_society_is_json_and_back():
 @settings(deadline=None, max_examples=60)
 def test_a_commons_loses_no_write(asked, capacity):
     every = [skill(f"s{index}") for index in range(21)]
-    commons = Commons(state(SEEDS[0], capacity=capacity), KEEP)
+    commons = SharedPool(state(SEEDS[0], capacity=capacity), KEEP)
     held = {SEEDS[0].id}
     for place, (index, adds) in enumerate(asked, 1):
         each = every[index]
-        change = Change("w", (each,)) if adds else Change("w", (), (each.id,))
+        change = PoolChange("w", (each,)) if adds else PoolChange("w", (), (each.id,))
         receipt = commons.write(change)
         assert receipt.version == commons.read().version == place
         told = {*receipt.admitted, *receipt.pruned, *receipt.declined}
@@ -281,7 +281,7 @@ def test_a_commons_loses_no_write(asked, capacity):
 def test_many_concurrent_writers(seed):
     """48 threads write and read at once: every write is one version, none is lost, and no read is torn."""
     writers, writes, capacity = 48, 12, 6
-    commons = Commons(state(SEEDS[0], capacity=capacity), KEEP)
+    commons = SharedPool(state(SEEDS[0], capacity=capacity), KEEP)
     receipts: list[list] = [[] for _ in range(writers)]
     torn: list[str] = []
     start = threading.Barrier(writers)
@@ -294,7 +294,7 @@ def test_many_concurrent_writers(seed):
             if len(seen.pool) > capacity or set(seen.born) != set(seen.pool.ids):
                 torn.append(f"{version}: {seen}")
             dropped = (rng.choice(seen.pool.ids),) if rng.random() < 0.4 else ()
-            receipts[number].append(commons.write(Change(str(number), (skill(f"{number}-{turn}"),), dropped)))
+            receipts[number].append(commons.write(PoolChange(str(number), (skill(f"{number}-{turn}"),), dropped)))
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(writers)]
     for thread in threads:
@@ -317,8 +317,8 @@ def test_many_concurrent_writers(seed):
 
 def test_the_commons_goes_by_everybodys_evidence():
     good, bad = skill("good"), skill("bad")
-    commons = Commons(state(good, bad, skill("third"), scores={good.id: 0.3, bad.id: -0.3}), KEEP)
-    receipt = commons.write(Change("a", (), (good.id, bad.id, "nobody-knows")))
+    commons = SharedPool(state(good, bad, skill("third"), scores={good.id: 0.3, bad.id: -0.3}), KEEP)
+    receipt = commons.write(PoolChange("a", (), (good.id, bad.id, "nobody-knows")))
     assert receipt.declined == {good.id: "it serves the others", "nobody-knows": "it was pruned meanwhile"}
     assert receipt.pruned == {bad.id: "its writer dropped it"}
 
@@ -326,7 +326,7 @@ def test_the_commons_goes_by_everybodys_evidence():
 def test_sharing_gives_everybody_the_same_pool():
     seed, new = skill("seed"), skill("new")
     base = society(a=state(seed), b=state(seed), c=state(seed))
-    learned = base.grown({"b": Lesson(state(seed, new), ())})
+    learned = base.grown({"b": MemberUpdate(state(seed, new), ())})
     after, said = exchange("commons", learned, base=base)
     assert {member.state.pool.ids for member in after.members.values()} == {SkillPool.of([seed, new], 4).ids}
     assert after.version == 3
@@ -379,7 +379,7 @@ def receiving(*skills: Skill) -> LearnerState:
     return state(*skills).model_copy(update={"baselines": {"Doors-v0": Baseline(mean=0.5, n=6)}})
 
 
-def neighbours(giver: LearnerState, count: int) -> Society:
+def neighbours(giver: LearnerState, count: int) -> Population:
     found = society(giver=giver, **{f"m{index}": receiving(skill("own")) for index in range(count)})
     members = {name: member.model_copy(update={"recent": tuple(STORED)}) for name, member in found.members.items()}
     return found.replace(members)
@@ -437,8 +437,8 @@ class Silent(ScriptedModel):
 def test_a_gate_whose_model_is_gone_decides_nothing():
     judge = quarantine(Counting(), "giver", "m0")
     judge = Quarantine({**judge.gates, "m0": PPOGate((Silent(),))}, judge.recall)
-    case = Case("m0", RIGHT, receiving(IDLE), tuple(STORED), {})
-    other = Case("giver", RIGHT, receiving(IDLE), tuple(STORED), {})
+    case = AdmissionCase("m0", RIGHT, receiving(IDLE), tuple(STORED), {})
+    other = AdmissionCase("giver", RIGHT, receiving(IDLE), tuple(STORED), {})
     with pytest.raises(ModelUnavailable) as caught:
         asyncio.run(judge.judge([case, other]))
     assert caught.value.__notes__ == ["m0"]  # whose gate it was; its study waits for it, or goes on without m0
@@ -447,7 +447,7 @@ def test_a_gate_whose_model_is_gone_decides_nothing():
 def test_the_gates_of_a_commons_are_a_panel():
     base = neighbours(receiving(skill("own")), 4)
     for new, expected in ((RIGHT, 5), (WRONG, 0)):
-        lesson = Lesson(receiving(skill("own"), new), ())
+        lesson = MemberUpdate(receiving(skill("own"), new), ())
         learned = base.grown({"m0": lesson})
         learned = learned.replace({"m0": learned.members["m0"].model_copy(update={"recent": tuple(STORED)})})
         judge = quarantine(Counting(), *base.members)
@@ -463,7 +463,7 @@ def test_the_gates_of_a_commons_are_a_panel():
 @pytest.mark.parametrize("kind", POISONS)
 def test_a_poison_is_planted_and_noticed(kind):
     start = society(a=state(*SEEDS[:4]), b=state(*SEEDS[:4]))
-    found, said = planted(start, "a", kind, POISONS[kind], 3)
+    found, said = plant(start, "a", kind, POISONS[kind], 3)
     poison = next(iter(set(found.members["a"].state.pool.ids) - set(start.members["a"].state.pool.ids)))
     assert holders(found, poison) == ["a"]
     assert len(found.members["a"].state.pool) == 4

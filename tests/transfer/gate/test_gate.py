@@ -10,9 +10,10 @@ from agents.models.model import ModelError, ModelUnavailable, NoLikelihoods
 from tests.support.fake_evolver import FakeModel, preferring, skill, system, trajectory
 from transfer.gate.acceptance import ConfidentImprovement, Improvement, PositiveObjective
 from transfer.gate.advantage import ReturnToGo
-from transfer.gate.gate import AcceptAll, Evidence, PPOGate, Verdict, best, read_verdict
+from transfer.gate.gate import AcceptAll, Evidence, PPOGate, Verdict, best
 from transfer.gate.objective import Objective
 from transfer.gate.replay import RawModel
+from transfer.memory.events import Judged
 from transfer.memory.experience import controlled
 
 OLD, GOOD, BAD, SAME = skill(), skill("n", "good"), skill("n", "bad"), skill("n", "same")
@@ -273,8 +274,12 @@ def test_nothing_to_judge_by_is_said_in_these_words():
 
 
 def test_verdicts_are_read_in_one_vocabulary_whichever_they_were_written_in():
+    """Format 1 wrote the verdict on a gift by the fields' names, the one on a candidate of one's own by letters."""
     verdict = Verdict(skill="s", outcome="rejected", why="worse", objective=-0.1, before=0.2, change=-0.3, noise=0.01)
-    as_gifts_were_told = {"from": "b", **verdict.model_dump(mode="json", exclude={"skill"})}
-    assert read_verdict(as_gifts_were_told) == {"from": "b", **verdict.payload}
-    assert read_verdict(verdict.payload) == verdict.payload
-    assert (verdict.payload["J"], verdict.payload["J_before"], verdict.payload["delta_J"]) == (-0.1, 0.2, -0.3)
+    line = {"kind": "verdict", "iteration": 1, "skill": "s"}
+    gift = Judged.model_validate(line | {"payload": {"from": "b", **verdict.fields}})
+    own = Judged.model_validate(line | {"payload": verdict.payload})
+    assert gift == own.model_copy(update={"giver": "b"}) == Judged(iteration=1, skill="s", giver="b", **verdict.fields)
+    letters = own.payload
+    assert (letters["J"], letters["J_before"], letters["delta_J"]) == (-0.1, 0.2, -0.3)
+    assert gift.payload["from"] == "b"

@@ -15,7 +15,7 @@ from agents.selection import AtRandom
 from environments import grammar as grammars
 from environments.registry import find
 from testbed.play.rollout import play
-from transfer.gate.replay import ActingPolicy, RawModel, Style, prompts, replay, style_of, text_only
+from transfer.gate.replay import ActingPolicy, PromptStyle, RawModel, prompts, replay, style_of, text_only
 from transfer.memory.experience import Segment, Trajectory, segments
 from transfer.memory.seed_pool import SEEDS
 
@@ -40,7 +40,7 @@ def test_every_recorded_prompt_is_rebuilt_to_the_letter(style):
     spans = list(segments(trajectory))
     assert len(spans) > 2
     name = {"direct": "direct", "cot": "reason", "react": "react"}[style]
-    assert {style_of(span, BY_ID[span.skill]) for span in spans} == {Style(name, True)}
+    assert {style_of(span, BY_ID[span.skill]) for span in spans} == {PromptStyle(name, True)}
 
 
 def test_another_skill_gives_another_prompt_and_is_not_mistaken_for_the_recorded_one():
@@ -133,7 +133,7 @@ def test_an_unknown_prompt_is_taken_for_the_likeliest_style():
         changed = {"prompt_digest": "another", "reasoning": reasoning}
         steps = tuple(step.model_copy(update=changed) for step in trajectory.steps)
         span = next(iter(segments(trajectory.model_copy(update={"steps": steps}))))
-        assert style_of(span, BY_ID[span.skill]) == Style(name, False)
+        assert style_of(span, BY_ID[span.skill]) == PromptStyle(name, False)
 
 
 def test_a_later_turn_keeps_the_newest_of_what_came_before():

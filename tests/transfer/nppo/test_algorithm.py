@@ -18,21 +18,23 @@ from transfer.memory.lineage import Lineage
 from transfer.memory.pool import SkillPool
 from transfer.memory.seed_pool import seed_pool
 from transfer.memory.state import LearnerState
-from transfer.nppo.aggregation import Direction
+from transfer.nppo.aggregation import AggregateGradient
 from transfer.nppo.algorithm import NPPO
-from transfer.nppo.config import AS_RELEASED, PAPER, ChoiceError, choose
+from transfer.nppo.config import AS_RELEASED, PAPER, ChoiceError, make_config
 from transfer.nppo.evolution import Evolution
 from transfer.nppo.evolver import Unusable
 from transfer.nppo.gradient import Gradient
 from transfer.nppo.proposal import Proposals
-from transfer.registry import LEARNERS, Minds, check_parts, nppo
+from transfer.registry import LEARNERS, LearnerModels, check_parts, nppo
 
 OLD = skill()
 CHANCES = {"good": 0.8, "bad": 0.2}
 
 
 def minds(procedures=("bad one", "good one", "same one"), chance=None, **other):
-    return Minds(FakeModel(chance=chance or preferring(CHANCES)), evolver(procedures, **other), LexicalEmbedder())
+    return LearnerModels(
+        FakeModel(chance=chance or preferring(CHANCES)), evolver(procedures, **other), LexicalEmbedder()
+    )
 
 
 def episodes(count=6, start=0, active=OLD):
@@ -52,7 +54,7 @@ def iterate(learner, state, fresh, recall=None):
 
 def learner_of(parts, evidence=99, **changes):
     """With OLD alone in the pool its score is 0 by definition: it must not be pruned for that."""
-    return nppo(parts, np.random.SeedSequence(1), choose("paper", {"evidence": evidence, **changes}))
+    return nppo(parts, np.random.SeedSequence(1), make_config("paper", {"evidence": evidence, **changes}))
 
 
 def test_the_better_of_several_candidates_gets_in():
@@ -146,7 +148,7 @@ def test_pool_never_exceeds_its_capacity_in_a_long_run():
 
 @pytest.mark.parametrize("text", ["", "{}", "not json", json.dumps({"name": "x" * 50_000})])
 def test_a_useless_evolver_does_not_crash_the_night(text):
-    parts = Minds(FakeModel(chance=preferring(CHANCES)), FakeModel(lambda request: text), LexicalEmbedder())
+    parts = LearnerModels(FakeModel(chance=preferring(CHANCES)), FakeModel(lambda request: text), LexicalEmbedder())
     learner = learner_of(parts)
     state, events = iterate(learner, learner.begin(SkillPool.of([OLD])), episodes())
     assert state.iteration == 1
@@ -189,7 +191,7 @@ def test_a_model_without_likelihoods_refuses_and_names_the_way_out():
 def test_scorers():
     actor, other = FakeModel(chance=preferring(CHANCES)), FakeModel(chance=preferring(CHANCES))
     writer = evolver(["good one"])
-    parts = Minds(actor, writer, LexicalEmbedder(), panel=(other,))
+    parts = LearnerModels(actor, writer, LexicalEmbedder(), panel=(other,))
     for scorer, asked in (("actor", [actor]), ("evolver", [writer]), ("receiver", [other]), ("panel", [actor, other])):
         for model in (actor, other, writer):
             model.scorings.clear()
@@ -235,7 +237,7 @@ def test_ablations_differ_in_one_part():
 )
 def test_unknown_choices_give_one_sentence(preset, changes, message):
     with pytest.raises(ChoiceError, match=message) as caught:
-        check_parts(choose(preset, changes))
+        check_parts(make_config(preset, changes))
     assert "\n" not in str(caught.value)
 
 
@@ -244,7 +246,7 @@ class Parts:
 
     def __init__(self, related=(True,) * 6, drafts=(), direction=("", "p", "")):
         self.related, self.drafts = related, drafts
-        self.direction = Direction(activation=direction[0], procedure=direction[1], termination=direction[2])
+        self.direction = AggregateGradient(activation=direction[0], procedure=direction[1], termination=direction[2])
         self.critics, self.aggregated, self.asked, self.judged = [], [], [], []
 
     async def critic(self, skill, spans, baseline, seed):

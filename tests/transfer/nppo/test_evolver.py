@@ -13,14 +13,14 @@ from agents.models.model import ModelError, ModelMisconfigured, ModelUnavailable
 from environments.grammar import JsonSchema
 from tests.support.fake_evolver import FakeModel, evolver, skill, trajectory
 from transfer.memory.experience import controlled
-from transfer.nppo.aggregation import Consolidate, Direction, Juxtapose
+from transfer.nppo.aggregation import AggregateGradient, Consolidate, Juxtapose
 from transfer.nppo.evolver import OBSERVATION, RECORD, Unusable, record, shortened
-from transfer.nppo.gradient import Attribution, Gradient, Hindsight, NeutralSummary, meant
-from transfer.nppo.proposal import Batch, Draft, Evolve, finished
+from transfer.nppo.gradient import Attribution, Gradient, Hindsight, NeutralSummary, clean_text
+from transfer.nppo.proposal import EvolutionRequest, Evolve, SkillDraft, finished
 
 OLD = skill()
 SPANS = controlled(trajectory("t", [("[a]", 0.0), ("[b]", 1.0)], OLD), OLD.id)
-BATCH = Batch(OLD, "rules", "REFINE", Direction(activation="", procedure="p", termination=""), ())
+BATCH = EvolutionRequest(OLD, "rules", "REFINE", AggregateGradient(activation="", procedure="p", termination=""), ())
 DRAFT = {"name": "n", "activation": "a", "procedure": ["p"], "termination": "t"}
 
 BAD = {
@@ -80,8 +80,8 @@ def test_a_model_that_cannot_is_unusable_and_one_that_is_gone_is_not_swallowed()
 
 
 def test_candidates_are_distinct_and_differ_from_the_parent():
-    parent = finished(Draft.model_validate(DRAFT), None)
-    batch = Batch(parent, "rules", "REFINE", BATCH.direction, ())
+    parent = finished(SkillDraft.model_validate(DRAFT), None)
+    batch = EvolutionRequest(parent, "rules", "REFINE", BATCH.direction, ())
     texts = iter([DRAFT | {"name": "other name"}, DRAFT | {"procedure": ["q"]}, DRAFT | {"procedure": ["Step 1: q"]}])
     found = asyncio.run(Evolve(FakeModel(lambda request: json.dumps(next(texts))))(batch, [1, 2, 3]))
     assert [each.procedure for each in found.skills] == ["1. q"]
@@ -98,7 +98,7 @@ def test_a_part_that_repeats_the_question_is_taken_from_the_evidence():
 
 
 def test_a_discovery_has_no_parents():
-    batch = Batch(OLD, "rules", "DISCOVER", BATCH.direction, ())
+    batch = EvolutionRequest(OLD, "rules", "DISCOVER", BATCH.direction, ())
     assert asyncio.run(Evolve(evolver(["new"]))(batch, [1])).skills[0].parents == ()
 
 
@@ -111,7 +111,12 @@ def test_seeds_and_schemas_reach_the_model():
 
 
 def test_empty_talk_means_no_change():
-    assert [meant(text) for text in ("None.", "no change", '"N/A"', " keep it short ")] == ["", "", "", "keep it short"]
+    assert [clean_text(text) for text in ("None.", "no change", '"N/A"', " keep it short ")] == [
+        "",
+        "",
+        "",
+        "keep it short",
+    ]
 
 
 def test_juxtaposition_falls_back_on_diagnoses():

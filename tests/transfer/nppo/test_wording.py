@@ -11,10 +11,10 @@ import pytest
 from tests.support.fake_evolver import FakeModel, skill, trajectory
 from transfer.memory.experience import controlled
 from transfer.nppo import evolver as wording
-from transfer.nppo.aggregation import Consolidate, Direction
+from transfer.nppo.aggregation import AggregateGradient, Consolidate
 from transfer.nppo.evolver import Unusable
 from transfer.nppo.gradient import Gradient, Hindsight, NeutralSummary
-from transfer.nppo.proposal import Batch, Evolve
+from transfer.nppo.proposal import EvolutionRequest, Evolve
 
 OLD = skill()
 
@@ -33,10 +33,13 @@ def told() -> str:
     asyncio.run(Consolidate(model)(OLD, gradients, 0))
     for mode in ("REFINE", "DISCOVER"):
         for direction in (("when", "how", "until"), ("", "", "")):
-            found = Direction(activation=direction[0], procedure=direction[1], termination=direction[2])
-            asyncio.run(Evolve(model)(Batch(OLD, "rules", mode, found, gradients), [0]))
+            found = AggregateGradient(activation=direction[0], procedure=direction[1], termination=direction[2])
+            asyncio.run(Evolve(model)(EvolutionRequest(OLD, "rules", mode, found, gradients), [0]))
     return json.dumps(
-        [[request.messages for request in model.requests], Direction(activation="", procedure="", termination="").lines]
+        [
+            [request.messages for request in model.requests],
+            AggregateGradient(activation="", procedure="", termination="").lines,
+        ]
     )
 
 

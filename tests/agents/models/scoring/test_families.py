@@ -48,9 +48,9 @@ def _calls() -> list[Utterance]:
 
 @torch.inference_mode()
 def _plain(model: PreTrainedModel, utterance: Utterance) -> list[float]:
-    joint = WORDS.joint(utterance)
-    logprobs = model(input_ids=torch.tensor([joint.ids]), use_cache=False).logits[0].float().log_softmax(-1)
-    return [float(logprobs[i - 1, joint.ids[i]]) for i in range(joint.start, joint.stop)]
+    item = WORDS.tokenize(utterance)
+    logprobs = model(input_ids=torch.tensor([item.ids]), use_cache=False).logits[0].float().log_softmax(-1)
+    return [float(logprobs[i - 1, item.ids[i]]) for i in range(item.start, item.stop)]
 
 
 def _outcome(family: str) -> str:

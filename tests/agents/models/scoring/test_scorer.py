@@ -19,7 +19,7 @@ from agents.models.model import Likelihood, Message, ModelError, Utterance
 from agents.models.scoring.encoder_decoder import EncoderDecoderScorer
 from agents.models.scoring.noise import NoiseFloor, noise_floor
 from agents.models.scoring.scorer import PrefixTreeScorer
-from agents.models.tokens.masks import Policies
+from agents.models.tokens.masks import GrammarMasks
 from agents.models.tokens.template import ChatTemplate
 from environments.grammar import Choices, JsonSchema, Regex
 from tests.support import tiny
@@ -44,10 +44,10 @@ def one_thread() -> Iterator[None]:
 @torch.inference_mode()
 def plain(model, tokenizer, utterance: Utterance) -> list[float]:
     """One sequence, full logits, float32: what every other way of computing is held against."""
-    joint = ChatTemplate(tokenizer).joint(utterance)
-    logits = model(input_ids=torch.tensor([joint.ids], device=model.device), use_cache=False).logits[0].float()
+    item = ChatTemplate(tokenizer).tokenize(utterance)
+    logits = model(input_ids=torch.tensor([item.ids], device=model.device), use_cache=False).logits[0].float()
     logprobs = logits.log_softmax(-1)
-    return [float(logprobs[i - 1, joint.ids[i]]) for i in range(joint.start, joint.stop)]
+    return [float(logprobs[i - 1, item.ids[i]]) for i in range(item.start, item.stop)]
 
 
 def furthest(found: list[Likelihood], expected: list[list[float]]) -> float:
@@ -87,7 +87,7 @@ def test_conversations_longer_than_the_sliding_window(family):
     long = Message("system", "the rules [1 2] " * 8)
     call = [Utterance((long, ASK), text) for text in ("[1 2]", "[2 1] the", "er" * 40)]
     found = PrefixTreeScorer(MODELS[family], ChatTemplate(WORDS)).score(call)
-    assert len(ChatTemplate(WORDS).joint(call[0]).ids) > 3 * 24
+    assert len(ChatTemplate(WORDS).tokenize(call[0]).ids) > 3 * 24
     assert furthest(found, [plain(MODELS[family], WORDS, utterance) for utterance in call]) <= TOLERANCE
 
 
@@ -112,8 +112,8 @@ def test_every_distinct_token_is_computed_once():
         PrefixTreeScorer(model, ChatTemplate(WORDS)).score([*call, *call])
     finally:
         hook.remove()
-    joints = [ChatTemplate(WORDS).joint(utterance) for utterance in call]
-    assert sum(seen) == len({joint.ids[: i + 1] for joint in joints for i in range(joint.stop - 1)})
+    tokenized = [ChatTemplate(WORDS).tokenize(utterance) for utterance in call]
+    assert sum(seen) == len({item.ids[: i + 1] for item in tokenized for i in range(item.stop - 1)})
 
 
 def test_the_model_is_given_back_as_it_was():
@@ -128,13 +128,13 @@ def test_the_model_is_given_back_as_it_was():
 @torch.inference_mode()
 def acting(model, utterance: Utterance) -> list[float]:
     """Every allowed token enumerated by xgrammar, renormalised at the temperature."""
-    joint = ChatTemplate(WORDS).joint(utterance)
-    logits = model(input_ids=torch.tensor([joint.ids])).logits[0].float() / utterance.temperature
+    item = ChatTemplate(WORDS).tokenize(utterance)
+    logits = model(input_ids=torch.tensor([item.ids])).logits[0].float() / utterance.temperature
     matcher = None
     if utterance.grammar is not None:
-        matcher = xgrammar.GrammarMatcher(Policies(WORDS, logits.shape[1]).compiled(utterance.grammar))
+        matcher = xgrammar.GrammarMatcher(GrammarMasks(WORDS, logits.shape[1]).compiled(utterance.grammar))
     out = []
-    for i in range(joint.start, joint.stop):
+    for i in range(item.start, item.stop):
         row = logits[i - 1]
         if matcher is not None:
             bits = xgrammar.allocate_token_bitmask(1, len(row))
@@ -142,8 +142,8 @@ def acting(model, utterance: Utterance) -> list[float]:
             row = row.clone()[None]
             xgrammar.apply_token_bitmask_inplace(row, bits)
             row = row[0]
-            matcher.accept_token(joint.ids[i])
-        out.append(float(row.log_softmax(-1)[joint.ids[i]]))
+            matcher.accept_token(item.ids[i])
+        out.append(float(row.log_softmax(-1)[item.ids[i]]))
     return out
 
 
@@ -194,13 +194,13 @@ def test_a_text_may_end_where_its_grammar_does_and_what_ends_it_takes_its_share(
     model.generation_config.eos_token_id = list(ends)
     said = Utterance((RULES, ASK), "ab", Regex("ab?"))
     [found] = PrefixTreeScorer(model, ChatTemplate(WORDS)).score([said])
-    joint = ChatTemplate(WORDS).joint(said)
+    item = ChatTemplate(WORDS).tokenize(said)
     with torch.inference_mode():
-        logits = model(input_ids=torch.tensor([joint.ids])).logits[0]
-    a, b = joint.ids[joint.start : joint.stop]
+        logits = model(input_ids=torch.tensor([item.ids])).logits[0]
+    a, b = item.ids[item.start : item.stop]
     among = torch.tensor([b, *ends])
     assert found.logprobs[0] == pytest.approx(0.0, abs=1e-5)
-    assert found.logprobs[1] == pytest.approx(float(logits[joint.stop - 2][among].log_softmax(0)[0]), abs=1e-4)
+    assert found.logprobs[1] == pytest.approx(float(logits[item.stop - 2][among].log_softmax(0)[0]), abs=1e-4)
     assert a != b
 
 
@@ -228,15 +228,15 @@ def test_a_documents_blanks_are_where_they_were_written_while_acting():
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.sampled_from(["<|end|>", "<|start|>", "the", " ", "1"]), max_size=4).map("".join))
 def test_special_tokens_in_what_was_said_are_words(text):
-    joint = ChatTemplate(WORDS).joint(Utterance((RULES, ASK), text))
-    spoken = joint.ids[joint.start : joint.stop]
+    item = ChatTemplate(WORDS).tokenize(Utterance((RULES, ASK), text))
+    spoken = item.ids[item.start : item.stop]
     assert not set(spoken) & {WORDS.eos_token_id, WORDS.bos_token_id}
     assert WORDS.decode(spoken).replace("< |", "<|") == text
 
 
 def test_a_conversation_as_long_as_the_context_is_scored_and_one_longer_is_not():
     scorer = PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS))
-    spare = 512 - len(ChatTemplate(WORDS).joint(Utterance((RULES, Message("user", "")), "a")).ids)
+    spare = 512 - len(ChatTemplate(WORDS).tokenize(Utterance((RULES, Message("user", "")), "a")).ids)
     assert len(scorer.score([Utterance((RULES, Message("user", "x" * spare)), "a")])[0].logprobs) == 1
     with pytest.raises(ModelError, match="of 513 tokens does not fit the context of tiny-llama, 512 tokens"):
         scorer.score([Utterance((RULES, Message("user", "x" * (spare + 1))), "a")])

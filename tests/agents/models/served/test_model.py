@@ -230,7 +230,7 @@ def test_vllm_scores_a_conversation_in_one_pass(vllm: FakeVllm):
     assert counted == 4
     assert sum("prompt_logprobs" in body for body in server.seen) == 2
     for utterance, likelihood in zip(utterances, likelihoods, strict=True):
-        whole = ChatTemplate(vllm.tokenizer).joint(utterance)
+        whole = ChatTemplate(vllm.tokenizer).tokenize(utterance)
         assert likelihood.logprobs == tuple(-token / 1000 for token in whole.ids[whole.start : whole.stop])
 
 

@@ -16,8 +16,8 @@ from tokenizers import pre_tokenizers
 
 from agents.models.local import LocalModel
 from agents.models.model import Completion, Message, ModelCard, Request, Sampling
-from agents.models.tokens.masks import Policies
-from agents.models.tokens.matcher import Walk, grammar_ends
+from agents.models.tokens.masks import GrammarMasks
+from agents.models.tokens.matcher import TokenMatcher, grammar_ends
 from agents.models.tokens.template import ChatTemplate
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
 from tests.support import tiny
@@ -101,10 +101,10 @@ def test_what_is_written_satisfies_the_grammar(writer: LocalModel, grammar: Gram
         assert completion.policy_logprob <= 1e-9
 
 
-def _walk(grammar: Grammar) -> tuple[Walk, Any]:
+def _walk(grammar: Grammar) -> tuple[TokenMatcher, Any]:
     words = tiny.tokenizer()
     model = tiny.model("llama", words)
-    return Policies(words, model.config.vocab_size, grammar_ends(model, words)).walk(grammar), words
+    return GrammarMasks(words, model.config.vocab_size, grammar_ends(model, words)).walk(grammar), words
 
 
 def test_only_tokens_of_the_vocabulary_are_allowed():

@@ -80,13 +80,13 @@ def test_text_cannot_end_a_turn():
 @given(turns, texts)
 def test_an_utterance_is_its_own_tokens_at_the_end_of_the_joint_text(pairs, said):
     messages = tuple(talk(pairs)[:-1])
-    joint = ChatTemplate(words).joint(Utterance(messages, said))
+    item = ChatTemplate(words).tokenize(Utterance(messages, said))
     prompt = ChatTemplate(words).render(messages, generation=True)
-    whole = words.decode(joint.ids)
-    assert joint.stop == len(joint.ids)
+    whole = words.decode(item.ids)
+    assert item.stop == len(item.ids)
     assert whole.startswith(prompt)
-    assert len(words.decode(joint.ids[: joint.start])) <= len(prompt)
-    assert joint.ids == tuple(words(whole, add_special_tokens=False).input_ids)
+    assert len(words.decode(item.ids[: item.start])) <= len(prompt)
+    assert item.ids == tuple(words(whole, add_special_tokens=False).input_ids)
 
 
 @settings(deadline=None)
@@ -95,7 +95,9 @@ def test_conversations_that_extend_each_other_are_tokenised_as_if_alone(pairs, o
     messages = talk(pairs)
     utterances = [Utterance(tuple(messages[:i]), messages[i].content) for i in range(2, len(messages), 2)]
     utterances += [Utterance(tuple(messages[:2]), other) for other in others]
-    assert ChatTemplate(words).joints(utterances) == [ChatTemplate(words).joint(utterance) for utterance in utterances]
+    assert ChatTemplate(words).tokenize_all(utterances) == [
+        ChatTemplate(words).tokenize(utterance) for utterance in utterances
+    ]
 
 
 def test_a_special_token_that_takes_blanks_with_it_does_not_take_them_from_what_was_said():
@@ -104,9 +106,9 @@ def test_a_special_token_that_takes_blanks_with_it_does_not_take_them_from_what_
     template = ChatTemplate(greedy)
     longer = (SYSTEM, USER, Message("assistant", "the "), USER)
     utterances = [Utterance(longer, "er"), Utterance(longer[:2], "the ")]
-    joints = template.joints(utterances)
-    assert joints == [template.joint(utterance) for utterance in utterances]
-    assert greedy.decode(joints[1].ids[joints[1].start :]) == "the "
+    tokenized = template.tokenize_all(utterances)
+    assert tokenized == [template.tokenize(utterance) for utterance in utterances]
+    assert greedy.decode(tokenized[1].ids[tokenized[1].start :]) == "the "
 
 
 @settings(deadline=None)
@@ -114,7 +116,7 @@ def test_a_special_token_that_takes_blanks_with_it_does_not_take_them_from_what_
 def test_every_step_of_a_conversation_is_a_token_prefix_of_the_next(pairs):
     messages = talk([(seen, f"[{said}]") for seen, said in pairs])
     steps = [
-        ChatTemplate(words).joint(Utterance(tuple(messages[:i]), messages[i].content))
+        ChatTemplate(words).tokenize(Utterance(tuple(messages[:i]), messages[i].content))
         for i in range(2, len(messages), 2)
     ]
     for one, other in pairwise(steps):
@@ -122,9 +124,9 @@ def test_every_step_of_a_conversation_is_a_token_prefix_of_the_next(pairs):
 
 
 def test_a_token_across_the_border_belongs_to_the_utterance_unless_a_grammar_bound_it():
-    free = ChatTemplate(words).joint(Utterance((SYSTEM, USER), "\nthe"))
+    free = ChatTemplate(words).tokenize(Utterance((SYSTEM, USER), "\nthe"))
     assert words.decode(free.ids[free.start : free.stop]) == "\n\nthe"
-    bound = ChatTemplate(words).joint(Utterance((SYSTEM, USER), "\nthe", Regex(r"\nthe")))
+    bound = ChatTemplate(words).tokenize(Utterance((SYSTEM, USER), "\nthe", Regex(r"\nthe")))
     assert words.decode(bound.ids[bound.start : bound.stop]) == "\nthe"
     assert words.decode(bound.ids[: bound.start]) == ChatTemplate(words).render([SYSTEM, USER], generation=True)
 
@@ -134,15 +136,15 @@ def test_real_tokenizers_keep_the_prefix_and_begin_once(name, request):
     real = AutoTokenizer.from_pretrained(request.getfixturevalue(name))
     messages = talk([("Your move.", "[1 2 3 4]"), ("Feedback: 1 black peg(s), 0 white peg(s).", "[4 3 2 1]")] * 2)
     utterances = [Utterance(tuple(messages[:i]), messages[i].content) for i in range(2, len(messages), 2)]
-    joints = ChatTemplate(real).joints(utterances)
-    assert joints == [ChatTemplate(real).joint(utterance) for utterance in utterances]
-    for one, other in pairwise(joints):
+    tokenized = ChatTemplate(real).tokenize_all(utterances)
+    assert tokenized == [ChatTemplate(real).tokenize(utterance) for utterance in utterances]
+    for one, other in pairwise(tokenized):
         assert other.ids[: one.stop] == one.ids
-    for joint, utterance in zip(joints, utterances, strict=True):
-        assert real.decode(joint.ids[joint.start : joint.stop]) == utterance.text
+    for item, utterance in zip(tokenized, utterances, strict=True):
+        assert real.decode(item.ids[item.start : item.stop]) == utterance.text
     if name == "gemma3":
-        assert joints[-1].ids.count(real.bos_token_id) == 1
-        assert joints[-1].ids[0] == real.bos_token_id
+        assert tokenized[-1].ids.count(real.bos_token_id) == 1
+        assert tokenized[-1].ids[0] == real.bos_token_id
 
 
 @pytest.mark.parametrize("chat", [None, "{{ bos_token }}" + tiny.CHATML])
@@ -155,7 +157,7 @@ def test_a_text_begins_with_bos_once(chat: str | None):
     template = ChatTemplate(tokenizer)
     said = Utterance((Message("system", "the rules"), Message("user", "go")), "er")
     begin = 2 if chat else 1  # in this template a turn begins with the same token
-    for ids in (template.tokens(said.messages, generation=True), template.joint(said).ids):
+    for ids in (template.tokens(said.messages, generation=True), template.tokenize(said).ids):
         assert list(ids[: begin + 1]).count(tokenizer.bos_token_id) == begin
 
 
@@ -298,22 +300,22 @@ def test_what_was_written_is_scored_token_by_token(written, under_grammar):
     grammar = Regex(r"(?s:.*)") if under_grammar else None
     utterances = [Utterance((SYSTEM, USER), text, grammar, tokens=ids) for text, ids in written]
     prompt = tuple(template.tokens((SYSTEM, USER), generation=True))
-    for joint, (_, ids) in zip(template.joints(utterances), written, strict=True):
-        assert joint == ((*prompt, *ids), len(prompt), len(prompt) + len(ids))
+    for item, (_, ids) in zip(template.tokenize_all(utterances), written, strict=True):
+        assert item == ((*prompt, *ids), len(prompt), len(prompt) + len(ids))
 
 
 def test_ids_of_another_vocabulary_are_passed_over():
     said = Utterance((SYSTEM, USER), "the [1")
     template = ChatTemplate(words)
     for strange in ((3, 4), (10**6,), (-1,), ()):
-        assert template.joint(replace(said, tokens=strange)) == template.joint(said)
+        assert template.tokenize(replace(said, tokens=strange)) == template.tokenize(said)
 
 
 def test_special_tokens_that_were_drawn_are_scored_though_the_text_lacks_them():
     start = words.convert_tokens_to_ids("<|start|>")
     ids = (*words("the", add_special_tokens=False)["input_ids"], start)
-    joint = ChatTemplate(words).joint(Utterance((SYSTEM, USER), "the", tokens=ids))
-    assert joint.ids[joint.start :] == ids
+    item = ChatTemplate(words).tokenize(Utterance((SYSTEM, USER), "the", tokens=ids))
+    assert item.ids[item.start :] == ids
 
 
 def test_the_end_of_a_transcripts_turn_may_be_in_the_last_token():
