@@ -97,7 +97,7 @@ def analyse(
     by: Resampler,
     *,
     margin: float | None = None,
-    annals: PopulationTables | None = None,
+    population: PopulationTables | None = None,
 ) -> Results:
     """Compute every number of a report. `margin`: equivalence margin in return, declared before the data were seen.
 
@@ -105,7 +105,7 @@ def analyse(
     """
     seeds = seed_means(tables.episodes)
     attendance = Attendance.of(tables)
-    family = declare(attendance.arms) if annals is None else contrasts(annals)
+    family = declare(attendance.arms) if population is None else contrasts(population)
     declared = tuple(contrast for contrast in family if set(contrast.arms) <= set(attendance.arms))
     bound = math.nan if margin is None else margin
     cells = cell_table(tables, seeds, by)
@@ -142,13 +142,13 @@ def analyse(
         sensitivity=opinions.table,
         cluster_values=opinions.values,
         findings=tuple(found),
-        unfinished=unfinished(attendance, learning_owed(tables, annals)),
+        unfinished=unfinished(attendance, learning_owed(tables, population)),
         missing=tuple(missing_warnings(attendance, declared)),
         warnings=(*caveats(tables), *_unbounded(tables, margin)),
         level=by.level,
         resamples=by.resamples,
         margin=bound,
-        population=None if annals is None else analyse_population(annals, by),
+        population=None if population is None else analyse_population(population, by),
     )
 
 

@@ -17,7 +17,7 @@ _WORD = re.compile(r"\w+")
 _DIMENSIONS = 4096
 
 
-def diversity(annals: PopulationTables) -> pd.DataFrame:
+def diversity(population: PopulationTables) -> pd.DataFrame:
     """One row per population and round.
 
     Columns: arm, task, learning_run, round; skills (distinct), entropy (bits, of how often each skill is held),
@@ -25,9 +25,9 @@ def diversity(annals: PopulationTables) -> pd.DataFrame:
     intersection over union: 1 is a homogenised population), distance (mean cosine distance between the wording of two
     skills held by two different members, bags of words).
     """
-    wordings = {key: _Wording(part) for key, part in annals.skills.groupby(LIFE, observed=True, sort=False)}
+    wordings = {key: _Wording(part) for key, part in population.skills.groupby(LIFE, observed=True, sort=False)}
     rows: list[dict[str, Any]] = []
-    for key, held in annals.holdings.groupby([*LIFE, "round"], observed=True, sort=False):
+    for key, held in population.holdings.groupby([*LIFE, "round"], observed=True, sort=False):
         *life, _ = key
         codes, units = pd.factorize(held["unit"])
         members, names = pd.factorize(held["agent"])

@@ -37,7 +37,7 @@ def report(
     tables: Tables,
     out: Path,
     *,
-    annals: PopulationTables | None = None,
+    population: PopulationTables | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
     margin: float | None = None,
@@ -48,15 +48,15 @@ def report(
     data were seen; without one nothing is called equivalent.
     """
     by = Resampler(np.random.default_rng(seed), resamples)
-    found = analyse(tables, by, margin=margin, annals=annals)
+    found = analyse(tables, by, margin=margin, population=population)
     content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": found.level, "margin": margin}
     content |= {"unfinished": found.unfinished, "missing": found.missing, "summary": found.summary}
     content |= {"warnings": found.warnings, "findings": found.rows()}
     write_findings(content, out)
     write_tables(found, out / "tables")
     sections = compose(tables, found, seed)
-    if annals is not None and found.population is not None:
-        sections[2:2] = population_sections(annals, found.population)
+    if population is not None and found.population is not None:
+        sections[2:2] = population_sections(population, found.population)
     title = f"Report: {', '.join(sorted(set(tables.episodes['run'])))}"
     subtitle = "Unfinished: every verdict is provisional." if found.unfinished else "A finished run."
     write_page(title, subtitle, sections, out)

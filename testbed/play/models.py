@@ -52,7 +52,7 @@ ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
 ROOT = Path(__file__).parent.parent.parent
 
 
-async def build_cast(config: StudyConfig, today: date | None = None) -> Players:
+async def build_players(config: StudyConfig, today: date | None = None) -> Players:
     """Load every model and embedder that the study names; equal ones once.
 
     `today` is what dated chat templates print: the day on which the run was begun.
@@ -166,7 +166,7 @@ def build_embedder(name: str) -> Embedder:
     return LexicalEmbedder() if name == "lexical" else SentenceEmbedder.load(weights_path(name))
 
 
-def build_learners(config: StudyConfig, cast: Players) -> dict[str, Learner]:
+def build_learners(config: StudyConfig, players: Players) -> dict[str, Learner]:
     """A learner per agent. The evolver is the acting model unless the study names another.
 
     Raises ConfigError for an unknown learner, ChoiceError for an unknown choice.
@@ -177,11 +177,11 @@ def build_learners(config: StudyConfig, cast: Players) -> dict[str, Learner]:
     seeds = np.random.SeedSequence(config.seed)
 
     def learner(agent: AgentConfig) -> Learner:
-        others = tuple(cast.models[other.name] for other in config.agents if other.name != agent.name)
+        others = tuple(players.models[other.name] for other in config.agents if other.name != agent.name)
         named = learning.evolver.name if isinstance(learning.evolver, AgentConfig) else learning.evolver
-        evolver = cast.models[named or agent.name]
-        actor = cast.models[agent.name]
-        return make(LearnerModels(actor, evolver, cast.embedder, others, agent.temperature, resolve), seeds, choices)
+        evolver = players.models[named or agent.name]
+        actor = players.models[agent.name]
+        return make(LearnerModels(actor, evolver, players.embedder, others, agent.temperature, resolve), seeds, choices)
 
     return {agent.name: learner(agent) for agent in config.agents}
 
@@ -206,7 +206,7 @@ def policy_parts(policy: PolicyConfig) -> PolicyParts:
     )
 
 
-async def probe_servers(config: StudyConfig, cast: Players) -> dict[str, ServerProbe]:
+async def probe_servers(config: StudyConfig, players: Players) -> dict[str, ServerProbe]:
     """What the server of each served agent can and cannot do, by the agent's name.
 
     Raises ModelMisconfigured where moves could not be played there.
@@ -214,24 +214,24 @@ async def probe_servers(config: StudyConfig, cast: Players) -> dict[str, ServerP
     parts = (*config.agents, *([config.learning.evolver] if isinstance(config.learning.evolver, AgentConfig) else []))
     probes: dict[Model, ServerProbe] = {}
     for agent in parts:
-        model = cast.models[agent.name]
+        model = players.models[agent.name]
         if isinstance(model, ServedModel) and model not in probes:
             probes[model] = found = await probe(model, agent.max_tokens)
             if found.advice:
                 raise ModelMisconfigured(f"agent {agent.name}: {found.advice}")
-    return {name: probes[model] for name, model in cast.models.items() if model in probes}
+    return {name: probes[model] for name, model in players.models.items() if model in probes}
 
 
-def versions(cast: Players, probes: Mapping[str, ServerProbe] = {}) -> Versions:
+def versions(players: Players, probes: Mapping[str, ServerProbe] = {}) -> Versions:
     """What `study.json` keeps so that a run can be told from another."""
-    name = cast.config.skills.embedder
+    name = players.config.skills.embedder
     embedder = {} if name == "lexical" else {"weights": weights_digest(weights_path(name))}
     return Versions(
         packages={name: importlib.metadata.version(name) for name in RECORDED} | {"procmem": program()},
-        models={name: asdict(card) for name, card in cast.cards().items()},
+        models={name: asdict(card) for name, card in players.cards().items()},
         prompts=prompts.digest(),
         servers={name: found.record() for name, found in probes.items()},
-        opponents={task: asdict(card) for task, card in cast.opponent_cards().items()},
+        opponents={task: asdict(card) for task, card in players.opponent_cards().items()},
         embedder={"name": name, **embedder},
         evolver_prompts=wording.digest(),
     )

@@ -27,7 +27,7 @@ def write_report(run: Path, out: Path | None = None, *, resamples: int | None = 
         return report(
             found.run,
             stage,
-            annals=found.population,
+            population=found.population,
             resamples=resamples or config.resamples,
             seed=config.seed,
             margin=config.margin,

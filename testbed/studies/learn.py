@@ -26,12 +26,12 @@ _log = logging.getLogger(__name__)
 
 def sources(lab: Lab) -> list[LearnerKey]:
     """All independent learning runs of a study."""
-    config = lab.cast.config
+    config = lab.players.config
     return [
         LearnerKey(agent.name, task, run)
         for run in range(config.learning_runs)
         for agent in config.agents
-        for task in lab.cast.tasks
+        for task in lab.players.tasks
     ]
 
 
@@ -60,14 +60,14 @@ async def learn(lab: Lab, learner: Learner, source: LearnerKey, state: LearnerSt
 
     An iteration is committed when none of its episodes is owed; those that were lost stand in an event of it.
     """
-    for iteration in range(state.iteration, lab.cast.config.learning.iterations):
+    for iteration in range(state.iteration, lab.players.config.learning.iterations):
         episodes = await lab.play(learning_trials(lab, source, iteration, state.pool), state.pool, values_of(state))
         lost = missing(lab, source.key, episodes, iteration + 1)
         state, events = await lab.patiently(
             source.agent, partial(learner.iterate, state, finished(episodes), lab.recall)
         )
-        lab.run.commit(source.key, state, [*lost, *events], lab.cast.tokens(source.agent, state.pool))
-        _log.info("%s: iteration %d of %d committed", source.key, iteration + 1, lab.cast.config.learning.iterations)
+        lab.run.commit(source.key, state, [*lost, *events], lab.players.tokens(source.agent, state.pool))
+        _log.info("%s: iteration %d of %d committed", source.key, iteration + 1, lab.players.config.learning.iterations)
     return state.pool
 
 
@@ -91,7 +91,7 @@ def missing(lab: Lab, who: str, episodes: Sequence[Episode], iteration: int) -> 
 
 def learning_trials(lab: Lab, source: LearnerKey, iteration: int, pool: SkillPool) -> list[Trial]:
     """The episodes of one iteration, on environment seeds never used to evaluate."""
-    config = lab.cast.config
+    config = lab.players.config
     lab.run.keep(pool)
     return [
         Trial(
@@ -103,7 +103,7 @@ def learning_trials(lab: Lab, source: LearnerKey, iteration: int, pool: SkillPoo
             iteration=iteration,
             episode=episode,
             env_seed=environment_seed(config.seed, "learn", source.task, source.learning_run, iteration, episode),
-            seat=episode % lab.cast.tasks[source.task].seats,
+            seat=episode % lab.players.tasks[source.task].seats,
             pool=pool.digest,
             selector=config.skills.selector,
             epsilon=epsilon(iteration, config.learning),

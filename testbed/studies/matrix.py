@@ -34,7 +34,7 @@ class Cell(NamedTuple):
 async def run_matrix(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillPool) -> None:
     """Learn, then evaluate every cell on environment seeds common to all arms."""
     pools = await learn_all(lab, learners, seed_pool)
-    open_cells = anyio.Semaphore(lab.cast.config.concurrency)
+    open_cells = anyio.Semaphore(lab.players.config.concurrency)
 
     async def evaluate(cell: Cell) -> None:
         await lab.play(evaluation_trials(lab, cell), cell.pool)
@@ -63,12 +63,12 @@ def failed_first(lab: Lab, every: Iterable[Cell]) -> Iterator[Cell]:
 
 def cells(lab: Lab, pools: Mapping[LearnerKey, SkillPool], seed_pool: SkillPool) -> Iterator[Cell]:
     """Every cell of every arm the study asks for, in `statistics.md`'s sense."""
-    config = lab.cast.config
+    config = lab.players.config
     arms, chosen = set(config.arms), config.skills.selector
     episodes = experience(lab) if "rag" in arms else {}
     for run in range(config.learning_runs):
         for agent in (agent.name for agent in config.agents):
-            for task in lab.cast.tasks:
+            for task in lab.players.tasks:
                 own = LearnerKey(agent, task, run)
                 if "none" in arms:
                     yield Cell("none", agent, task, run, None, "none")
@@ -104,7 +104,7 @@ def experience(lab: Lab) -> dict[LearnerKey, list[Trajectory]]:
 
 def evaluation_trials(lab: Lab, cell: Cell) -> list[Trial]:
     """A cell's episodes. Their environment seeds depend on the task and the learning run alone, so arms pair up."""
-    config = lab.cast.config
+    config = lab.players.config
     if cell.pool is not None:
         lab.run.keep(cell.pool)
     return [
@@ -116,7 +116,7 @@ def evaluation_trials(lab: Lab, cell: Cell) -> list[Trial]:
             learning_run=cell.learning_run,
             episode=episode,
             env_seed=environment_seed(config.seed, "evaluate", cell.task, cell.learning_run, episode // config.epochs),
-            seat=episode // config.epochs % lab.cast.tasks[cell.task].seats,
+            seat=episode // config.epochs % lab.players.tasks[cell.task].seats,
             pool=None if cell.pool is None else cell.pool.digest,
             selector=cell.selector,
             source_agent=cell.source.agent if cell.source else None,

@@ -19,12 +19,12 @@ Schedule = dict[str, list[Trial]]
 """Episodes by focal member."""
 
 
-def round_trials(cast: Players, place: PopulationKey, round: int, roster: Mapping[str, HeldSkills]) -> Schedule:
+def round_trials(players: Players, place: PopulationKey, round: int, roster: Mapping[str, HeldSkills]) -> Schedule:
     """Everybody's learning episodes of round `round` (from 1), each member on seeds of its own, the same in all arms.
 
     In a game for several, the other seats belong to other members in turn, or always to the task's opponent.
     """
-    config, seats = cast.config, cast.tasks[place.task].seats
+    config, seats = players.config, players.tasks[place.task].seats
     count = config.learning.episodes
     met = -(-count // seats) * (round - 1)
     meets = config.population.against == "members"
@@ -53,20 +53,20 @@ def round_trials(cast: Players, place: PopulationKey, round: int, roster: Mappin
     }
 
 
-def evaluation_trials(cast: Players, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> Schedule:
+def evaluation_trials(players: Players, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> Schedule:
     """Everybody with the pool it ends with, on seeds common to all members and arms, against the task's opponent."""
-    return {name: _frozen(cast, place, "evaluate", name, roster, meets=False) for name in roster}
+    return {name: _frozen(players, place, "evaluate", name, roster, meets=False) for name in roster}
 
 
-def league_trials(cast: Players, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> Schedule:
+def league_trials(players: Players, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> Schedule:
     """Everybody against the others in turn, with frozen pools; nothing where the game has one seat."""
-    if cast.tasks[place.task].seats == 1 or len(roster) == 1:
+    if players.tasks[place.task].seats == 1 or len(roster) == 1:
         return {name: [] for name in roster}
-    return {name: _frozen(cast, place, "league", name, roster, meets=True) for name in roster}
+    return {name: _frozen(players, place, "league", name, roster, meets=True) for name in roster}
 
 
 def _frozen(
-    cast: Players,
+    players: Players,
     place: PopulationKey,
     phase: Literal["evaluate", "league"],
     name: str,
@@ -74,7 +74,7 @@ def _frozen(
     *,
     meets: bool,
 ) -> list[Trial]:
-    config, seats, kit = cast.config, cast.tasks[place.task].seats, roster[name]
+    config, seats, kit = players.config, players.tasks[place.task].seats, roster[name]
     return [
         Trial(
             phase=phase,

@@ -50,9 +50,9 @@ class OnTrust:
         return [Verdict(skill=case.skill.id, outcome="accepted", why="on trust") for case in cases]
 
 
-def admission_case(receiver: str, skill: Skill, base: Population, society: Population) -> AdmissionCase:
+def admission_case(receiver: str, skill: Skill, base: Population, population: Population) -> AdmissionCase:
     """The case of a skill before a member; `base` is how the population stood before the round's learning."""
-    member = society.members[receiver]
+    member = population.members[receiver]
     own = (*base.members[receiver].state.pool.each(), *member.state.pool.each())
     return AdmissionCase(receiver, skill, member.state, member.recent, {each.id: each for each in own})
 

@@ -59,10 +59,10 @@ def _learning(learning: pd.DataFrame) -> list[str]:
     ]
 
 
-def learning_owed(tables: Tables, annals: PopulationTables | None) -> int:
+def learning_owed(tables: Tables, population: PopulationTables | None) -> int:
     """Learning episodes that the study plans and nobody has played."""
     plan = tables.plan[tables.plan["phase"] == "learn"]
-    played = tables.learning if annals is None else annals.plays
+    played = tables.learning if population is None else population.plays
     return max(0, int(plan["episodes"].sum()) - len(played))
 
 
