@@ -86,12 +86,15 @@ def floors(
 ) -> list[str]:
     """What a study of this size cannot decide whatever its data, in sentences: contrasts, then single cells."""
     runs, episodes = size
-    told = [
-        f"With G = {runs} learning runs no verdict on “{each.contrast.name}” can be given: {each.freedom:.1f} degrees "
-        f"of freedom, {LEAST_FREEDOM:.0f} are needed."
-        for each in found
-        if each.freedom < LEAST_FREEDOM - 1e-6
-    ]
+    barred = [each for each in found if each.freedom < LEAST_FREEDOM - 1e-6]
+    told: list[str] = []
+    if barred:
+        named = ", ".join(f"“{each.contrast.name}”" for each in barred)
+        most = max(each.freedom for each in barred)
+        told.append(
+            f"With G = {runs} learning runs no verdict can be given on {named}: at most {most:.1f} degrees of freedom, "
+            f"{LEAST_FREEDOM:.0f} are needed."
+        )
     cells = sum(len(design.cells(arm)) for arm in ("self", "transfer") if any(arm in c.arms for c in design.contrasts))
     if not cells:
         return told

@@ -85,7 +85,7 @@ def test_floors_are_named(by: Resampler):
     found = powers(0.2, VARIANCE, size, of, by)
     told = floors(0.2, VARIANCE, size, of, list(found.values()))
     assert any(sentence.startswith("With G = 3 no cell of 16 can be decided") for sentence in told)
-    assert any("no verdict on “transferred pool − own pool”" in sentence for sentence in told)
+    assert any("no verdict" in sentence and "“transferred pool − own pool”" in sentence for sentence in told)
     assert found["transfer-self"].power == 0
     assert "cannot answer its own question" in str(caution(0.2, size, found["transfer-self"]))
     told = floors(0.1, VARIANCE, (6, 10), of, [])
