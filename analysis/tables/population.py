@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.tables.run import Column, check, ordered
+from analysis.tables.run import ordered
+from analysis.tables.schema import Column, check
 
 LIFE = ["arm", "task", "learning_run"]
 """What names one population: its policy, its task, its replicate."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import pandas as pd
+
+from analysis.tables.schema import Column, TableError, check
 
 CELL = ["arm", "source_agent", "source_task", "agent", "task"]
 """What names one cell of a matrix. Arms without a source carry "" in both source columns."""
@@ -15,20 +16,6 @@ CELL = ["arm", "source_agent", "source_task", "agent", "task"]
 
 Ranges = Mapping[str, tuple[float, float]]
 """Lowest and highest possible return of a seat, by task (`EnvSpec.reward_range`)."""
-
-
-class TableError(ValueError):
-    """A table that cannot be analysed; the message names the place and the remedy."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One documented column. `kind` truth is a bool; `blank` says that values may be missing."""
-
-    name: str
-    kind: Literal["text", "integer", "number", "truth"]
-    meaning: str
-    blank: bool = False
 
 
 EPISODES = (
@@ -178,20 +165,6 @@ class Tables:
             transcripts=tuple(transcripts),
             versions=dict(versions or {}),
         )
-
-
-def check(frame: pd.DataFrame | None, columns: Sequence[Column], table: str) -> pd.DataFrame:
-    """A copy with documented types; None gives the empty table. Columns that are not documented are kept."""
-    if frame is None:
-        frame = pd.DataFrame({column.name: [] for column in columns})
-    if absent := [column.name for column in columns if column.name not in frame.columns]:
-        raise TableError(
-            f"The {table} table lacks the column {absent[0]!r} (it has {len(frame.columns)} columns); add it."
-        )
-    checked = frame.reset_index(drop=True).copy()
-    for column in columns:
-        checked[column.name] = _typed(checked[column.name], column, table)
-    return checked
 
 
 def check_episodes(frame: pd.DataFrame) -> pd.DataFrame:

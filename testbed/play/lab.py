@@ -84,6 +84,8 @@ class Lab:
         much was lost, StoreError when nothing can be written.
         """
         out: dict[str, Episode] = {}
+        if pool is not None:
+            self.run.keep(pool)
 
         async def one(trial: Trial) -> None:
             out[trial.id] = await self._settle(trial, HeldSkills(pool, values or {}), guests)

@@ -10,9 +10,7 @@ from dataclasses import asdict
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from agents import prompts
 from agents.embedding import Embedder, LexicalEmbedder, SentenceEmbedder
@@ -27,17 +25,14 @@ from agents.selection import SELECTORS
 from environments.spec import EnvSpec
 from testbed.config.agent import AgentConfig
 from testbed.config.plugins import call, find_environment, resolve
-from testbed.config.population import PolicyConfig
 from testbed.config.study import ConfigError, StudyConfig
+from testbed.play.learners import policy_parts
 from testbed.play.players import AgentModel, Players
 from testbed.records.trial import one_line
 from testbed.records.versions import Versions
-from transfer.contamination.poison import POISONS, Poison
-from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
-from transfer.learner import Learner
 from transfer.nppo import evolver as wording
 from transfer.nppo.config import make_config
-from transfer.registry import LEARNERS, LearnerModels, check_parts
+from transfer.registry import LEARNERS, check_parts
 
 _WEIGHTS = {"model", "precision", "device", "context", "chat_template_kwargs"}
 _SERVICE = {
@@ -164,46 +159,6 @@ def _plugged(name: str) -> Model:
 def build_embedder(name: str) -> Embedder:
     """The embedder of that name: "lexical", or a sentence embedder from the catalog or a folder."""
     return LexicalEmbedder() if name == "lexical" else SentenceEmbedder.load(weights_path(name))
-
-
-def build_learners(config: StudyConfig, players: Players) -> dict[str, Learner]:
-    """A learner per agent. The evolver is the acting model unless the study names another.
-
-    Raises ConfigError for an unknown learner, ChoiceError for an unknown choice.
-    """
-    learning = config.learning
-    make = resolve(LEARNERS, learning.learner, group="learning.learner")
-    choices = make_config(learning.preset, learning.choices)
-    seeds = np.random.SeedSequence(config.seed)
-
-    def learner(agent: AgentConfig) -> Learner:
-        others = tuple(players.models[other.name] for other in config.agents if other.name != agent.name)
-        named = learning.evolver.name if isinstance(learning.evolver, AgentConfig) else learning.evolver
-        evolver = players.models[named or agent.name]
-        actor = players.models[agent.name]
-        return make(LearnerModels(actor, evolver, players.embedder, others, agent.temperature, resolve), seeds, choices)
-
-    return {agent.name: learner(agent) for agent in config.agents}
-
-
-class PolicyParts(NamedTuple):
-    """What a policy's names mean."""
-
-    exchange: ExchangeFactory
-    admission: AdmissionFactory
-    poison: Poison | None
-
-
-def policy_parts(policy: PolicyConfig) -> PolicyParts:
-    """Raises ConfigError for a name that stands for nothing."""
-    place = f"policy {policy.name}"
-    return PolicyParts(
-        resolve(EXCHANGES, policy.exchange, group="population.exchange", place=f"{place}: exchange"),
-        resolve(ADMISSIONS, policy.admission, group="population.admission", place=f"{place}: admission"),
-        None
-        if policy.poison is None
-        else resolve(POISONS, policy.poison, group="population.poison", place=f"{place}: poison"),
-    )
 
 
 async def probe_servers(config: StudyConfig, players: Players) -> dict[str, ServerProbe]:

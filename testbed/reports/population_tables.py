@@ -11,7 +11,7 @@ import pandas as pd
 from agents.skill import Skill
 from analysis.tables import population as schema
 from analysis.tables.population import PopulationTables
-from analysis.tables.run import TableError
+from analysis.tables.schema import TableError
 from testbed.config.study import StudyConfig
 from testbed.records.keys import LearnerKey, PopulationKey
 from testbed.records.lines import Line, MemberEventLine, RoundCommit

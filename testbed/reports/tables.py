@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis.tables.population import PopulationTables
-from analysis.tables.run import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, POOLS, TableError, Tables, Transcript
+from analysis.tables.run import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, POOLS, Tables, Transcript
+from analysis.tables.schema import TableError
 from environments.registry import ENVIRONMENTS
 from environments.spec import EnvSpec
 from testbed.config.study import StudyConfig

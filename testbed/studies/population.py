@@ -6,16 +6,14 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import fsum, nan
-from typing import Any
 
 import anyio
 
 from agents.models.model import ModelError
-from testbed.config.plugins import resolve
 from testbed.config.population import PolicyConfig
 from testbed.play.failures import ModelGone, StudyStopped
 from testbed.play.lab import Lab, first_cause
-from testbed.play.models import build_learners, policy_parts
+from testbed.play.learners import build_exchange, policy_learners, policy_parts
 from testbed.play.players import HeldSkills
 from testbed.play.seeds import stream
 from testbed.records.keys import LearnerKey, PopulationKey
@@ -25,17 +23,12 @@ from testbed.studies.learn import finished, missing, values_of
 from testbed.studies.schedule import Schedule, evaluation_trials, league_trials, round_trials
 from testbed.studies.shortfall import NOTHING_LEARNED
 from transfer.contamination.poison import plant
-from transfer.exchange.exchange import Exchange, Terms
+from transfer.exchange.exchange import Exchange
 from transfer.exchange.population import MemberEvent, MemberUpdate, Population, RoundOutcome
-from transfer.gate.advantage import StepBaseline
-from transfer.gate.gate import PPOGate
 from transfer.learner import Learner
-from transfer.maintenance.intake import Intake
 from transfer.memory.events import Event, MemberLost, Warned
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
-from transfer.nppo.config import NPPOConfig, make_config
-from transfer.registry import maintenance, ppo_gate
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +46,7 @@ async def run_population(lab: Lab, learners: Mapping[str, Learner], seed_pool: S
     commits = lab.run.populations()
 
     async def one(place: PopulationKey, policy: PolicyConfig) -> None:
-        own = _learners(lab, policy, learners)
+        own = policy_learners(lab, policy, learners)
         stored = commits.get(place.key)
         population = stored.society if stored else Population.of({name: own[name].begin(seed_pool) for name in own})
         population = await live(lab, own, place, policy, population)
@@ -259,51 +252,3 @@ def commit(
 def kits(population: Population) -> dict[str, HeldSkills]:
     """What everybody that still plays brings to its seat."""
     return {name: HeldSkills(member.state.pool, values_of(member.state)) for name, member in population.playing.items()}
-
-
-def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
-    """Raises ConfigError for a name that stands for nothing, ChoiceError for a choice that does not exist."""
-    parts, choices = policy_parts(policy), _choices(lab, policy)
-    gates = {name: _gate(lab, kind, choices) for name, kind in lab.players.config.members.items()}
-    terms = Terms(
-        rate=policy.rate,
-        every=policy.every,
-        direction=policy.direction,
-        capacity=policy.capacity,
-        patience=policy.patience,
-        hub=policy.hub,
-        size=policy.size,
-        graph=policy.graph,
-    )
-    intake = Intake(maintenance(choices, resolve), lab.players.embedder)
-    admission = parts.admission(gates, lab.recall, StepBaseline(choices.gamma))
-    return parts.exchange(terms, admission, intake)
-
-
-def _choices(lab: Lab, policy: PolicyConfig) -> NPPOConfig:
-    """The policy's choices. A gift must improve on what its receiver does anyway (ΔJ > 0), unless they say not."""
-    learning = lab.players.config.learning
-    return make_config(learning.preset, {"acceptance": "improvement", **_changes(lab, policy)})
-
-
-def _changes(lab: Lab, policy: PolicyConfig) -> dict[str, Any]:
-    """The study's choices and the policy's: one maintenance rules pools in learning and around an exchange."""
-    ruled = {} if policy.maintenance is None else {"maintenance": policy.maintenance}
-    return {**lab.players.config.learning.choices, **policy.choices, **ruled}
-
-
-def _gate(lab: Lab, kind: str, choices: NPPOConfig) -> PPOGate:
-    """The gate of one kind of agent: its own model, at its own temperature."""
-    temperature = next(agent.temperature for agent in lab.players.config.agents if agent.name == kind)
-    return ppo_gate((lab.players.models[kind],), temperature, choices, resolve)
-
-
-def _learners(lab: Lab, policy: PolicyConfig, learners: Mapping[str, Learner]) -> dict[str, Learner]:
-    """A learner per member: the study's, unless the policy asks for another."""
-    config = lab.players.config
-    choices = _changes(lab, policy)
-    if policy.learner or choices != config.learning.choices:
-        changed = {"learner": policy.learner or config.learning.learner, "choices": choices}
-        learning = config.learning.model_copy(update=changed)
-        learners = build_learners(config.model_copy(update={"learning": learning}), lab.players)
-    return {name: learners[kind] for name, kind in config.members.items()}

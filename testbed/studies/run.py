@@ -15,7 +15,8 @@ from testbed.config.plugins import resolve
 from testbed.config.study import StudyConfig
 from testbed.play.failures import Failures
 from testbed.play.lab import Lab, Progress
-from testbed.play.models import build_learners, build_players, probe_servers, versions
+from testbed.play.learners import build_learners
+from testbed.play.models import build_players, probe_servers, versions
 from testbed.records.run_directory import RunDirectory
 from testbed.studies.cost import count_episodes
 from testbed.studies.learn import learn_all

@@ -7,13 +7,14 @@ same company, the member in each seat once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from testbed.config.study import Arm, LearningConfig
 from testbed.play.players import HeldSkills, Players
 from testbed.play.seeds import environment_seed
-from testbed.records.keys import PopulationKey
+from testbed.records.keys import LearnerKey, PopulationKey
 from testbed.records.trial import BackgroundSeat, Trial
-from testbed.studies.learn import epsilon
+from transfer.memory.pool import SkillPool
 
 Schedule = dict[str, list[Trial]]
 """Episodes by focal member."""
@@ -102,3 +103,65 @@ def _guests(roster: Mapping[str, HeldSkills], name: str, seats: int, encounter: 
         return ()
     chosen = (others[((seats - 1) * encounter + index) % len(others)] for index in range(seats - 1))
     return tuple(BackgroundSeat(agent=guest, pool=roster[guest].digest) for guest in chosen)
+
+
+def learning_trials(players: Players, source: LearnerKey, iteration: int, pool: SkillPool) -> list[Trial]:
+    """The episodes of one iteration, on environment seeds never used to evaluate."""
+    config = players.config
+    return [
+        Trial(
+            phase="learn",
+            arm="learn",
+            agent=source.agent,
+            task=source.task,
+            learning_run=source.learning_run,
+            iteration=iteration,
+            episode=episode,
+            env_seed=environment_seed(config.seed, "learn", source.task, source.learning_run, iteration, episode),
+            seat=episode % players.tasks[source.task].seats,
+            pool=pool.digest,
+            selector=config.skills.selector,
+            epsilon=epsilon(iteration, config.learning),
+        )
+        for episode in range(config.learning.episodes)
+    ]
+
+
+def epsilon(iteration: int, learning: LearningConfig) -> float:
+    """ε falls linearly from its start in the first iteration to its end in the last (official code: .3 to .05)."""
+    share = iteration / max(1, learning.iterations - 1)
+    return round(learning.epsilon_start + (learning.epsilon_end - learning.epsilon_start) * share, 6)
+
+
+class Cell(NamedTuple):
+    """One cell of the matrix in one learning run: whose skills, in whose hands, where, chosen how."""
+
+    arm: Arm
+    agent: str
+    task: str
+    learning_run: int
+    pool: SkillPool | None
+    selector: str
+    source: LearnerKey | None = None
+
+
+def cell_trials(players: Players, cell: Cell) -> list[Trial]:
+    """A cell's episodes. Their environment seeds depend on the task and the learning run alone, so arms pair up."""
+    config = players.config
+    return [
+        Trial(
+            phase="evaluate",
+            arm=cell.arm,
+            agent=cell.agent,
+            task=cell.task,
+            learning_run=cell.learning_run,
+            episode=episode,
+            env_seed=environment_seed(config.seed, "evaluate", cell.task, cell.learning_run, episode // config.epochs),
+            seat=episode // config.epochs % players.tasks[cell.task].seats,
+            pool=None if cell.pool is None else cell.pool.digest,
+            selector=cell.selector,
+            source_agent=cell.source.agent if cell.source else None,
+            source_task=cell.source.task if cell.source else None,
+        )
+        for episode in range(config.evaluation_episodes * config.epochs)
+    ]

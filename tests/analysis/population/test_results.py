@@ -21,7 +21,7 @@ from analysis.population.rounds import advantage, courses, round_table
 from analysis.report.sections.population import population_sections
 from analysis.statistics.bootstrap import Resampler
 from analysis.tables.population import DEEDS, HOLDINGS, MEMBERS, PLAYS, POLICIES, SEATS, SKILLS, USES, PopulationTables
-from analysis.tables.run import TableError
+from analysis.tables.schema import TableError
 
 LIFE = {"arm": "ring", "task": "t", "learning_run": 0}
 NAMES = ("a", "b", "c", "d")

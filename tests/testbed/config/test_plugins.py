@@ -11,7 +11,8 @@ from testbed.config import plugins
 from testbed.config.plugins import find_environment, resolve
 from testbed.config.population import PolicyConfig
 from testbed.config.study import ConfigError, parse_study
-from testbed.play.models import build_players, build_tasks, policy_parts
+from testbed.play.learners import policy_parts
+from testbed.play.models import build_players, build_tasks
 
 KNOWN = {"similarity": 1, "random": 2}
 

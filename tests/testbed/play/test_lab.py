@@ -12,7 +12,7 @@ from testbed.play.lab import Lab
 from testbed.play.models import build_players, versions
 from testbed.records.keys import LearnerKey
 from testbed.records.run_directory import RunDirectory
-from testbed.studies.learn import learning_trials
+from testbed.studies.schedule import learning_trials
 from transfer.memory.seed_pool import seed_pool
 
 
@@ -29,7 +29,7 @@ def open_lab(study, one_agent, tmp_path, watcher):
             with RunDirectory.create(tmp_path, config, versions(players)) as run:
                 lab = Lab(run, players, watcher)
                 source = LearnerKey("a", next(iter(players.tasks)), 0)
-                await use(lab, learning_trials(lab, source, 0, pool), pool)
+                await use(lab, learning_trials(lab.players, source, 0, pool), pool)
             return run
 
         return anyio.run(main)
@@ -177,7 +177,7 @@ def test_an_opponent_plays_alike_whoever_sits_opposite(study):
         for name in ("a", "b"):
             trial = next(
                 trial
-                for trial in learning_trials(Lab0(players), LearnerKey(name, "KuhnPoker-v0", 0), 0, seed_pool(8))
+                for trial in learning_trials(players, LearnerKey(name, "KuhnPoker-v0", 0), 0, seed_pool(8))
                 if trial.seat == 0
             )
             players, names = players.players(trial, None, {})
@@ -188,17 +188,6 @@ def test_an_opponent_plays_alike_whoever_sits_opposite(study):
     (own_a, against_a), (own_b, against_b) = anyio.run(main)
     assert own_a != own_b
     assert against_a == against_b
-
-
-class Lab0:
-    """A lab without a run directory: enough to name trials."""
-
-    def __init__(self, players) -> None:
-        self.players = players
-        self.run = self
-
-    def keep(self, pool) -> None:
-        pass
 
 
 def test_equal_models_are_loaded_once(study):
