@@ -196,25 +196,6 @@ def _kept_ranges(episodes: pd.DataFrame, ranges: Ranges) -> dict[str, tuple[floa
     return {task: ends for task, ends in ranges.items() if task not in outside}
 
 
-def _typed(values: pd.Series, column: Column, table: str) -> pd.Series:
-    missing = values.isna()
-    if missing.any() and not column.blank:
-        row = int(np.flatnonzero(missing)[0])
-        raise TableError(f"The {table} table has no value for {column.name!r} in row {row}; fill it or drop the row.")
-    if column.kind == "text":
-        return _texts(values).where(~missing)
-    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
-    wrong = numbers.isna() & ~missing
-    if column.kind in ("integer", "truth") and not wrong.any():
-        wrong = numbers.notna() & ((numbers % 1 != 0) if column.kind == "integer" else ~numbers.isin([0, 1]))
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        kind = {"integer": "a whole number", "truth": "true or false", "number": "a number"}[column.kind]
-        told = f"The {table} table has “{values.iloc[row]}” for {column.name!r} in row {row}; it must be {kind}."
-        raise TableError(told)
-    return numbers.astype("int64") if column.kind == "integer" and not missing.any() else numbers
-
-
 def ordered(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Rows by these keys, equal ones as they came."""
     return frame.sort_values(list(keys), kind="stable", ignore_index=True)
