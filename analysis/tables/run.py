@@ -201,12 +201,5 @@ def ordered(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return frame.sort_values(list(keys), kind="stable", ignore_index=True)
 
 
-def _texts(values: pd.Series) -> pd.Series:
-    try:
-        return values.astype("str")
-    except UnicodeEncodeError:  # halves of characters, which no file can hold: a folder may be called so
-        return values.map(lambda text: str(text).encode("utf-8", "replace").decode("utf-8")).astype("str")
-
-
 def _sources(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(source_agent=frame["source_agent"].fillna(""), source_task=frame["source_task"].fillna(""))

@@ -9,10 +9,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from analysis.tables.run import (
-    _texts,
-)
-
 
 class TableError(ValueError):
     """A table that cannot be analysed; the message names the place and the remedy."""
@@ -59,3 +55,10 @@ def _typed(values: pd.Series, column: Column, table: str) -> pd.Series:
         told = f"The {table} table has “{values.iloc[row]}” for {column.name!r} in row {row}; it must be {kind}."
         raise TableError(told)
     return numbers.astype("int64") if column.kind == "integer" and not missing.any() else numbers
+
+
+def _texts(values: pd.Series) -> pd.Series:
+    try:
+        return values.astype("str")
+    except UnicodeEncodeError:  # halves of characters, which no file can hold: a folder may be called so
+        return values.map(lambda text: str(text).encode("utf-8", "replace").decode("utf-8")).astype("str")

@@ -182,7 +182,7 @@ def test_an_opponent_plays_alike_whoever_sits_opposite(study):
             )
             players, names = players.players(trial, None, {})
             assert names == {"player_0": name, "player_1": "opponent:scripted:random"}
-            sampling.append((players["player_0"]._sampling, players["player_1"]._sampling))
+            sampling.append((seated["player_0"]._sampling, seated["player_1"]._sampling))
         return sampling
 
     (own_a, against_a), (own_b, against_b) = anyio.run(main)
