@@ -180,7 +180,7 @@ def test_an_opponent_plays_alike_whoever_sits_opposite(study):
                 for trial in learning_trials(players, LearnerKey(name, "KuhnPoker-v0", 0), 0, seed_pool(8))
                 if trial.seat == 0
             )
-            players, names = players.players(trial, None, {})
+            seated, names = players.players(trial, None, {})
             assert names == {"player_0": name, "player_1": "opponent:scripted:random"}
             sampling.append((seated["player_0"]._sampling, seated["player_1"]._sampling))
         return sampling
