@@ -12,19 +12,19 @@ from analysis.matrix.arms.epochs import epoch_table
 from analysis.matrix.arms.scores import arm_table, improvements, normalised_scores, profiles, ranks
 from analysis.matrix.arms.variance import variance_table
 from analysis.matrix.cells import cell_table, reuse_table
-from analysis.matrix.chance import chance_findings
 from analysis.matrix.contrasts import cellwise, declare, overall
 from analysis.matrix.data_quality.caveats import caveats, learning_owed
 from analysis.matrix.data_quality.missing import Attendance, add_missing, missing_warnings, unfinished
-from analysis.matrix.gate import GateCalibration, gate_calibration
-from analysis.matrix.learning import learning_curves, lineage
-from analysis.matrix.reuse import invocation_shares
+from analysis.matrix.learning.curves import learning_curves, lineage
+from analysis.matrix.learning.gate import GateCalibration, gate_calibration
+from analysis.matrix.reuse.chance import chance_findings
+from analysis.matrix.reuse.coverage import invocation_shares
 from analysis.matrix.robustness.second_opinions import check_table
 from analysis.matrix.robustness.sensitivity import add_sensitivity, reward_span, sensitivity
 from analysis.matrix.transfer import asymmetry, relation_gains, token_efficiency, transfer_table
 from analysis.population.results import PopulationFindings, analyse_population, contrasts
 from analysis.statistics.bootstrap import Resampler
-from analysis.tables.population import Annals
+from analysis.tables.population import PopulationTables
 from analysis.tables.run import Tables
 from analysis.tables.units import seed_means
 
@@ -33,7 +33,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Findings:
+class Results:
     """What `analyse` found. In the frames each measure m has columns m, m_low, m_high and m_method."""
 
     cells: pd.DataFrame
@@ -97,15 +97,15 @@ def analyse(
     by: Resampler,
     *,
     margin: float | None = None,
-    annals: Annals | None = None,
-) -> Findings:
+    population: PopulationTables | None = None,
+) -> Results:
     """Compute every number of a report. `margin`: equivalence margin in return, declared before the data were seen.
 
     `annals` are those of a population study, which declares contrasts of its own.
     """
     seeds = seed_means(tables.episodes)
     attendance = Attendance.of(tables)
-    family = declare(attendance.arms) if annals is None else contrasts(annals)
+    family = declare(attendance.arms) if population is None else contrasts(population)
     declared = tuple(contrast for contrast in family if set(contrast.arms) <= set(attendance.arms))
     bound = math.nan if margin is None else margin
     cells = cell_table(tables, seeds, by)
@@ -119,7 +119,7 @@ def analyse(
     ]
     opinions = sensitivity(seeds, declared, found, reward_span(tables), margin=bound)
     found = add_sensitivity(add_missing(found, attendance, declared), opinions.table)
-    return Findings(
+    return Results(
         cells=cells,
         reuse=reuse_table(tables, by),
         invocations=invocation_shares(tables),
@@ -142,13 +142,13 @@ def analyse(
         sensitivity=opinions.table,
         cluster_values=opinions.values,
         findings=tuple(found),
-        unfinished=unfinished(attendance, learning_owed(tables, annals)),
+        unfinished=unfinished(attendance, learning_owed(tables, population)),
         missing=tuple(missing_warnings(attendance, declared)),
         warnings=(*caveats(tables), *_unbounded(tables, margin)),
         level=by.level,
         resamples=by.resamples,
         margin=bound,
-        population=None if annals is None else analyse_population(annals, by),
+        population=None if population is None else analyse_population(population, by),
     )
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis.matrix.reuse import coverage_runs, rate_runs
+from analysis.matrix.reuse.coverage import coverage_runs, rate_runs
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import CORRECTED, POSITIVE, REAL, SHARE, Interval, Scale, mean_intervals
 from analysis.tables.run import CELL, Tables
-from analysis.tables.units import run_means, wide
+from analysis.tables.units import relation, run_means, wide
 
 MEASURES = {"solved": SHARE, "invalid": POSITIVE, "steps": POSITIVE}
 RATES = {"per_episode": SHARE, "per_step": SHARE, "calls": POSITIVE, "memory_tokens": REAL}
@@ -51,19 +51,6 @@ def reuse_table(tables: Tables, by: Resampler) -> pd.DataFrame:
     table = _with_intervals(table, coverage, COVERAGES, by)
     table = _with_intervals(table, rate_runs(tables), RATES, by).reset_index()
     return table.assign(relation=relation(table))
-
-
-def relation(cells: pd.DataFrame) -> list[str]:
-    """in-domain, cross-task, cross-agent or cross-both, of cells with a source; "" without."""
-    names: list[str] = []
-    for source_agent, source_task, agent, task in cells[CELL[1:]].astype("str").itertuples(index=False):
-        if not source_agent:
-            names.append("")
-        elif source_agent == agent:
-            names.append("in-domain" if source_task == task else "cross-task")
-        else:
-            names.append("cross-agent" if source_task == task else "cross-both")
-    return names
 
 
 def _with_returns(table: pd.DataFrame, runs: pd.DataFrame, tables: Tables, by: Resampler) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Finding, finding, judge
-from analysis.matrix.cells import relation
 from analysis.matrix.contrasts import effect, reference_spread
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.cell_means import CellValues
@@ -14,7 +13,7 @@ from analysis.statistics.estimates import Interval, fieller, pooled_intervals
 from analysis.statistics.multiplicity import benjamini_hochberg
 from analysis.statistics.significance import mean_test
 from analysis.tables.run import CELL
-from analysis.tables.units import TARGET, aggregate, paired, wide
+from analysis.tables.units import TARGET, aggregate, paired, relation, wide
 
 TOKEN_COLUMNS = ("arm", "gain", "extra_prompt_tokens", "memory_tokens", "gain_per_1000_tokens")
 

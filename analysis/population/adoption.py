@@ -7,25 +7,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 SKILL = [*LIFE, "unit"]
 COMMONS = "commons"
 """Who stands in the place of a receiver when a skill goes into a shared pool."""
 
 
-def curves(annals: Annals) -> pd.DataFrame:
+def curves(population: PopulationTables) -> pd.DataFrame:
     """Per skill that is not a seed, and round from its first on: how many members hold it and use it.
 
     Columns: arm, task, learning_run, unit, round, age (rounds since it was first held), holders, users, foreign (users
     that had it from somebody else), playing (members still there), share (holders of those).
     """
-    playing = members_playing(annals)
+    playing = members_playing(population)
     size = playing.groupby([*LIFE, "round"], observed=True).size().rename("playing").reset_index()
-    authored = annals.skills.loc[annals.skills["author"].notna(), SKILL]
-    held = annals.holdings.merge(playing, on=[*LIFE, "round", "agent"]).merge(authored, on=SKILL)
+    authored = population.skills.loc[population.skills["author"].notna(), SKILL]
+    held = population.holdings.merge(playing, on=[*LIFE, "round", "agent"]).merge(authored, on=SKILL)
     counts = held.groupby([*SKILL, "round"], observed=True).size().rename("holders")
-    used = with_source(annals, annals.uses).merge(authored, on=SKILL)
+    used = with_source(population, population.uses).merge(authored, on=SKILL)
     used = used.assign(foreign=used["source"] == "given")
     users = used.groupby([*SKILL, "round"], observed=True).agg(users=("agent", "nunique"), foreign=("foreign", "sum"))
     first = held.groupby(SKILL, observed=True)["round"].min().rename("born").reset_index()
@@ -36,15 +36,15 @@ def curves(annals: Annals) -> pd.DataFrame:
     return shared.drop(columns="born")
 
 
-def members_playing(annals: Annals) -> pd.DataFrame:
+def members_playing(population: PopulationTables) -> pd.DataFrame:
     """One row per population, round and member that had not left before its end."""
-    lives = annals.holdings[[*LIFE, "round", "agent"]].drop_duplicates()
-    lost = annals.deeds.loc[annals.deeds["kind"] == "lost", [*LIFE, "agent", "round"]]
+    lives = population.holdings[[*LIFE, "round", "agent"]].drop_duplicates()
+    lost = population.deeds.loc[population.deeds["kind"] == "lost", [*LIFE, "agent", "round"]]
     marked = lives.merge(lost.rename(columns={"round": "left"}), on=[*LIFE, "agent"], how="left")
     return marked.loc[~(marked["round"] >= marked["left"]), [*LIFE, "round", "agent"]]
 
 
-def spread(annals: Annals) -> pd.DataFrame:
+def spread(population: PopulationTables) -> pd.DataFrame:
     """One row per skill that is not a seed.
 
     Columns: arm, task, learning_run, unit, name, author, poison, born (round), rounds (that it was held), peak (largest
@@ -53,7 +53,7 @@ def spread(annals: Annals) -> pd.DataFrame:
     gift), first (adopters of the author's own gifts), reproduction (see `reproduction`), foreign_users (most members
     other than its author that used it in one round).
     """
-    frame = curves(annals)
+    frame = curves(population)
     by_skill = frame.assign(held=frame["holders"] > 0).groupby(SKILL, observed=True)
     reached = frame[frame["share"] >= 0.5].groupby(SKILL, observed=True)["age"].min()
     table = by_skill.agg(
@@ -63,27 +63,27 @@ def spread(annals: Annals) -> pd.DataFrame:
         foreign_users=("foreign", "max"),
         watched=("age", "max"),
     ).assign(half=reached)
-    deeds = annals.deeds
+    deeds = population.deeds
     gifts = deeds[deeds["kind"] == "gift"].groupby(SKILL, observed=True).size()
-    given = adoptions(annals)
+    given = adoptions(population)
     adopters = given.groupby(SKILL, observed=True).size()
     direct = given[given["generation"] == 1].groupby(SKILL, observed=True).size()
     table = table.assign(gifts=gifts, adopters=adopters, first=direct, reproduction=reproduction(given))
     counts = ["gifts", "adopters", "first"]
     table[counts] = table[counts].fillna(0).astype(int)
-    keys = annals.skills[[*SKILL, "name", "author", "poison"]]
+    keys = population.skills[[*SKILL, "name", "author", "poison"]]
     answer = table.reset_index().merge(keys, on=SKILL, how="left")
     shared = set(given.loc[given["agent"] == COMMONS, "arm"])
     return answer.assign(reproduction=answer["reproduction"].fillna(0.0).mask(answer["arm"].isin(shared)))
 
 
-def adoptions(annals: Annals) -> pd.DataFrame:
+def adoptions(population: PopulationTables) -> pd.DataFrame:
     """The provenance graph: every gift that was let in, once per receiver, with its generation (1: from the author).
 
     Columns: arm, task, learning_run, round, agent (receiver), giver, unit, generation. Made from events alone. What
     went through a shared pool stands there with the receiver "commons".
     """
-    taken = annals.deeds[(annals.deeds["kind"] == "admitted") & annals.deeds["giver"].notna()]
+    taken = population.deeds[(population.deeds["kind"] == "admitted") & population.deeds["giver"].notna()]
     rows: list[dict[str, Any]] = []
     generations: dict[tuple[Any, ...], int] = {}
     columns = [*LIFE, "round", "agent", "giver", "unit"]
@@ -110,37 +110,37 @@ def reproduction(given: pd.DataFrame) -> pd.Series:
     return (first + second) / (1 + first)
 
 
-def with_source(annals: Annals, frame: pd.DataFrame) -> pd.DataFrame:
+def with_source(population: PopulationTables, frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` (with arm, task, learning_run, agent, unit) and where the member had the skill from.
 
     New column source: seed, given (let in from somebody else, or another's in the shared pool), or own (made by itself,
     even where somebody else had made the very same before).
     """
-    given = adoptions(annals)[[*LIFE, "agent", "unit", "giver"]]
+    given = adoptions(population)[[*LIFE, "agent", "unit", "giver"]]
     shared = given.loc[given["agent"] == COMMONS, [*LIFE, "unit", "giver"]].rename(columns={"giver": "writer"})
     both = frame.merge(given, on=[*LIFE, "agent", "unit"], how="left").merge(shared, on=SKILL, how="left")
-    both = both.merge(annals.skills[[*SKILL, "author"]], on=SKILL, how="left")
+    both = both.merge(population.skills[[*SKILL, "author"]], on=SKILL, how="left")
     foreign = both["giver"].notna() | (both["writer"].notna() & (both["writer"] != both["agent"]))
     source = np.select([both["author"].isna(), foreign], ["seed", "given"], "own")
     return both.assign(source=source)[[*frame.columns, "source"]]
 
 
-def contributions(annals: Annals) -> pd.DataFrame:
+def contributions(population: PopulationTables) -> pd.DataFrame:
     """One row per population and member: what it gave and took.
 
     Columns: arm, task, learning_run, agent, authored (skills it made first), adopted (times others let in what it had
     made, from whomever), passed (times others let in what it gave), received (gifts it let in), own_calls, given_calls,
     seed_calls (uses of skills by source, see `with_source`), degree (members it gave to or took from).
     """
-    playing = annals.holdings[[*LIFE, "agent"]].drop_duplicates().set_index([*LIFE, "agent"])
-    skills = annals.skills
+    playing = population.holdings[[*LIFE, "agent"]].drop_duplicates().set_index([*LIFE, "agent"])
+    skills = population.skills
     authored = skills[skills["author"].notna()].groupby([*LIFE, "author"], observed=True).size()
-    given = adoptions(annals).merge(skills[[*SKILL, "author"]], on=SKILL, how="left")
+    given = adoptions(population).merge(skills[[*SKILL, "author"]], on=SKILL, how="left")
     others = given[given["agent"] != given["author"]]
     both = pd.concat(
         [given.rename(columns={"agent": "other", "giver": "agent"}), given.rename(columns={"giver": "other"})]
     )
-    calls = with_source(annals, annals.uses).groupby([*LIFE, "agent", "source"], observed=True)["calls"].sum()
+    calls = with_source(population, population.uses).groupby([*LIFE, "agent", "source"], observed=True)["calls"].sum()
     used = calls.unstack("source", fill_value=0).reindex(columns=["own", "given", "seed"], fill_value=0)
     columns = {
         "authored": _by(authored, "author"),

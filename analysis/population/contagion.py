@@ -13,7 +13,7 @@ from analysis.population.rounds import courses
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import POSITIVE, REAL, SHARE, mean_intervals
 from analysis.statistics.survival import median_time
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 PER_POPULATION = {
     "peak": SHARE,
@@ -27,21 +27,21 @@ PER_POPULATION = {
 }
 
 
-def infections(annals: Annals) -> pd.DataFrame:
+def infections(population: PopulationTables) -> pd.DataFrame:
     """One row per population with a poison and round from its planting on.
 
     Columns: arm, task, learning_run, unit, round, since (rounds since the planting), holders (members that hold it),
     users (that used it), heirs (members that hold a skill made from it), playing, share (holders of those).
     """
-    poisons = _poisons(annals)
-    playing = members_playing(annals)
+    poisons = _poisons(population)
+    playing = members_playing(population)
     size = playing.groupby([*LIFE, "round"], observed=True).size().rename("playing").reset_index()
     rounds = poisons.merge(size, on=LIFE)
     rounds = rounds[rounds["round"] >= rounds["planted"]]
-    held = annals.holdings.merge(playing, on=[*LIFE, "round", "agent"])
+    held = population.holdings.merge(playing, on=[*LIFE, "round", "agent"])
     holders = held.groupby([*SKILL, "round"], observed=True)["agent"].nunique().rename("holders")
-    users = annals.uses.groupby([*SKILL, "round"], observed=True)["agent"].nunique().rename("users")
-    heirs = held.merge(_descendants(annals, poisons), on=SKILL)
+    users = population.uses.groupby([*SKILL, "round"], observed=True)["agent"].nunique().rename("users")
+    heirs = held.merge(_descendants(population, poisons), on=SKILL)
     heirs = heirs.groupby([*LIFE, "poison_unit", "round"], observed=True)["agent"].nunique()
     heirs = heirs.rename_axis(index={"poison_unit": "unit"}).rename("heirs")
     frame = rounds.set_index([*SKILL, "round"]).join([holders, users, heirs], how="left").reset_index()
@@ -49,7 +49,7 @@ def infections(annals: Annals) -> pd.DataFrame:
     return frame.assign(since=frame["round"] - frame["planted"], share=frame["holders"] / frame["playing"])
 
 
-def contagion(annals: Annals) -> pd.DataFrame:
+def contagion(population: PopulationTables) -> pd.DataFrame:
     """One row per population with a poison.
 
     Columns: arm, task, learning_run, unit, poison, author (its bearer), planted (round), peak (most members that held
@@ -59,39 +59,39 @@ def contagion(annals: Annals) -> pd.DataFrame:
     held a skill made from it), damage (mean return after the planting less that of the same replicate without poison;
     missing where the study has no such arm).
     """
-    course = infections(annals)
-    deeds = annals.deeds
+    course = infections(population)
+    deeds = population.deeds
     held = course.groupby(SKILL, observed=True)
     last = course[course["holders"] > 0].groupby(SKILL, observed=True)["since"].max()
     gone = last.add(1).where(last < held["since"].max())
     refused = deeds[(deeds["kind"] == "verdict") & (deeds["outcome"] != "accepted") & deeds["giver"].notna()]
     facts = {
         "peak": held["share"].max(),
-        "adopters": adoptions(annals).groupby(SKILL, observed=True).size(),
+        "adopters": adoptions(population).groupby(SKILL, observed=True).size(),
         "stopped": refused.groupby(SKILL, observed=True).size(),
         "member_rounds": held["holders"].sum(),
-        "calls": annals.uses.groupby(SKILL, observed=True)["calls"].sum(),
+        "calls": population.uses.groupby(SKILL, observed=True)["calls"].sum(),
         "removal": gone,
         "watched": held["since"].max(),
         "heirs": held["heirs"].max(),
     }
-    table = _poisons(annals).set_index(SKILL).join(pd.DataFrame(facts))
+    table = _poisons(population).set_index(SKILL).join(pd.DataFrame(facts))
     counts = ["adopters", "stopped", "calls", "heirs"]
     table[counts] = table[counts].fillna(0).astype(int)
     table = table.reset_index()
-    losses = damage(annals)
+    losses = damage(population)
     losses = losses[losses["since"] > 0]
     mean = losses.groupby(LIFE, observed=True)["damage"].mean().rename("damage").reset_index()
     return table.merge(mean, on=LIFE, how="left")
 
 
-def damage(annals: Annals) -> pd.DataFrame:
+def damage(population: PopulationTables) -> pd.DataFrame:
     """Return with the poison less that of the same replicate without it, per population and round from the planting on.
 
     Columns: arm, task, learning_run, round, since, damage. The poisoned round itself (since 0) is played before it.
     """
-    every = courses(annals)
-    twins = annals.policies.loc[annals.policies["twin"].notna(), ["arm", "twin", "poison_round"]]
+    every = courses(population)
+    twins = population.policies.loc[population.policies["twin"].notna(), ["arm", "twin", "poison_round"]]
     keys = ["task", "learning_run", "round"]
     clean = every[["arm", *keys, "return"]].rename(columns={"arm": "twin", "return": "clean"})
     both = every[["arm", *keys, "return"]].merge(twins, on="arm").merge(clean, on=["twin", *keys])
@@ -99,16 +99,16 @@ def damage(annals: Annals) -> pd.DataFrame:
     return both.loc[both["since"] >= 0, [*LIFE, "round", "since", "damage"]].reset_index(drop=True)
 
 
-def contagion_table(annals: Annals, by: Resampler) -> pd.DataFrame:
+def contagion_table(population: PopulationTables, by: Resampler) -> pd.DataFrame:
     """One row per poisoned policy: means over populations, each with the interval of the mean.
 
     Columns: arm, populations, cleared (populations in which nobody held it in the end), then per measure of
     `PER_POPULATION` its mean, _low and _high; of removal the median, by Kaplan–Meier: populations in which somebody
     still holds it are told apart from those where it went slowly.
     """
-    every = contagion(annals)
+    every = contagion(population)
     rows: list[dict[str, Any]] = []
-    for arm in [arm for arm in annals.arms if arm in set(every["arm"])]:
+    for arm in [arm for arm in population.arms if arm in set(every["arm"])]:
         part = every[every["arm"] == arm]
         row: dict[str, Any] = {"arm": arm, "populations": len(part), "cleared": int(part["removal"].notna().sum())}
         for measure, scale in PER_POPULATION.items():
@@ -120,12 +120,12 @@ def contagion_table(annals: Annals, by: Resampler) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def scan_table(annals: Annals) -> pd.DataFrame:
+def scan_table(population: PopulationTables) -> pd.DataFrame:
     """How well a scan of words and of traces tells the planted skills from the others that were ever held.
 
     Columns: what (words or traces), poisons, found (of those), others, alarms (of those), sensitivity, false_alarms.
     """
-    skills = annals.skills[annals.skills["arm"].isin(set(_poisons(annals)["arm"]))]
+    skills = population.skills[population.skills["arm"].isin(set(_poisons(population)["arm"]))]
     planted = skills["poison"].notna()
     rows: list[dict[str, Any]] = []
     for what, column in (("words", "signs"), ("traces", "traces")):
@@ -146,17 +146,17 @@ def scan_table(annals: Annals) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _poisons(annals: Annals) -> pd.DataFrame:
+def _poisons(population: PopulationTables) -> pd.DataFrame:
     """arm, task, learning_run, unit, poison, author, planted (round)."""
-    planted = annals.deeds.loc[annals.deeds["kind"] == "planted", [*SKILL, "round"]]
-    known = annals.skills[[*SKILL, "poison", "author"]]
+    planted = population.deeds.loc[population.deeds["kind"] == "planted", [*SKILL, "round"]]
+    known = population.skills[[*SKILL, "poison", "author"]]
     return planted.rename(columns={"round": "planted"}).merge(known, on=SKILL)
 
 
-def _descendants(annals: Annals, poisons: pd.DataFrame) -> pd.DataFrame:
+def _descendants(population: PopulationTables, poisons: pd.DataFrame) -> pd.DataFrame:
     """arm, task, learning_run, unit, poison_unit: skills made from a poison, or from one made from it, and so on."""
     rows: list[tuple[Any, ...]] = []
-    for key, part in annals.skills.merge(poisons[LIFE].drop_duplicates(), on=LIFE).groupby(LIFE, observed=True):
+    for key, part in population.skills.merge(poisons[LIFE].drop_duplicates(), on=LIFE).groupby(LIFE, observed=True):
         parents = {unit: str(told).split() for unit, told in zip(part["unit"], part["parents"], strict=True)}
         here = poisons[np.logical_and.reduce([poisons[name] == value for name, value in zip(LIFE, key, strict=True)])]
         for poison in here["unit"]:

@@ -11,7 +11,7 @@ from scipy import stats
 from analysis.population.adoption import contributions
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import REAL, Scale, mean_intervals
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 CORRELATION = Scale(-1.0, 1.0)
 EFFECTS: dict[str, tuple[str, Scale]] = {
@@ -24,32 +24,32 @@ EFFECTS: dict[str, tuple[str, Scale]] = {
 """What is asked of every population, in words, and its range."""
 
 
-def roles(annals: Annals, reference: str = "isolated") -> pd.DataFrame:
+def roles(population: PopulationTables, reference: str = "isolated") -> pd.DataFrame:
     """One row per population and member: what `contributions` tells, and what the member earned.
 
     Further columns: return (mean over its learning episodes), gain (that less the same member's in the `reference` arm
     of the same replicate; missing where the study has none).
     """
-    answered = annals.plays[annals.plays["error"].isna()]
+    answered = population.plays[population.plays["error"].isna()]
     earned = answered.groupby([*LIFE, "agent"], observed=True)["return"].mean().reset_index()
     keys = ["task", "learning_run", "agent"]
     alone = earned.loc[earned["arm"] == reference, [*keys, "return"]].rename(columns={"return": "alone"})
-    both = contributions(annals).merge(earned, on=[*LIFE, "agent"], how="left").merge(alone, on=keys, how="left")
+    both = contributions(population).merge(earned, on=[*LIFE, "agent"], how="left").merge(alone, on=keys, how="left")
     return both.assign(gain=both["return"] - both["alone"]).drop(columns="alone")
 
 
-def role_effects(annals: Annals, by: Resampler, reference: str = "isolated") -> pd.DataFrame:
+def role_effects(population: PopulationTables, by: Resampler, reference: str = "isolated") -> pd.DataFrame:
     """One row per policy that exchanges anything and effect of `EFFECTS`: its mean over populations with an interval.
 
     Columns: arm, effect, meaning, populations (in which it is defined), estimate, low, high, method. Correlations
     within a population need three members whose values differ.
     """
-    members = roles(annals, reference)
+    members = roles(population, reference)
     taking = members.groupby("arm", observed=True)["received"].transform("sum") + members["adopted"]
     lives = members[taking > 0].groupby(LIFE, observed=True, sort=False)
     every = pd.DataFrame([dict(zip(LIFE, key, strict=True)) | _effects(part) for key, part in lives])
     rows: list[dict[str, Any]] = []
-    for arm in [arm for arm in annals.arms if len(every) and arm in set(every["arm"])]:
+    for arm in [arm for arm in population.arms if len(every) and arm in set(every["arm"])]:
         part = every[every["arm"] == arm]
         for effect, (meaning, scale) in EFFECTS.items():
             found = mean_intervals(part[[effect]].to_numpy(float).T, by, scale)[0]

@@ -11,13 +11,13 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from analysis.statistics.bootstrap import Array
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 _WORD = re.compile(r"\w+")
 _DIMENSIONS = 4096
 
 
-def diversity(annals: Annals) -> pd.DataFrame:
+def diversity(population: PopulationTables) -> pd.DataFrame:
     """One row per population and round.
 
     Columns: arm, task, learning_run, round; skills (distinct), entropy (bits, of how often each skill is held),
@@ -25,9 +25,9 @@ def diversity(annals: Annals) -> pd.DataFrame:
     intersection over union: 1 is a homogenised population), distance (mean cosine distance between the wording of two
     skills held by two different members, bags of words).
     """
-    wordings = {key: _Wording(part) for key, part in annals.skills.groupby(LIFE, observed=True, sort=False)}
+    wordings = {key: _Wording(part) for key, part in population.skills.groupby(LIFE, observed=True, sort=False)}
     rows: list[dict[str, Any]] = []
-    for key, held in annals.holdings.groupby([*LIFE, "round"], observed=True, sort=False):
+    for key, held in population.holdings.groupby([*LIFE, "round"], observed=True, sort=False):
         *life, _ = key
         codes, units = pd.factorize(held["unit"])
         members, names = pd.factorize(held["agent"])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.statistics.bootstrap import Array, Resampler
 from analysis.statistics.estimates import REAL, mean_intervals
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 Numbers = NDArray[np.int64]
 ELO = 400 / np.log(10)
@@ -58,14 +58,14 @@ def bradley_terry(first: Numbers, second: Numbers, score: Array, players: int, p
     return strengths - strengths.mean()
 
 
-def ratings(annals: Annals, by: Resampler) -> pd.DataFrame:
+def ratings(population: PopulationTables, by: Resampler) -> pd.DataFrame:
     """One row per policy, task and member; empty where no league was played.
 
     Columns: arm, task, agent, kind, games, wins, draws, losses (against every other seat), win_rate (draws half),
     focal_return, background_return (means over its games in either role), elo, elo_low, elo_high, method. A rating is
     fitted within each replicate; its interval is that of the mean over replicates.
     """
-    seats = annals.seats
+    seats = population.seats
     columns = ["arm", "task", "agent", "kind", "games", "wins", "draws", "losses", "win_rate"]
     columns += ["focal_return", "background_return", "elo", "elo_low", "elo_high", "method"]
     if seats.empty:
@@ -91,7 +91,7 @@ def ratings(annals: Annals, by: Resampler) -> pd.DataFrame:
     rows = [(each.estimate, each.low, each.high, each.method) for each in intervals]
     elo = pd.DataFrame(rows, columns=["elo", "elo_low", "elo_high", "method"], index=fitted.index)
     table = tally.join([games, returns, elo]).reset_index()
-    return table.merge(annals.members[["agent", "kind"]], on="agent", how="left")[columns]
+    return table.merge(population.members[["agent", "kind"]], on="agent", how="left")[columns]
 
 
 def _fitted(met: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from analysis.population.rounds import advantage, courses, round_table
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import POSITIVE, mean_intervals
 from analysis.statistics.survival import median_time, share_within
-from analysis.tables.population import Annals
+from analysis.tables.population import PopulationTables
 
 REFERENCE = "isolated"
 """The exchange policy that others are compared with."""
@@ -51,42 +51,42 @@ class PopulationFindings:
         return {name: value for name, value in named.items() if isinstance(value, pd.DataFrame) and len(value)}
 
 
-def analyse_population(annals: Annals, by: Resampler) -> PopulationFindings:
+def analyse_population(population: PopulationTables, by: Resampler) -> PopulationFindings:
     """Compute everything."""
-    skills = spread(annals)
-    lone = reference(annals)
-    spread_of_arms, infected = spread_table(annals, skills, by), contagion_table(annals, by)
+    skills = spread(population)
+    lone = reference(population)
+    spread_of_arms, infected = spread_table(population, skills, by), contagion_table(population, by)
     return PopulationFindings(
-        rounds=round_table(annals, by),
-        advantage=advantage(annals, by, lone),
-        courses=courses(annals),
+        rounds=round_table(population, by),
+        advantage=advantage(population, by, lone),
+        courses=courses(population),
         skills=skills,
-        adoption=curves(annals),
+        adoption=curves(population),
         spread=spread_of_arms,
-        roles=roles(annals, lone),
-        role_effects=role_effects(annals, by, lone),
-        ratings=ratings(annals, by),
-        poisons=contagion(annals),
-        infections=infections(annals),
+        roles=roles(population, lone),
+        role_effects=role_effects(population, by, lone),
+        ratings=ratings(population, by),
+        poisons=contagion(population),
+        infections=infections(population),
         contagion=infected,
-        scan=scan_table(annals),
-        summary=summary(annals, spread_of_arms, infected),
-        warnings=warnings(annals),
+        scan=scan_table(population),
+        summary=summary(population, spread_of_arms, infected),
+        warnings=warnings(population),
     )
 
 
-def reference(annals: Annals) -> str:
+def reference(population: PopulationTables) -> str:
     """The first arm in which nobody exchanges anything and nothing is planted; "" where the study has none."""
-    policies = annals.policies
+    policies = population.policies
     lone = policies[(policies["exchange"] == REFERENCE) & policies["poison"].isna()]
     return str(lone["arm"].iloc[0]) if len(lone) else ""
 
 
-def contrasts(annals: Annals) -> tuple[Contrast, ...]:
+def contrasts(population: PopulationTables) -> tuple[Contrast, ...]:
     """What a population study declares beforehand, to be tested on the evaluation: one family, adjusted together."""
-    lone = reference(annals)
+    lone = reference(population)
     declared: list[Contrast] = []
-    for policy in _rows(annals.policies):
+    for policy in _rows(population.policies):
         arm = policy["arm"]
         if isinstance(policy["twin"], str):
             declared.append(Contrast(arm, policy["twin"], "What does the planted skill cost?"))
@@ -95,7 +95,7 @@ def contrasts(annals: Annals) -> tuple[Contrast, ...]:
     return tuple(declared)
 
 
-def spread_table(annals: Annals, skills: pd.DataFrame, by: Resampler) -> pd.DataFrame:
+def spread_table(population: PopulationTables, skills: pd.DataFrame, by: Resampler) -> pd.DataFrame:
     """One row per policy: how the skills that members made came round, the mean over populations.
 
     Columns: arm, populations, skills (made, per population), half_share (share of them that half of the members come to
@@ -116,7 +116,7 @@ def spread_table(annals: Annals, skills: pd.DataFrame, by: Resampler) -> pd.Data
     intervals = mean_intervals(values.to_numpy(float), by, POSITIVE)
     table["reproduction_low"] = [each.low for each in intervals]
     table["reproduction_high"] = [each.high for each in intervals]
-    order = {arm: place for place, arm in enumerate(annals.arms)}
+    order = {arm: place for place, arm in enumerate(population.arms)}
     table = table.sort_values("arm", key=lambda arms: arms.map(order), ignore_index=True)
     columns = ["arm", "populations", "skills", "half_share", "half", "adopters"]
     return table[[*columns, "reproduction", "reproduction_low", "reproduction_high"]]
@@ -128,12 +128,12 @@ def _half_adoption(skills: pd.DataFrame, arms: list[str]) -> tuple[list[float], 
     return [median_time(*pair).estimate for pair in pairs], [share_within(*pair) for pair in pairs]
 
 
-def summary(annals: Annals, spread_of_arms: pd.DataFrame, infected: pd.DataFrame) -> tuple[str, ...]:
+def summary(population: PopulationTables, spread_of_arms: pd.DataFrame, infected: pd.DataFrame) -> tuple[str, ...]:
     """What the tables show, in plain sentences. Differences in returns are left to the tested findings."""
-    size = len(annals.members)
+    size = len(population.members)
     said = [
-        f"{size} members lived {annals.rounds} rounds under {len(annals.arms)} policies, "
-        f"in {_populations(annals)} populations."
+        f"{size} members lived {population.rounds} rounds under {len(population.arms)} policies, "
+        f"in {_populations(population)} populations."
     ]
     for row in _rows(spread_of_arms[spread_of_arms["adopters"] > 0]):
         half, reproduction = row["half"], row["reproduction"]
@@ -152,9 +152,9 @@ def summary(annals: Annals, spread_of_arms: pd.DataFrame, infected: pd.DataFrame
     return tuple(said)
 
 
-def warnings(annals: Annals) -> tuple[str, ...]:
+def warnings(population: PopulationTables) -> tuple[str, ...]:
     """What a reader must know before trusting a number: who was lost, what failed, which signatures were shown."""
-    deeds = annals.deeds
+    deeds = population.deeds
     said = [
         f"{row['agent']} left {row['arm']} / {row['task']} / run {row['learning_run']} in round {row['round']}, and "
         f"the others went on: {row['why']}"
@@ -162,14 +162,14 @@ def warnings(annals: Annals) -> tuple[str, ...]:
     ]
     told = deeds[deeds["kind"] == "warning"].groupby(["arm", "why"], observed=True, sort=False).size()
     said += [f"{row['arm']}: {row['why']} ({row['times']} times)" for row in _rows(told.rename("times").reset_index())]
-    failed = int(annals.plays["error"].notna().sum())
+    failed = int(population.plays["error"].notna().sum())
     if failed:
-        said.append(f"{failed} of {len(annals.plays)} learning episodes failed and count as missing data.")
+        said.append(f"{failed} of {len(population.plays)} learning episodes failed and count as missing data.")
     return tuple(said)
 
 
-def _populations(annals: Annals) -> int:
-    return len(annals.holdings[["arm", "task", "learning_run"]].drop_duplicates())
+def _populations(population: PopulationTables) -> int:
+    return len(population.holdings[["arm", "task", "learning_run"]].drop_duplicates())
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

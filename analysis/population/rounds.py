@@ -9,7 +9,7 @@ from analysis.population.adoption import members_playing, with_source
 from analysis.population.diversity import diversity
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import REAL, mean_intervals
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 ROUND = [*LIFE, "round"]
 MEASURES = (
@@ -32,7 +32,7 @@ MEASURES = (
 )
 
 
-def courses(annals: Annals) -> pd.DataFrame:
+def courses(population: PopulationTables) -> pd.DataFrame:
     """One row per population and round.
 
     Columns: arm, task, learning_run, round; return, solved, invalid (means over members, each weighing the same),
@@ -40,31 +40,31 @@ def courses(annals: Annals) -> pd.DataFrame:
     playing (members), failed (episodes), gifts (offered), let_in, turned_away (rejected or undecided verdicts on
     gifts), pruned; and what `diversity` tells of the pools.
     """
-    answered = annals.plays[annals.plays["error"].isna()]
+    answered = population.plays[population.plays["error"].isna()]
     members = answered.groupby([*ROUND, "agent"], observed=True)
     means = members[["return", "solved", "invalid"]].mean().groupby(ROUND, observed=True).mean()
     steps = answered.groupby(ROUND, observed=True)[["skill_steps", "steps"]].sum()
-    calls = with_source(annals, annals.uses).groupby([*ROUND, "source"], observed=True)["calls"].sum()
+    calls = with_source(population, population.uses).groupby([*ROUND, "source"], observed=True)["calls"].sum()
     given = calls.unstack("source", fill_value=0).reindex(columns=["own", "given", "seed"], fill_value=0)
     table = means.assign(
         per_step=steps["skill_steps"] / steps["steps"].where(steps["steps"] > 0),
         given_share=given["given"] / given.sum(axis=1).where(given.sum(axis=1) > 0),
-        playing=members_playing(annals).groupby(ROUND, observed=True).size(),
-        failed=annals.plays["error"].notna().groupby([annals.plays[key] for key in ROUND], observed=True).sum(),
-        **_deeds(annals.deeds),
+        playing=members_playing(population).groupby(ROUND, observed=True).size(),
+        failed=population.plays["error"].notna().groupby([population.plays[key] for key in ROUND], observed=True).sum(),
+        **_deeds(population.deeds),
     )
     counts = ["gifts", "let_in", "turned_away", "pruned"]
     table[counts] = table[counts].fillna(0)
-    pools = diversity(annals).set_index(ROUND)
+    pools = diversity(population).set_index(ROUND)
     return table.join(pools, how="left").reset_index()[[*ROUND, *MEASURES]]
 
 
-def round_table(annals: Annals, by: Resampler) -> pd.DataFrame:
+def round_table(population: PopulationTables, by: Resampler) -> pd.DataFrame:
     """One row per policy and round: means over populations (task and replicate), the return with its interval.
 
     Columns: arm, round, n (populations), return, return_low, return_high, return_method, and the other `MEASURES`.
     """
-    every = courses(annals)
+    every = courses(population)
     means = every.groupby(["arm", "round"], observed=True, sort=False)[list(MEASURES)].mean()
     values = _wide(every, "return")
     intervals = mean_intervals(values.to_numpy(float), by, REAL)
@@ -77,15 +77,15 @@ def round_table(annals: Annals, by: Resampler) -> pd.DataFrame:
         },
         index=values.index,
     )
-    return _ordered(means.join(found).reset_index(), annals)
+    return _ordered(means.join(found).reset_index(), population)
 
 
-def advantage(annals: Annals, by: Resampler, reference: str = "isolated") -> pd.DataFrame:
+def advantage(population: PopulationTables, by: Resampler, reference: str = "isolated") -> pd.DataFrame:
     """What each policy earned more than `reference` (an arm), round by round, paired by task and replicate.
 
     Columns: arm, round, n (pairs), difference, low, high, method. Empty where the study has no such arm.
     """
-    every = courses(annals)
+    every = courses(population)
     keys = ["task", "learning_run", "round"]
     base = every.loc[every["arm"] == reference, [*keys, "return"]].rename(columns={"return": "reference"})
     both = every[every["arm"] != reference].merge(base, on=keys)
@@ -96,7 +96,7 @@ def advantage(annals: Annals, by: Resampler, reference: str = "isolated") -> pd.
     intervals = mean_intervals(values.to_numpy(float), by, REAL)
     rows = [(each.clusters, each.estimate, each.low, each.high, each.method) for each in intervals]
     frame = pd.DataFrame(rows, columns=columns[2:], index=values.index).reset_index()
-    return _ordered(frame, annals)[columns]
+    return _ordered(frame, population)[columns]
 
 
 def _deeds(deeds: pd.DataFrame) -> dict[str, pd.Series]:
@@ -116,8 +116,8 @@ def _wide(frame: pd.DataFrame, value: str) -> pd.DataFrame:
     return frame.pivot_table(index=["arm", "round"], columns=["task", "learning_run"], values=value, observed=True)
 
 
-def _ordered(frame: pd.DataFrame, annals: Annals) -> pd.DataFrame:
+def _ordered(frame: pd.DataFrame, population: PopulationTables) -> pd.DataFrame:
     """Policies in the study's order, rounds in time."""
-    order = {arm: place for place, arm in enumerate(annals.arms)}
+    order = {arm: place for place, arm in enumerate(population.arms)}
     places = np.lexsort((frame["round"].to_numpy(), frame["arm"].map(order).to_numpy()))
     return frame.iloc[places].reset_index(drop=True)

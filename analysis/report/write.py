@@ -22,10 +22,10 @@ from analysis.report.page import Figure, Section
 from analysis.report.sections.matrix import compose, compose_comparison
 from analysis.report.sections.population import population_sections
 from analysis.report.text_matrix import text_matrix
-from analysis.results import FORMAT, Findings, analyse
+from analysis.results import FORMAT, Results, analyse
 from analysis.simulation.published import worst
 from analysis.statistics.bootstrap import Resampler
-from analysis.tables.population import Annals
+from analysis.tables.population import PopulationTables
 from analysis.tables.run import Tables
 
 RESAMPLES = 10_000
@@ -37,26 +37,26 @@ def report(
     tables: Tables,
     out: Path,
     *,
-    annals: Annals | None = None,
+    population: PopulationTables | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
     margin: float | None = None,
-) -> Findings:
+) -> Results:
     """Analyse and write everything under `out`; the same tables and seed give the same numbers.
 
     `annals` are those of a population study. `margin` is the equivalence margin in units of return, declared before the
     data were seen; without one nothing is called equivalent.
     """
     by = Resampler(np.random.default_rng(seed), resamples)
-    found = analyse(tables, by, margin=margin, annals=annals)
+    found = analyse(tables, by, margin=margin, population=population)
     content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": found.level, "margin": margin}
     content |= {"unfinished": found.unfinished, "missing": found.missing, "summary": found.summary}
     content |= {"warnings": found.warnings, "findings": found.rows()}
     write_findings(content, out)
     write_tables(found, out / "tables")
     sections = compose(tables, found, seed)
-    if annals is not None and found.population is not None:
-        sections[2:2] = population_sections(annals, found.population)
+    if population is not None and found.population is not None:
+        sections[2:2] = population_sections(population, found.population)
     title = f"Report: {', '.join(sorted(set(tables.episodes['run'])))}"
     subtitle = "Unfinished: every verdict is provisional." if found.unfinished else "A finished run."
     write_page(title, subtitle, sections, out)
@@ -94,7 +94,7 @@ def write_findings(content: Mapping[str, object], out: Path) -> None:
     (out / "findings.json").write_text(text, encoding="utf-8", errors="replace")
 
 
-def write_tables(found: Findings, out: Path) -> None:
+def write_tables(found: Results, out: Path) -> None:
     """Every frame of the findings as CSV and Parquet, the matrices as LaTeX (booktabs)."""
     out.mkdir(exist_ok=True)
     for name, frame in {**found.frames(), "findings": pd.json_normalize(found.rows())}.items():

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.simulation.data import COVERAGES, EPISODES, HEAPS, MEANS, SHARES, STRESS, UNEQUAL, normal, skewed
 from analysis.simulation.rows import Row, row
-from analysis.statistics.bootstrap import Array, Bounds, Layout, Resampler, bca, hierarchical, percentile, studentised
+from analysis.statistics.bootstrap import Array, Bounds, Resampler, Strata, bca, hierarchical, percentile, studentised
 from analysis.statistics.cell_means import CellValues, Related
 from analysis.statistics.estimates import (
     REAL,
@@ -56,7 +56,7 @@ def unequal(by: Resampler, simulations: int) -> Iterator[Row]:
 
 
 def _means(by: Resampler, simulations: int, clusters: int) -> Iterator[Row]:
-    layout = Layout.single(clusters)
+    layout = Strata.single(clusters)
     draws = layout.resample(by)
     methods: dict[str, Callable[[Array], Bounds]] = {
         "percentile bootstrap": lambda values: percentile(values, layout, by.level, draws),
@@ -132,7 +132,7 @@ def _share(cells: list[tuple[tuple[int, int], tuple[int, int]]]) -> Related:
 def _others(by: Resampler, simulations: int, clusters: int) -> Iterator[Row]:
     """Interquartile mean and ratio, as the report computes them."""
     few = Resampler(by.rng, 499)
-    layout, levels = Layout(np.repeat(np.arange(3), clusters)), np.linspace(0.2, 0.7, 3)
+    layout, levels = Strata(np.repeat(np.arange(3), clusters)), np.linspace(0.2, 0.7, 3)
     scores = levels.repeat(clusters) + by.rng.normal(0, 0.1, (simulations, 3 * clusters))
     truth = trimmed_mean(levels.repeat(200_000) + by.rng.normal(0, 0.1, 600_000))
     found = _bounds([interquartile_mean(each[:, None], layout, few) for each in scores])

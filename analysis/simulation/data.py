@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from analysis.matrix.reuse import expected_coverage
+from analysis.matrix.reuse.coverage import expected_coverage
 from analysis.statistics.bootstrap import Array
 
 EPISODES = 20
@@ -16,7 +16,7 @@ EPISODES = 20
 
 
 @dataclass(frozen=True)
-class World:
+class DataModel:
     """Episodes of learning runs whose true mean is known. `draw(rng, simulations, clusters)` gives (·, ·, EPISODES)."""
 
     name: str
@@ -24,36 +24,36 @@ class World:
     draw: Callable[[Generator, int, int], Array]
 
 
-def normal(icc: float) -> World:
+def normal(icc: float) -> DataModel:
     """Total variance 1, of which the share `icc` lies between learning runs."""
 
     def draw(rng: Generator, simulations: int, clusters: int) -> Array:
         between = rng.normal(0, np.sqrt(icc), (simulations, clusters, 1))
         return between + rng.normal(0, np.sqrt(1 - icc), (simulations, clusters, EPISODES))
 
-    return World(f"normal, ICC {icc:g}", 0.0, draw)
+    return DataModel(f"normal, ICC {icc:g}", 0.0, draw)
 
 
-def skewed(icc: float) -> World:
+def skewed(icc: float) -> DataModel:
     """As `normal`, with pools that are mostly poor and rarely good (gamma, skewness 1.6) and exponential episodes."""
 
     def draw(rng: Generator, simulations: int, clusters: int) -> Array:
         between = (rng.gamma(1.5, size=(simulations, clusters, 1)) - 1.5) / np.sqrt(1.5) * np.sqrt(icc)
         return between + (rng.exponential(size=(simulations, clusters, EPISODES)) - 1) * np.sqrt(1 - icc)
 
-    return World(f"skewed, ICC {icc:g}", 0.0, draw)
+    return DataModel(f"skewed, ICC {icc:g}", 0.0, draw)
 
 
-def exchangeable(world: World) -> World:
+def exchangeable(world: DataModel) -> DataModel:
     """Differences of two arms that are alike: the world less an independent copy of itself."""
 
     def draw(rng: Generator, simulations: int, clusters: int) -> Array:
         return world.draw(rng, simulations, clusters) - world.draw(rng, simulations, clusters)
 
-    return World(f"two equal arms, {world.name}", 0.0, draw)
+    return DataModel(f"two equal arms, {world.name}", 0.0, draw)
 
 
-def solved(share: float, icc: float) -> World:
+def solved(share: float, icc: float) -> DataModel:
     """Solved or not, beta-binomial: the learning runs' solve rates spread with intra-cluster correlation `icc`."""
 
     def draw(rng: Generator, simulations: int, clusters: int) -> Array:
@@ -63,20 +63,20 @@ def solved(share: float, icc: float) -> World:
             rates = rng.beta(share * spread, (1 - share) * spread, (simulations, clusters, 1))
         return (rng.random((simulations, clusters, EPISODES)) < rates).astype(float)
 
-    return World(f"solved {share:g}, ICC {icc:g}", share, draw)
+    return DataModel(f"solved {share:g}, ICC {icc:g}", share, draw)
 
 
-def two_heaps(share: float, low: float = 0.02, high: float = 0.95) -> World:
+def two_heaps(share: float, low: float = 0.02, high: float = 0.95) -> DataModel:
     """Solved or not: the share of learning runs whose pool works solves at rate `high`, the others at `low`."""
 
     def draw(rng: Generator, simulations: int, clusters: int) -> Array:
         rates = np.where(rng.random((simulations, clusters, 1)) < share, high, low)
         return (rng.random((simulations, clusters, EPISODES)) < rates).astype(float)
 
-    return World(f"{share:.0%} of pools solve {high:g}, else {low:g}", share * high + (1 - share) * low, draw)
+    return DataModel(f"{share:.0%} of pools solve {high:g}, else {low:g}", share * high + (1 - share) * low, draw)
 
 
-def zero_inflated(share: float = 0.1) -> World:
+def zero_inflated(share: float = 0.1) -> DataModel:
     """Returns of which all but a share are exactly 0, the rest exponential; half the variance between runs."""
 
     def draw(rng: Generator, simulations: int, clusters: int) -> Array:
@@ -84,10 +84,10 @@ def zero_inflated(share: float = 0.1) -> World:
         level = rng.gamma(2.0, 0.5, (simulations, clusters, 1))
         return np.where(rng.random(shape) < share, level * rng.exponential(size=shape), 0.0)
 
-    return World(f"{1 - share:.0%} zeros", share, draw)
+    return DataModel(f"{1 - share:.0%} zeros", share, draw)
 
 
-def covered(units: int, selections: int) -> World:
+def covered(units: int, selections: int) -> DataModel:
     """Coverage of a pool by a random selector; the value of a run is repeated in place of its episodes."""
 
     def draw(rng: Generator, simulations: int, clusters: int) -> Array:
@@ -96,7 +96,7 @@ def covered(units: int, selections: int) -> World:
         np.put_along_axis(used, picks, 1.0, axis=2)
         return np.repeat(used.mean(axis=2, keepdims=True), EPISODES, axis=2)
 
-    return World(f"coverage, {units} units, {selections} calls", expected_coverage(selections, units), draw)
+    return DataModel(f"coverage, {units} units, {selections} calls", expected_coverage(selections, units), draw)
 
 
 @dataclass(frozen=True)

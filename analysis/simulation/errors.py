@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.findings import Finding, finding, judge
-from analysis.matrix.chance import random_selector_test
+from analysis.matrix.reuse.chance import random_selector_test
 from analysis.simulation.data import FEW, MARGINS, NULLS, covered, exchangeable, shifted, skewed, solved
 from analysis.simulation.rows import Row, row
 from analysis.statistics.bootstrap import Array, Resampler

@@ -28,14 +28,14 @@ class Resampler:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Strata:
     """How clusters are grouped in strata (tasks): every stratum weighs the same, every cluster the same within it."""
 
     strata: NDArray[np.int64]
     """Stratum of each cluster, shape (clusters,), in ascending order."""
 
     @classmethod
-    def single(cls, clusters: int) -> Layout:
+    def single(cls, clusters: int) -> Strata:
         """One stratum."""
         return cls(np.zeros(clusters, np.int64))
 
@@ -65,7 +65,7 @@ class Layout:
         return np.hstack([values[:, part] - values[:, part].mean(axis=1, keepdims=True) for part in self.slices])
 
 
-def mean_and_error(values: Array, layout: Layout) -> tuple[Array, Array, Array]:
+def mean_and_error(values: Array, layout: Strata) -> tuple[Array, Array, Array]:
     """Estimate, standard error, Welch–Satterthwaite degrees of freedom, each (cells,), of values (cells, clusters)."""
     count = len(layout.slices)
     parts = np.array([values[:, p].var(axis=1, ddof=1) for p in layout.slices])
@@ -77,14 +77,14 @@ def mean_and_error(values: Array, layout: Layout) -> tuple[Array, Array, Array]:
     return values @ layout.weights, np.sqrt(total), freedom
 
 
-def student(values: Array, layout: Layout, level: float) -> Bounds:
+def student(values: Array, layout: Strata, level: float) -> Bounds:
     """Student's t on cluster means."""
     estimate, error, freedom = mean_and_error(values, layout)
     reach = stats.t.ppf((1 + level) / 2, freedom) * error
     return estimate - reach, estimate + reach
 
 
-def studentised(values: Array, layout: Layout, level: float, draws: Array) -> Bounds:
+def studentised(values: Array, layout: Strata, level: float, draws: Array) -> Bounds:
     """Bootstrap-t over clusters (Efron & Tibshirani 1993, 12.5).
 
     A resample of equal clusters has no error and an infinite root; an interval end made of such roots is infinite.
@@ -106,12 +106,12 @@ def studentised(values: Array, layout: Layout, level: float, draws: Array) -> Bo
         return estimate - high * error, estimate - low * error
 
 
-def percentile(values: Array, layout: Layout, level: float, draws: Array) -> Bounds:
+def percentile(values: Array, layout: Strata, level: float, draws: Array) -> Bounds:
     """Percentiles of the resampled means (under-covers with few clusters: docs/calibration.md)."""
     return tails((values * layout.weights) @ draws.T, level)
 
 
-def bca(values: Array, layout: Layout, level: float, draws: Array) -> Bounds:
+def bca(values: Array, layout: Strata, level: float, draws: Array) -> Bounds:
     """Bias-corrected and accelerated percentiles (Efron 1987), acceleration from the influence of each cluster."""
     estimate, _, _ = mean_and_error(values, layout)
     means = np.sort((values * layout.weights) @ draws.T, axis=1)

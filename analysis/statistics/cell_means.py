@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.sparse.csgraph import connected_components
 
-from analysis.statistics.bootstrap import Array, Bounds, Layout
+from analysis.statistics.bootstrap import Array, Bounds, Strata
 
 Related = NDArray[np.bool_]
 PRIOR_FREEDOM = 0.5
@@ -47,7 +47,7 @@ class CellValues:
         present, labels = ~np.isnan(self.values[0]), blocks(self.related)
         return sum(int(present[labels == label].any(axis=0).sum()) for label in range(int(labels.max()) + 1))
 
-    def by_cluster(self) -> tuple[Array, Layout]:
+    def by_cluster(self) -> tuple[Array, Strata]:
         """One value per cluster (measures, clusters), strata being connected groups of cells: what bootstraps resample.
 
         A cell that lacks a run takes part by its deviations from its own mean, so that a missing hard cell does not
@@ -64,7 +64,7 @@ class CellValues:
             total = float(self.weights[group].sum())
             parts.append((middle[:, None] + total * (deviations * share).sum(axis=1) / share.sum(axis=0)) / total)
         strata = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
-        return np.hstack(parts), Layout(strata)
+        return np.hstack(parts), Strata(strata)
 
     @cached_property
     def pivot(self) -> Pivot:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.statistics.bootstrap import Array, Bounds, Layout, Resampler
+from analysis.statistics.bootstrap import Array, Bounds, Resampler, Strata
 from analysis.statistics.cell_means import CellValues, Pivot
 from analysis.statistics.rates import rate_interval
 
@@ -114,7 +114,7 @@ def trimmed_mean(values: Array) -> float:
     return float(stats.trim_mean(values, 0.25))
 
 
-def interquartile_mean(values: Array, layout: Layout, by: Resampler) -> Interval:
+def interquartile_mean(values: Array, layout: Strata, by: Resampler) -> Interval:
     """Interquartile mean of values (clusters, columns): one column, or one per task where clusters span tasks.
 
     Interval: t with Σ(runs − 1) degrees of freedom around the stratified bootstrap's standard error, deviations within

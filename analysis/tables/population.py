@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.tables.run import Column, check, ordered
+from analysis.tables.run import ordered
+from analysis.tables.schema import Column, check
 
 LIFE = ["arm", "task", "learning_run"]
 """What names one population: its policy, its task, its replicate."""
@@ -90,7 +91,7 @@ SEATS = (
 
 
 @dataclass(frozen=True)
-class Annals:
+class PopulationTables:
     """All tables of a population study."""
 
     policies: pd.DataFrame
@@ -117,7 +118,7 @@ class Annals:
         deeds: pd.DataFrame,
         skills: pd.DataFrame,
         seats: pd.DataFrame,
-    ) -> Annals:
+    ) -> PopulationTables:
         """Check every table, and put its rows into an order of their own: who finished first leaves no trace.
 
         Raises TableError with one sentence that names table, column and row.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import pandas as pd
+
+from analysis.tables.schema import Column, TableError, check
 
 CELL = ["arm", "source_agent", "source_task", "agent", "task"]
 """What names one cell of a matrix. Arms without a source carry "" in both source columns."""
@@ -15,20 +16,6 @@ CELL = ["arm", "source_agent", "source_task", "agent", "task"]
 
 Ranges = Mapping[str, tuple[float, float]]
 """Lowest and highest possible return of a seat, by task (`EnvSpec.reward_range`)."""
-
-
-class TableError(ValueError):
-    """A table that cannot be analysed; the message names the place and the remedy."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One documented column. `kind` truth is a bool; `blank` says that values may be missing."""
-
-    name: str
-    kind: Literal["text", "integer", "number", "truth"]
-    meaning: str
-    blank: bool = False
 
 
 EPISODES = (
@@ -180,20 +167,6 @@ class Tables:
         )
 
 
-def check(frame: pd.DataFrame | None, columns: Sequence[Column], table: str) -> pd.DataFrame:
-    """A copy with documented types; None gives the empty table. Columns that are not documented are kept."""
-    if frame is None:
-        frame = pd.DataFrame({column.name: [] for column in columns})
-    if absent := [column.name for column in columns if column.name not in frame.columns]:
-        raise TableError(
-            f"The {table} table lacks the column {absent[0]!r} (it has {len(frame.columns)} columns); add it."
-        )
-    checked = frame.reset_index(drop=True).copy()
-    for column in columns:
-        checked[column.name] = _typed(checked[column.name], column, table)
-    return checked
-
-
 def check_episodes(frame: pd.DataFrame) -> pd.DataFrame:
     """As `check`, and: no row twice; a return that is no finite number becomes missing data with its error."""
     episodes = _sources(check(frame, EPISODES, "episodes"))
@@ -223,35 +196,9 @@ def _kept_ranges(episodes: pd.DataFrame, ranges: Ranges) -> dict[str, tuple[floa
     return {task: ends for task, ends in ranges.items() if task not in outside}
 
 
-def _typed(values: pd.Series, column: Column, table: str) -> pd.Series:
-    missing = values.isna()
-    if missing.any() and not column.blank:
-        row = int(np.flatnonzero(missing)[0])
-        raise TableError(f"The {table} table has no value for {column.name!r} in row {row}; fill it or drop the row.")
-    if column.kind == "text":
-        return _texts(values).where(~missing)
-    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
-    wrong = numbers.isna() & ~missing
-    if column.kind in ("integer", "truth") and not wrong.any():
-        wrong = numbers.notna() & ((numbers % 1 != 0) if column.kind == "integer" else ~numbers.isin([0, 1]))
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        kind = {"integer": "a whole number", "truth": "true or false", "number": "a number"}[column.kind]
-        told = f"The {table} table has “{values.iloc[row]}” for {column.name!r} in row {row}; it must be {kind}."
-        raise TableError(told)
-    return numbers.astype("int64") if column.kind == "integer" and not missing.any() else numbers
-
-
 def ordered(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Rows by these keys, equal ones as they came."""
     return frame.sort_values(list(keys), kind="stable", ignore_index=True)
-
-
-def _texts(values: pd.Series) -> pd.Series:
-    try:
-        return values.astype("str")
-    except UnicodeEncodeError:  # halves of characters, which no file can hold: a folder may be called so
-        return values.map(lambda text: str(text).encode("utf-8", "replace").decode("utf-8")).astype("str")
 
 
 def _sources(frame: pd.DataFrame) -> pd.DataFrame:

@@ -174,3 +174,16 @@ def _blocks(seeds: pd.DataFrame) -> NDArray[np.int64]:
 
 def _codes(frame: pd.DataFrame, columns: list[str]) -> NDArray[np.int64]:
     return np.asarray(frame.groupby(columns, observed=True, sort=False).ngroup(), np.int64)
+
+
+def relation(cells: pd.DataFrame) -> list[str]:
+    """in-domain, cross-task, cross-agent or cross-both, of cells with a source; "" without."""
+    names: list[str] = []
+    for source_agent, source_task, agent, task in cells[CELL[1:]].astype("str").itertuples(index=False):
+        if not source_agent:
+            names.append("")
+        elif source_agent == agent:
+            names.append("in-domain" if source_task == task else "cross-task")
+        else:
+            names.append("cross-agent" if source_task == task else "cross-both")
+    return names

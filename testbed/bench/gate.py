@@ -95,7 +95,7 @@ def bench_gate(
     scorer.score(utterances[:1])  # first calls pay for what later ones find ready
     with _counted(network) as computed:
         ours = runs.time(OURS, utterances, scorer.score)
-    items = template.items(utterances)
+    items = template.tokenize_all(utterances)
     padded = fitting_batch(network, max(item.stop for item in items), _BATCH)
     runs.time(PADDED, [u for lot in lots for u in lot], FullLogits(network, template, padded).score)
     sample = _spread(utterances, singles)
@@ -152,7 +152,7 @@ def linear_cost(
     out: dict[int, float] = {}
     for count in games:
         call = gate_workload.utterances(count, steps)
-        tree = PrefixTree.of([item.ids[: item.stop - 1] for item in template.items(call)])
+        tree = PrefixTree.of([item.ids[: item.stop - 1] for item in template.tokenize_all(call)])
         out[len(tree)] = timed(network.device, lambda call=call: scorer.score(call))[1]
     return out
 

@@ -13,7 +13,7 @@ from testbed.cli.terminal import notices, output, plain, say, say_json
 
 if TYPE_CHECKING:
     from analysis.matrix.comparison import Comparison
-    from analysis.results import Findings
+    from analysis.results import Results
     from testbed.records.run_directory import RunDirectory
     from testbed.records.trial import Episode
 
@@ -102,7 +102,7 @@ def audit(
         raise typer.Exit(1)
 
 
-def print_findings(findings: Findings, out: Path) -> None:
+def print_findings(findings: Results, out: Path) -> None:
     """The matrix of returns and of reuse, the summary, the warnings, and where the report lies."""
     from analysis.report.text_matrix import text_matrix
 
@@ -140,14 +140,21 @@ def show(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     episode: Annotated[str | None, typer.Argument(help="Trial id, or the start of one; none lists them all.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the stored record.")] = False,
+    lineage: Annotated[
+        bool, typer.Option("--lineage", help="Show whose child every skill is, and its verdict.")
+    ] = False,
 ) -> None:
-    """Read an episode as a person would: observation, skill, action, reward.
+    """Read an episode as a person would: observation, skill, action, reward; or where a run's skills come from.
 
-    Examples: `procmem show runs/matrix-1a2b3c4d` · `procmem show runs/matrix-1a2b3c4d 3f9a`
+    Examples: `procmem show runs/matrix-1a2b3c4d` · `procmem show runs/matrix-1a2b3c4d 3f9a` ·
+    `procmem show runs/matrix-1a2b3c4d --lineage`
     """
     from testbed.records.run_directory import RunDirectory
 
     directory = RunDirectory.open(run)
+    if lineage:
+        _print_lineage(directory, as_json)
+        return
     if episode is None:
         _print_list(directory, as_json)
         return
@@ -171,6 +178,26 @@ def _print_list(directory: RunDirectory, as_json: bool) -> None:
     for row in rows:
         table.add_row(*(plain(f"{value:.3f}" if isinstance(value, float) else value) for value in row.values()))
     output().print(table)
+
+
+def _print_lineage(directory: RunDirectory, as_json: bool) -> None:
+    """The family tree of each learner's skills; of a member of a population, in each population that it lived in."""
+    from testbed.records.lines import EventLine, MemberEventLine
+    from transfer.memory.events import Event
+    from transfer.memory.lineage import Lineage
+
+    events: dict[str, list[Event]] = {}
+    for line in directory.events():
+        if isinstance(line, EventLine):
+            where = f" in {line.population}" if isinstance(line, MemberEventLine) else ""
+            events.setdefault(f"{line.learner}{where}", []).append(line.event)
+    trees = {learner: Lineage.of(own).tree() for learner, own in sorted(events.items())}
+    if as_json:
+        say_json({learner: tree.splitlines() for learner, tree in trees.items()})
+        return
+    for learner, tree in trees.items():
+        output().print(plain(learner, style="bold"))
+        output().print(plain(tree))
 
 
 def _print_transcript(episode: Episode, directory: RunDirectory) -> None:

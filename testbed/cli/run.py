@@ -14,7 +14,7 @@ from testbed.cli.study_file import Plugins, read_study
 from testbed.cli.terminal import notices, say, say_json, tell
 
 if TYPE_CHECKING:
-    from analysis.results import Findings
+    from analysis.results import Results
     from testbed.config.study import StudyConfig
     from testbed.studies.shortfall import Shortfall
 
@@ -89,7 +89,7 @@ def _run(config: StudyConfig, out: Path, as_json: bool, interruption: Interrupti
     return shortfall
 
 
-def _report(path: Path) -> Findings:
+def _report(path: Path) -> Results:
     from testbed.reports.write import write_report
 
     with notices().status("analysing"):

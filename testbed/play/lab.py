@@ -43,10 +43,12 @@ class Lab:
     Finished episodes stay on disk, and so does the index of them.
     """
 
-    def __init__(self, run: RunDirectory, cast: Players, progress: Progress, failures: Failures | None = None) -> None:
+    def __init__(
+        self, run: RunDirectory, players: Players, progress: Progress, failures: Failures | None = None
+    ) -> None:
         """Without `failures` no number of lost episodes stops the study."""
         self.run = run
-        self.cast = cast
+        self.players = players
         self.progress = progress
         self.failures = failures or Failures()
         self._places = Places()
@@ -55,7 +57,7 @@ class Lab:
                 self._finished(episode, place)
             else:
                 self.failures.standing[episode.trial.id] = episode.error
-        self._limiter = anyio.CapacityLimiter(cast.config.concurrency)
+        self._limiter = anyio.CapacityLimiter(players.config.concurrency)
         progress.begins()
 
     @property
@@ -82,6 +84,8 @@ class Lab:
         much was lost, StoreError when nothing can be written.
         """
         out: dict[str, Episode] = {}
+        if pool is not None:
+            self.run.keep(pool)
 
         async def one(trial: Trial) -> None:
             out[trial.id] = await self._settle(trial, HeldSkills(pool, values or {}), guests)
@@ -128,8 +132,8 @@ class Lab:
 
     async def _attempt(self, trial: Trial, kit: HeldSkills, guests: Mapping[str, HeldSkills]) -> tuple[Episode, bool]:
         """The episode, and whether it is owed still. Every exception of a player or a game is such an episode."""
-        spec = self.cast.tasks[trial.task]
-        players, names = self.cast.players(trial, kit.pool, kit.values, guests)
+        spec = self.players.tasks[trial.task]
+        players, names = self.players.players(trial, kit.pool, kit.values, guests)
         focal = f"player_{trial.seat}"
         try:
             seats = await play(spec, players, trial.env_seed, trial=trial.id, names=names)

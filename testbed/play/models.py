@@ -10,9 +10,7 @@ from dataclasses import asdict
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from agents import prompts
 from agents.embedding import Embedder, LexicalEmbedder, SentenceEmbedder
@@ -27,17 +25,14 @@ from agents.selection import SELECTORS
 from environments.spec import EnvSpec
 from testbed.config.agent import AgentConfig
 from testbed.config.plugins import call, find_environment, resolve
-from testbed.config.population import PolicyConfig
 from testbed.config.study import ConfigError, StudyConfig
+from testbed.play.learners import policy_parts
 from testbed.play.players import AgentModel, Players
 from testbed.records.trial import one_line
 from testbed.records.versions import Versions
-from transfer.contamination.poison import POISONS, Poison
-from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
-from transfer.learner import Learner
 from transfer.nppo import evolver as wording
 from transfer.nppo.config import make_config
-from transfer.registry import LEARNERS, LearnerModels, check_parts
+from transfer.registry import LEARNERS, check_parts
 
 _WEIGHTS = {"model", "precision", "device", "context", "chat_template_kwargs"}
 _SERVICE = {
@@ -52,7 +47,7 @@ ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
 ROOT = Path(__file__).parent.parent.parent
 
 
-async def build_cast(config: StudyConfig, today: date | None = None) -> Players:
+async def build_players(config: StudyConfig, today: date | None = None) -> Players:
     """Load every model and embedder that the study names; equal ones once.
 
     `today` is what dated chat templates print: the day on which the run was begun.
@@ -166,47 +161,7 @@ def build_embedder(name: str) -> Embedder:
     return LexicalEmbedder() if name == "lexical" else SentenceEmbedder.load(weights_path(name))
 
 
-def build_learners(config: StudyConfig, cast: Players) -> dict[str, Learner]:
-    """A learner per agent. The evolver is the acting model unless the study names another.
-
-    Raises ConfigError for an unknown learner, ChoiceError for an unknown choice.
-    """
-    learning = config.learning
-    make = resolve(LEARNERS, learning.learner, group="learning.learner")
-    choices = make_config(learning.preset, learning.choices)
-    seeds = np.random.SeedSequence(config.seed)
-
-    def learner(agent: AgentConfig) -> Learner:
-        others = tuple(cast.models[other.name] for other in config.agents if other.name != agent.name)
-        named = learning.evolver.name if isinstance(learning.evolver, AgentConfig) else learning.evolver
-        evolver = cast.models[named or agent.name]
-        actor = cast.models[agent.name]
-        return make(LearnerModels(actor, evolver, cast.embedder, others, agent.temperature, resolve), seeds, choices)
-
-    return {agent.name: learner(agent) for agent in config.agents}
-
-
-class PolicyParts(NamedTuple):
-    """What a policy's names mean."""
-
-    exchange: ExchangeFactory
-    admission: AdmissionFactory
-    poison: Poison | None
-
-
-def policy_parts(policy: PolicyConfig) -> PolicyParts:
-    """Raises ConfigError for a name that stands for nothing."""
-    place = f"policy {policy.name}"
-    return PolicyParts(
-        resolve(EXCHANGES, policy.exchange, group="population.exchange", place=f"{place}: exchange"),
-        resolve(ADMISSIONS, policy.admission, group="population.admission", place=f"{place}: admission"),
-        None
-        if policy.poison is None
-        else resolve(POISONS, policy.poison, group="population.poison", place=f"{place}: poison"),
-    )
-
-
-async def probe_servers(config: StudyConfig, cast: Players) -> dict[str, ServerProbe]:
+async def probe_servers(config: StudyConfig, players: Players) -> dict[str, ServerProbe]:
     """What the server of each served agent can and cannot do, by the agent's name.
 
     Raises ModelMisconfigured where moves could not be played there.
@@ -214,24 +169,24 @@ async def probe_servers(config: StudyConfig, cast: Players) -> dict[str, ServerP
     parts = (*config.agents, *([config.learning.evolver] if isinstance(config.learning.evolver, AgentConfig) else []))
     probes: dict[Model, ServerProbe] = {}
     for agent in parts:
-        model = cast.models[agent.name]
+        model = players.models[agent.name]
         if isinstance(model, ServedModel) and model not in probes:
             probes[model] = found = await probe(model, agent.max_tokens)
             if found.advice:
                 raise ModelMisconfigured(f"agent {agent.name}: {found.advice}")
-    return {name: probes[model] for name, model in cast.models.items() if model in probes}
+    return {name: probes[model] for name, model in players.models.items() if model in probes}
 
 
-def versions(cast: Players, probes: Mapping[str, ServerProbe] = {}) -> Versions:
+def versions(players: Players, probes: Mapping[str, ServerProbe] = {}) -> Versions:
     """What `study.json` keeps so that a run can be told from another."""
-    name = cast.config.skills.embedder
+    name = players.config.skills.embedder
     embedder = {} if name == "lexical" else {"weights": weights_digest(weights_path(name))}
     return Versions(
         packages={name: importlib.metadata.version(name) for name in RECORDED} | {"procmem": program()},
-        models={name: asdict(card) for name, card in cast.cards().items()},
+        models={name: asdict(card) for name, card in players.cards().items()},
         prompts=prompts.digest(),
         servers={name: found.record() for name, found in probes.items()},
-        opponents={task: asdict(card) for task, card in cast.opponent_cards().items()},
+        opponents={task: asdict(card) for task, card in players.opponent_cards().items()},
         embedder={"name": name, **embedder},
         evolver_prompts=wording.digest(),
     )

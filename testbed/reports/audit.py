@@ -34,7 +34,7 @@ def audit_run(run: Path) -> list[str]:
     if other := compare_settings(recorded, declared):
         return [*told, *other, NOT_COMPARED]
     with TemporaryDirectory(prefix="procmem-audit-") as scratch:
-        report(found.run, Path(scratch), annals=found.population, **declared)
+        report(found.run, Path(scratch), population=found.population, **declared)
         return [*told, *compare_reports(stored, Path(scratch))]
 
 

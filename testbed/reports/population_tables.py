@@ -10,8 +10,8 @@ import pandas as pd
 
 from agents.skill import Skill
 from analysis.tables import population as schema
-from analysis.tables.population import Annals
-from analysis.tables.run import TableError
+from analysis.tables.population import PopulationTables
+from analysis.tables.schema import TableError
 from testbed.config.study import StudyConfig
 from testbed.records.keys import LearnerKey, PopulationKey
 from testbed.records.lines import Line, MemberEventLine, RoundCommit
@@ -77,11 +77,11 @@ class PopulationReader(Reader):
                 where = (trial.arm, trial.task, trial.learning_run, trial.iteration, trial.agent, step.skill)
                 self._calls[where] += 1
 
-    def tables(self) -> Annals:
+    def tables(self) -> PopulationTables:
         """Raises TableError in one sentence."""
         keys = [*PLACE, "round", "agent", "unit"]
         uses = [{**dict(zip(keys, where, strict=True)), "calls": count} for where, count in self._calls.items()]
-        return Annals.of(
+        return PopulationTables.of(
             policies=_frame(_policies(self._config), schema.POLICIES),
             members=_frame(_members(self._config), schema.MEMBERS),
             plays=self._plays.frame(*PLACE, "round", "agent", "episode"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.tables.run import Column
+from analysis.tables.schema import Column
 from testbed.records.lines import Line
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode

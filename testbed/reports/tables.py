@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.tables.population import Annals
-from analysis.tables.run import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, POOLS, TableError, Tables, Transcript
+from analysis.tables.population import PopulationTables
+from analysis.tables.run import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, POOLS, Tables, Transcript
+from analysis.tables.schema import TableError
 from environments.registry import ENVIRONMENTS
 from environments.spec import EnvSpec
 from testbed.config.study import StudyConfig
@@ -42,7 +43,7 @@ class RunTables(NamedTuple):
     """Everything a report is made from."""
 
     run: Tables
-    population: Annals | None
+    population: PopulationTables | None
     """None but for a population study."""
 
 
@@ -51,7 +52,7 @@ def load_run(path: Path | str) -> Tables:
     return read_run(RunDirectory.open(Path(path))).run
 
 
-def load_population(path: Path | str) -> Annals:
+def load_population(path: Path | str) -> PopulationTables:
     """The tables of a population's run directory. Raises StoreError or TableError in one sentence."""
     found = read_run(RunDirectory.open(Path(path))).population
     if found is None:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from analysis.matrix.comparison import Comparison
 from analysis.report.write import report, report_comparison
-from analysis.results import Findings
+from analysis.results import Results
 from testbed.config.study import ConfigError
 from testbed.records.run_directory import RunDirectory
 from testbed.reports.place import replacing
 from testbed.reports.tables import read_run
 
 
-def write_report(run: Path, out: Path | None = None, *, resamples: int | None = None) -> Findings:
+def write_report(run: Path, out: Path | None = None, *, resamples: int | None = None) -> Results:
     """Analyse a run; the report lies in `out`, or in `run/report`. `resamples` other than the study's are a quick look.
 
     Raises StoreError or TableError in one sentence.
@@ -27,7 +27,7 @@ def write_report(run: Path, out: Path | None = None, *, resamples: int | None = 
         return report(
             found.run,
             stage,
-            annals=found.population,
+            population=found.population,
             resamples=resamples or config.resamples,
             seed=config.seed,
             margin=config.margin,

@@ -10,11 +10,10 @@ from functools import partial
 import anyio
 
 from agents.selection import Value
-from testbed.config.study import LearningConfig
 from testbed.play.lab import Lab, first_cause
-from testbed.play.seeds import environment_seed
 from testbed.records.keys import LearnerKey
-from testbed.records.trial import Episode, Trial
+from testbed.records.trial import Episode
+from testbed.studies.schedule import learning_trials
 from transfer.learner import Learner
 from transfer.memory.events import EpisodesMissing, Event
 from transfer.memory.experience import Trajectory
@@ -26,12 +25,12 @@ _log = logging.getLogger(__name__)
 
 def sources(lab: Lab) -> list[LearnerKey]:
     """All independent learning runs of a study."""
-    config = lab.cast.config
+    config = lab.players.config
     return [
         LearnerKey(agent.name, task, run)
         for run in range(config.learning_runs)
         for agent in config.agents
-        for task in lab.cast.tasks
+        for task in lab.players.tasks
     ]
 
 
@@ -60,14 +59,16 @@ async def learn(lab: Lab, learner: Learner, source: LearnerKey, state: LearnerSt
 
     An iteration is committed when none of its episodes is owed; those that were lost stand in an event of it.
     """
-    for iteration in range(state.iteration, lab.cast.config.learning.iterations):
-        episodes = await lab.play(learning_trials(lab, source, iteration, state.pool), state.pool, values_of(state))
+    for iteration in range(state.iteration, lab.players.config.learning.iterations):
+        episodes = await lab.play(
+            learning_trials(lab.players, source, iteration, state.pool), state.pool, values_of(state)
+        )
         lost = missing(lab, source.key, episodes, iteration + 1)
         state, events = await lab.patiently(
             source.agent, partial(learner.iterate, state, finished(episodes), lab.recall)
         )
-        lab.run.commit(source.key, state, [*lost, *events], lab.cast.tokens(source.agent, state.pool))
-        _log.info("%s: iteration %d of %d committed", source.key, iteration + 1, lab.cast.config.learning.iterations)
+        lab.run.commit(source.key, state, [*lost, *events], lab.players.tokens(source.agent, state.pool))
+        _log.info("%s: iteration %d of %d committed", source.key, iteration + 1, lab.players.config.learning.iterations)
     return state.pool
 
 
@@ -87,35 +88,6 @@ def missing(lab: Lab, who: str, episodes: Sequence[Episode], iteration: int) -> 
     lab.failures.check_iteration(who, reasons.total(), len(episodes))
     (why, _), *_ = reasons.most_common(1)
     return [EpisodesMissing(iteration=iteration, episodes=reasons.total(), of=len(episodes), why=why)]
-
-
-def learning_trials(lab: Lab, source: LearnerKey, iteration: int, pool: SkillPool) -> list[Trial]:
-    """The episodes of one iteration, on environment seeds never used to evaluate."""
-    config = lab.cast.config
-    lab.run.keep(pool)
-    return [
-        Trial(
-            phase="learn",
-            arm="learn",
-            agent=source.agent,
-            task=source.task,
-            learning_run=source.learning_run,
-            iteration=iteration,
-            episode=episode,
-            env_seed=environment_seed(config.seed, "learn", source.task, source.learning_run, iteration, episode),
-            seat=episode % lab.cast.tasks[source.task].seats,
-            pool=pool.digest,
-            selector=config.skills.selector,
-            epsilon=epsilon(iteration, config.learning),
-        )
-        for episode in range(config.learning.episodes)
-    ]
-
-
-def epsilon(iteration: int, learning: LearningConfig) -> float:
-    """ε falls linearly from its start in the first iteration to its end in the last (official code: .3 to .05)."""
-    share = iteration / max(1, learning.iterations - 1)
-    return round(learning.epsilon_start + (learning.epsilon_end - learning.epsilon_start) * share, 6)
 
 
 def values_of(state: LearnerState) -> dict[str, Value]:

@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 import anyio
 
-from testbed.config.study import Arm
 from testbed.play.lab import Lab, first_cause
-from testbed.play.seeds import environment_seed
 from testbed.records.keys import LearnerKey
-from testbed.records.trial import Trial
 from testbed.studies.learn import learn_all
+from testbed.studies.schedule import Cell, cell_trials
 from transfer.learner import Learner
 from transfer.memory.control_pools import episodes_as_pool, shuffle_procedures
 from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
 
 
-class Cell(NamedTuple):
-    """One cell of the matrix in one learning run: whose skills, in whose hands, where, chosen how."""
-
-    arm: Arm
-    agent: str
-    task: str
-    learning_run: int
-    pool: SkillPool | None
-    selector: str
-    source: LearnerKey | None = None
-
-
 async def run_matrix(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillPool) -> None:
     """Learn, then evaluate every cell on environment seeds common to all arms."""
     pools = await learn_all(lab, learners, seed_pool)
-    open_cells = anyio.Semaphore(lab.cast.config.concurrency)
+    open_cells = anyio.Semaphore(lab.players.config.concurrency)
 
     async def evaluate(cell: Cell) -> None:
-        await lab.play(evaluation_trials(lab, cell), cell.pool)
+        await lab.play(cell_trials(lab.players, cell), cell.pool)
         open_cells.release()
 
     try:
@@ -54,7 +39,7 @@ def failed_first(lab: Lab, every: Iterable[Cell]) -> Iterator[Cell]:
     standing = set(lab.failures.standing)
     later: list[Cell] = []
     for cell in every:
-        if standing and standing.isdisjoint(trial.id for trial in evaluation_trials(lab, cell)):
+        if standing and standing.isdisjoint(trial.id for trial in cell_trials(lab.players, cell)):
             later.append(cell)
         else:
             yield cell
@@ -63,12 +48,12 @@ def failed_first(lab: Lab, every: Iterable[Cell]) -> Iterator[Cell]:
 
 def cells(lab: Lab, pools: Mapping[LearnerKey, SkillPool], seed_pool: SkillPool) -> Iterator[Cell]:
     """Every cell of every arm the study asks for, in `statistics.md`'s sense."""
-    config = lab.cast.config
+    config = lab.players.config
     arms, chosen = set(config.arms), config.skills.selector
     episodes = experience(lab) if "rag" in arms else {}
     for run in range(config.learning_runs):
         for agent in (agent.name for agent in config.agents):
-            for task in lab.cast.tasks:
+            for task in lab.players.tasks:
                 own = LearnerKey(agent, task, run)
                 if "none" in arms:
                     yield Cell("none", agent, task, run, None, "none")
@@ -100,27 +85,3 @@ def experience(lab: Lab) -> dict[LearnerKey, list[Trajectory]]:
     return {
         source: [each for *_, each in sorted(known, key=lambda place: place[:2])] for source, known in found.items()
     }
-
-
-def evaluation_trials(lab: Lab, cell: Cell) -> list[Trial]:
-    """A cell's episodes. Their environment seeds depend on the task and the learning run alone, so arms pair up."""
-    config = lab.cast.config
-    if cell.pool is not None:
-        lab.run.keep(cell.pool)
-    return [
-        Trial(
-            phase="evaluate",
-            arm=cell.arm,
-            agent=cell.agent,
-            task=cell.task,
-            learning_run=cell.learning_run,
-            episode=episode,
-            env_seed=environment_seed(config.seed, "evaluate", cell.task, cell.learning_run, episode // config.epochs),
-            seat=episode // config.epochs % lab.cast.tasks[cell.task].seats,
-            pool=None if cell.pool is None else cell.pool.digest,
-            selector=cell.selector,
-            source_agent=cell.source.agent if cell.source else None,
-            source_task=cell.source.task if cell.source else None,
-        )
-        for episode in range(config.evaluation_episodes * config.epochs)
-    ]

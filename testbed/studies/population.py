@@ -6,16 +6,14 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import fsum, nan
-from typing import Any
 
 import anyio
 
 from agents.models.model import ModelError
-from testbed.config.plugins import resolve
 from testbed.config.population import PolicyConfig
 from testbed.play.failures import ModelGone, StudyStopped
 from testbed.play.lab import Lab, first_cause
-from testbed.play.models import build_learners, policy_parts
+from testbed.play.learners import build_exchange, policy_learners, policy_parts
 from testbed.play.players import HeldSkills
 from testbed.play.seeds import stream
 from testbed.records.keys import LearnerKey, PopulationKey
@@ -25,17 +23,12 @@ from testbed.studies.learn import finished, missing, values_of
 from testbed.studies.schedule import Schedule, evaluation_trials, league_trials, round_trials
 from testbed.studies.shortfall import NOTHING_LEARNED
 from transfer.contamination.poison import plant
-from transfer.exchange.exchange import Exchange, Terms
+from transfer.exchange.exchange import Exchange
 from transfer.exchange.population import MemberEvent, MemberUpdate, Population, RoundOutcome
-from transfer.gate.advantage import StepBaseline
-from transfer.gate.gate import PPOGate
 from transfer.learner import Learner
-from transfer.maintenance.intake import Intake
 from transfer.memory.events import Event, MemberLost, Warned
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
-from transfer.nppo.config import NPPOConfig, make_config
-from transfer.registry import maintenance, ppo_gate
 
 _log = logging.getLogger(__name__)
 
@@ -49,62 +42,64 @@ async def run_population(lab: Lab, learners: Mapping[str, Learner], seed_pool: S
     The learning run is the replicate: populations of one run and task meet the same environment seeds under every
     policy. Raises as `Lab.play` does, ModelGone only where the study does not say that members leave (`on_outage`).
     """
-    config = lab.cast.config
+    config = lab.players.config
     commits = lab.run.populations()
 
     async def one(place: PopulationKey, policy: PolicyConfig) -> None:
-        own = _learners(lab, policy, learners)
+        own = policy_learners(lab, policy, learners)
         stored = commits.get(place.key)
-        society = stored.society if stored else Population.of({name: own[name].begin(seed_pool) for name in own})
-        society = await live(lab, own, place, policy, society)
-        await evaluate(lab, place, kits(society))
+        population = stored.society if stored else Population.of({name: own[name].begin(seed_pool) for name in own})
+        population = await live(lab, own, place, policy, population)
+        await evaluate(lab, place, kits(population))
 
     try:
         async with anyio.create_task_group() as group:
             for run in range(config.learning_runs):
-                for task in lab.cast.tasks:
+                for task in lab.players.tasks:
                     for policy in config.population.policies:
                         group.start_soon(one, PopulationKey(policy.name, task, run), policy)
                     if "none" in config.arms:
-                        unaided = partial(evaluation_trials, lab.cast, PopulationKey("none", task, run))
+                        unaided = partial(evaluation_trials, lab.players, PopulationKey("none", task, run))
                         group.start_soon(play, lab, dict.fromkeys(config.members, HeldSkills()), unaided)
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from None
 
 
 async def live(
-    lab: Lab, learners: Mapping[str, Learner], place: PopulationKey, policy: PolicyConfig, society: Population
+    lab: Lab, learners: Mapping[str, Learner], place: PopulationKey, policy: PolicyConfig, population: Population
 ) -> Population:
-    """The rounds after `society.round`, each committed whole: play, learn, exchange. Learners by member.
+    """The rounds after `population.round`, each committed whole: play, learn, exchange. Learners by member.
 
     Whole: no episode is owed, and every learner and gate has answered. What was lost stands in an event of the round.
     """
-    config = lab.cast.config
+    config = lab.players.config
     parts = policy_parts(policy)
     exchange = build_exchange(lab, policy)
-    for round in range(society.round + 1, config.learning.iterations + 1):
-        base, events = society, list[MemberEvent]()
-        episodes, left = await play(lab, kits(society), partial(round_trials, lab.cast, place, round))
-        society, said = remove_lost_members(society, left, round)
+    for round in range(population.round + 1, config.learning.iterations + 1):
+        base, events = population, list[MemberEvent]()
+        episodes, left = await play(lab, kits(population), partial(round_trials, lab.players, place, round))
+        population, said = remove_lost_members(population, left, round)
         events += said
-        society, said = await learn(lab, learners, society, episodes)
+        population, said = await learn(lab, learners, population, episodes)
         events += said
         if parts.poison is not None and round == policy.poison_round:
-            bearer = policy.bearer or next(iter(society.members))
-            society, said = plant(society, bearer, str(policy.poison), parts.poison, round)
+            bearer = policy.bearer or next(iter(population.members))
+            population, said = plant(population, bearer, str(policy.poison), parts.poison, round)
             events += said
-        society, said = await trade(lab, exchange, base, society, partial(round_outcome, lab, place, episodes, round))
+        population, said = await trade(
+            lab, exchange, base, population, partial(round_outcome, lab, place, episodes, round)
+        )
         events += said
-        society = society.model_copy(update={"round": round})
-        commit(lab, place, base, society, events)
+        population = population.model_copy(update={"round": round})
+        commit(lab, place, base, population, events)
         _log.info("%s: round %d of %d committed", place.key, round, config.learning.iterations)
-    return society
+    return population
 
 
 async def evaluate(lab: Lab, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> None:
     """Everybody with the pool it ends with, against the task's opponent; then, in a game for several, a league."""
-    await play(lab, roster, partial(evaluation_trials, lab.cast, place))
-    await play(lab, roster, partial(league_trials, lab.cast, place))
+    await play(lab, roster, partial(evaluation_trials, lab.players, place))
+    await play(lab, roster, partial(league_trials, lab.players, place))
 
 
 async def play(
@@ -134,8 +129,8 @@ def leaving(lab: Lab, gone: ModelGone, members: Collection[str]) -> dict[str, st
 
     Raises `gone` where it is no member's, or the study says that members are waited for.
     """
-    kinds = lab.cast.config.members
-    if lab.cast.config.population.on_outage != "leave" or gone.agent not in members:
+    kinds = lab.players.config.members
+    if lab.players.config.population.on_outage != "leave" or gone.agent not in members:
         raise gone
     return {name: gone.reason for name in members if kinds[name] == kinds[gone.agent]}
 
@@ -156,25 +151,26 @@ async def _at_once(lab: Lab, roster: Mapping[str, HeldSkills], schedule: Schedul
 
 
 def remove_lost_members(
-    society: Population, left: Mapping[str, str], round: int
+    population: Population, left: Mapping[str, str], round: int
 ) -> tuple[Population, list[MemberEvent]]:
     """The population without those who left."""
     members = {
-        name: society.members[name].model_copy(update={"lost": f"round {round}: {why}"}) for name, why in left.items()
+        name: population.members[name].model_copy(update={"lost": f"round {round}: {why}"})
+        for name, why in left.items()
     }
     events = [MemberEvent(name, MemberLost(iteration=round, why=why)) for name, why in left.items()]
-    return society.replace(members), events
+    return population.replace(members), events
 
 
 async def learn(
-    lab: Lab, learners: Mapping[str, Learner], society: Population, episodes: Episodes
+    lab: Lab, learners: Mapping[str, Learner], population: Population, episodes: Episodes
 ) -> tuple[Population, list[MemberEvent]]:
     """Everybody learns from its own seat, all at once. Whose learner fails keeps what it had, and says so.
 
     A learner whose model does not answer is waited for, unless its member would leave for that. Raises ModelGone.
     """
-    now = society.round + 1
-    fresh = {name: finished(episodes[name]) for name in society.playing}
+    now = population.round + 1
+    fresh = {name: finished(episodes[name]) for name in population.playing}
     states: dict[str, LearnerState] = {}
     events: dict[str, list[Event]] = {}
 
@@ -185,7 +181,7 @@ async def learn(
             states[name], events[name] = await lab.patiently(name, iterate)
         except (ModelError, ModelGone) as error:
             if isinstance(error, ModelGone):
-                leaving(lab, error, society.playing)
+                leaving(lab, error, population.playing)
             states[name] = state.model_copy(update={"iteration": now})
             why = f"{NOTHING_LEARNED}: {error.reason if isinstance(error, ModelGone) else error}"
             events[name] = [Warned(iteration=now, why=why)]
@@ -193,17 +189,17 @@ async def learn(
 
     try:
         async with anyio.create_task_group() as group:
-            for name, member in society.playing.items():
+            for name, member in population.playing.items():
                 group.start_soon(one, name, member.state)
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from None
-    said = [MemberEvent(name, event) for name in society.playing for event in events[name]]
-    lessons = {name: MemberUpdate(states[name], tuple(each.id for each in fresh[name])) for name in society.playing}
-    return society.grown(lessons), said
+    said = [MemberEvent(name, event) for name in population.playing for event in events[name]]
+    lessons = {name: MemberUpdate(states[name], tuple(each.id for each in fresh[name])) for name in population.playing}
+    return population.grown(lessons), said
 
 
 async def trade(
-    lab: Lab, exchange: Exchange, base: Population, society: Population, show: Callable[[Population], RoundOutcome]
+    lab: Lab, exchange: Exchange, base: Population, population: Population, show: Callable[[Population], RoundOutcome]
 ) -> tuple[Population, list[MemberEvent]]:
     """The population after the exchange, and what happened; `show` tells what the round showed of its members.
 
@@ -212,31 +208,35 @@ async def trade(
     events = list[MemberEvent]()
     while True:
         try:
-            give = partial(exchange.exchange, base, society, show(society))
-            after, said = await lab.patiently("exchange", give, society.playing)
+            give = partial(exchange.exchange, base, population, show(population))
+            after, said = await lab.patiently("exchange", give, population.playing)
         except ModelGone as gone:
-            society, said = remove_lost_members(society, leaving(lab, gone, society.playing), base.round + 1)
+            population, said = remove_lost_members(population, leaving(lab, gone, population.playing), base.round + 1)
             events += said
         else:
             return after, [*events, *said]
 
 
-def round_outcome(lab: Lab, place: PopulationKey, episodes: Episodes, round: int, society: Population) -> RoundOutcome:
+def round_outcome(
+    lab: Lab, place: PopulationKey, episodes: Episodes, round: int, population: Population
+) -> RoundOutcome:
     """What the round showed. Its draws depend on the round alone, so that they are the same under every policy."""
-    own = {name: finished(episodes[name]) for name in society.playing}
+    own = {name: finished(episodes[name]) for name in population.playing}
     merits = {name: fsum(each.total for each in part) / len(part) if part else nan for name, part in own.items()}
-    rng = stream(lab.cast.config.seed, "exchange", place.task, place.learning_run, round)
+    rng = stream(lab.players.config.seed, "exchange", place.task, place.learning_run, round)
     return RoundOutcome(round, merits, rng)
 
 
-def commit(lab: Lab, place: PopulationKey, base: Population, society: Population, said: Sequence[MemberEvent]) -> None:
-    """Write the round: new pools, everybody's events, and the whole society."""
+def commit(
+    lab: Lab, place: PopulationKey, base: Population, population: Population, said: Sequence[MemberEvent]
+) -> None:
+    """Write the round: new pools, everybody's events, and the whole population."""
     tokens: dict[str, int] = {}
-    for name, member in society.members.items():
+    for name, member in population.members.items():
         pool = member.state.pool
-        if society.round == 1 or pool.digest != base.members[name].state.pool.digest:
+        if population.round == 1 or pool.digest != base.members[name].state.pool.digest:
             lab.run.keep(pool)
-            tokens = lab.cast.tokens(name, pool) | tokens
+            tokens = lab.players.tokens(name, pool) | tokens
     lines = [
         MemberEventLine(
             population=place.key,
@@ -245,58 +245,10 @@ def commit(lab: Lab, place: PopulationKey, base: Population, society: Population
         )
         for name, event in said
     ]
-    last = RoundCommit(population=place.key, committed=society.round, society=society, tokens=tokens)
+    last = RoundCommit(population=place.key, committed=population.round, society=population, tokens=tokens)
     lab.run.commit_round(lines, last)
 
 
-def kits(society: Population) -> dict[str, HeldSkills]:
+def kits(population: Population) -> dict[str, HeldSkills]:
     """What everybody that still plays brings to its seat."""
-    return {name: HeldSkills(member.state.pool, values_of(member.state)) for name, member in society.playing.items()}
-
-
-def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
-    """Raises ConfigError for a name that stands for nothing, ChoiceError for a choice that does not exist."""
-    parts, choices = policy_parts(policy), _choices(lab, policy)
-    gates = {name: _gate(lab, kind, choices) for name, kind in lab.cast.config.members.items()}
-    terms = Terms(
-        rate=policy.rate,
-        every=policy.every,
-        direction=policy.direction,
-        capacity=policy.capacity,
-        patience=policy.patience,
-        hub=policy.hub,
-        size=policy.size,
-        graph=policy.graph,
-    )
-    upkeep = Intake(maintenance(choices, resolve), lab.cast.embedder)
-    admission = parts.admission(gates, lab.recall, StepBaseline(choices.gamma))
-    return parts.exchange(terms, admission, upkeep)
-
-
-def _choices(lab: Lab, policy: PolicyConfig) -> NPPOConfig:
-    """The policy's choices. A gift must improve on what its receiver does anyway (ΔJ > 0), unless they say not."""
-    learning = lab.cast.config.learning
-    return make_config(learning.preset, {"acceptance": "improvement", **_changes(lab, policy)})
-
-
-def _changes(lab: Lab, policy: PolicyConfig) -> dict[str, Any]:
-    """The study's choices and the policy's: one maintenance rules pools in learning and around an exchange."""
-    ruled = {} if policy.maintenance is None else {"maintenance": policy.maintenance}
-    return {**lab.cast.config.learning.choices, **policy.choices, **ruled}
-
-
-def _gate(lab: Lab, kind: str, choices: NPPOConfig) -> PPOGate:
-    """The gate of one kind of agent: its own model, at its own temperature."""
-    temperature = next(agent.temperature for agent in lab.cast.config.agents if agent.name == kind)
-    return ppo_gate((lab.cast.models[kind],), temperature, choices, resolve)
-
-
-def _learners(lab: Lab, policy: PolicyConfig, learners: Mapping[str, Learner]) -> dict[str, Learner]:
-    """A learner per member: the study's, unless the policy asks for another."""
-    config = lab.cast.config
-    choices = _changes(lab, policy)
-    if policy.learner or choices != config.learning.choices:
-        changed = {"learner": policy.learner or config.learning.learner, "choices": choices}
-        learning = config.learning.model_copy(update=changed)
-        learners = build_learners(config.model_copy(update={"learning": learning}), lab.cast)
-    return {name: learners[kind] for name, kind in config.members.items()}
+    return {name: HeldSkills(member.state.pool, values_of(member.state)) for name, member in population.playing.items()}

@@ -15,7 +15,8 @@ from testbed.config.plugins import resolve
 from testbed.config.study import StudyConfig
 from testbed.play.failures import Failures
 from testbed.play.lab import Lab, Progress
-from testbed.play.models import build_cast, build_learners, probe_servers, versions
+from testbed.play.learners import build_learners
+from testbed.play.models import build_players, probe_servers, versions
 from testbed.records.run_directory import RunDirectory
 from testbed.studies.cost import count_episodes
 from testbed.studies.learn import learn_all
@@ -46,13 +47,13 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outco
     planned = sum(count_episodes(config))
     stored = RunDirectory.begun(out, config)
     today = date.fromisoformat(stored.date) if stored and stored.date else date.today()
-    cast = await build_cast(config, today)
+    players = await build_players(config, today)
     try:
-        learners = build_learners(config, cast)
+        learners = build_learners(config, players)
         study = resolve(STUDIES, config.study, group="study")
-        probes = await probe_servers(config, cast)
+        probes = await probe_servers(config, players)
         with (
-            RunDirectory.create(out, config, versions(cast, probes), today.isoformat()) as run,
+            RunDirectory.create(out, config, versions(players, probes), today.isoformat()) as run,
             run_log(run.path, redact=redact),
         ):
             for notice in run.notices:
@@ -60,7 +61,7 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outco
             for agent, found in probes.items():
                 _log.info("agent %s: %s", agent, found.sentence)
             try:
-                lab = Lab(run, cast, progress, Failures(config.fail_at, planned))
+                lab = Lab(run, players, progress, Failures(config.fail_at, planned))
                 begun = f"resumed, {lab.finished} there" if lab.finished or lab.failures.standing else "begun"
                 owed = f", {len(lab.failures.standing)} failed before and come first" if lab.failures.standing else ""
                 _log.info("%s %s: %d episodes, %s%s", config.study, config.digest, planned, begun, owed)
@@ -75,4 +76,4 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outco
                 raise
         return Outcome(run, shortfall)
     finally:
-        await cast.close()
+        await players.close()

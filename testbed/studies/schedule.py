@@ -7,24 +7,25 @@ same company, the member in each seat once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from testbed.config.study import Arm, LearningConfig
 from testbed.play.players import HeldSkills, Players
 from testbed.play.seeds import environment_seed
-from testbed.records.keys import PopulationKey
+from testbed.records.keys import LearnerKey, PopulationKey
 from testbed.records.trial import BackgroundSeat, Trial
-from testbed.studies.learn import epsilon
+from transfer.memory.pool import SkillPool
 
 Schedule = dict[str, list[Trial]]
 """Episodes by focal member."""
 
 
-def round_trials(cast: Players, place: PopulationKey, round: int, roster: Mapping[str, HeldSkills]) -> Schedule:
+def round_trials(players: Players, place: PopulationKey, round: int, roster: Mapping[str, HeldSkills]) -> Schedule:
     """Everybody's learning episodes of round `round` (from 1), each member on seeds of its own, the same in all arms.
 
     In a game for several, the other seats belong to other members in turn, or always to the task's opponent.
     """
-    config, seats = cast.config, cast.tasks[place.task].seats
+    config, seats = players.config, players.tasks[place.task].seats
     count = config.learning.episodes
     met = -(-count // seats) * (round - 1)
     meets = config.population.against == "members"
@@ -53,20 +54,20 @@ def round_trials(cast: Players, place: PopulationKey, round: int, roster: Mappin
     }
 
 
-def evaluation_trials(cast: Players, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> Schedule:
+def evaluation_trials(players: Players, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> Schedule:
     """Everybody with the pool it ends with, on seeds common to all members and arms, against the task's opponent."""
-    return {name: _frozen(cast, place, "evaluate", name, roster, meets=False) for name in roster}
+    return {name: _frozen(players, place, "evaluate", name, roster, meets=False) for name in roster}
 
 
-def league_trials(cast: Players, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> Schedule:
+def league_trials(players: Players, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> Schedule:
     """Everybody against the others in turn, with frozen pools; nothing where the game has one seat."""
-    if cast.tasks[place.task].seats == 1 or len(roster) == 1:
+    if players.tasks[place.task].seats == 1 or len(roster) == 1:
         return {name: [] for name in roster}
-    return {name: _frozen(cast, place, "league", name, roster, meets=True) for name in roster}
+    return {name: _frozen(players, place, "league", name, roster, meets=True) for name in roster}
 
 
 def _frozen(
-    cast: Players,
+    players: Players,
     place: PopulationKey,
     phase: Literal["evaluate", "league"],
     name: str,
@@ -74,7 +75,7 @@ def _frozen(
     *,
     meets: bool,
 ) -> list[Trial]:
-    config, seats, kit = cast.config, cast.tasks[place.task].seats, roster[name]
+    config, seats, kit = players.config, players.tasks[place.task].seats, roster[name]
     return [
         Trial(
             phase=phase,
@@ -102,3 +103,65 @@ def _guests(roster: Mapping[str, HeldSkills], name: str, seats: int, encounter: 
         return ()
     chosen = (others[((seats - 1) * encounter + index) % len(others)] for index in range(seats - 1))
     return tuple(BackgroundSeat(agent=guest, pool=roster[guest].digest) for guest in chosen)
+
+
+def learning_trials(players: Players, source: LearnerKey, iteration: int, pool: SkillPool) -> list[Trial]:
+    """The episodes of one iteration, on environment seeds never used to evaluate."""
+    config = players.config
+    return [
+        Trial(
+            phase="learn",
+            arm="learn",
+            agent=source.agent,
+            task=source.task,
+            learning_run=source.learning_run,
+            iteration=iteration,
+            episode=episode,
+            env_seed=environment_seed(config.seed, "learn", source.task, source.learning_run, iteration, episode),
+            seat=episode % players.tasks[source.task].seats,
+            pool=pool.digest,
+            selector=config.skills.selector,
+            epsilon=epsilon(iteration, config.learning),
+        )
+        for episode in range(config.learning.episodes)
+    ]
+
+
+def epsilon(iteration: int, learning: LearningConfig) -> float:
+    """ε falls linearly from its start in the first iteration to its end in the last (official code: .3 to .05)."""
+    share = iteration / max(1, learning.iterations - 1)
+    return round(learning.epsilon_start + (learning.epsilon_end - learning.epsilon_start) * share, 6)
+
+
+class Cell(NamedTuple):
+    """One cell of the matrix in one learning run: whose skills, in whose hands, where, chosen how."""
+
+    arm: Arm
+    agent: str
+    task: str
+    learning_run: int
+    pool: SkillPool | None
+    selector: str
+    source: LearnerKey | None = None
+
+
+def cell_trials(players: Players, cell: Cell) -> list[Trial]:
+    """A cell's episodes. Their environment seeds depend on the task and the learning run alone, so arms pair up."""
+    config = players.config
+    return [
+        Trial(
+            phase="evaluate",
+            arm=cell.arm,
+            agent=cell.agent,
+            task=cell.task,
+            learning_run=cell.learning_run,
+            episode=episode,
+            env_seed=environment_seed(config.seed, "evaluate", cell.task, cell.learning_run, episode // config.epochs),
+            seat=episode // config.epochs % players.tasks[cell.task].seats,
+            pool=None if cell.pool is None else cell.pool.digest,
+            selector=cell.selector,
+            source_agent=cell.source.agent if cell.source else None,
+            source_task=cell.source.task if cell.source else None,
+        )
+        for episode in range(config.evaluation_episodes * config.epochs)
+    ]

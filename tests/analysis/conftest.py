@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.report.write import report
-from analysis.results import Findings
+from analysis.results import Results
 from analysis.statistics.bootstrap import Resampler
 from analysis.tables.run import Tables
 from tests.support.simulated_study import simulate
@@ -25,7 +25,7 @@ def written(study: Tables, tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="session")
-def found(written) -> Findings:
+def found(written) -> Results:
     return written[1]
 
 

@@ -108,9 +108,9 @@ def test_the_rule_is_found_and_pays(doors):
     assert after > alone + 0.25
     lineage = Lineage.of(log)
     winner = max(state.pool.ids, key=lambda skill: state.score(skill).value)
-    assert "If the sign shows owl, answer [green]." in str(lineage.lives[winner].words["procedure"])
+    assert "If the sign shows owl, answer [green]." in lineage.lives[winner].texts.procedure
     assert lineage.lives[winner].evidence
-    assert lineage.lives[winner].verdict["delta_J"] > 0
+    assert (lineage.lives[winner].change or 0.0) > 0
 
 
 def test_transfer_has_the_known_signs(doors):

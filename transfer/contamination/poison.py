@@ -70,13 +70,13 @@ POISONS: dict[str, Poison] = {
 
 
 def plant(
-    society: Population, bearer: str, kind: str, make: Poison, round: int
+    population: Population, bearer: str, kind: str, make: Poison, round: int
 ) -> tuple[Population, list[MemberEvent]]:
     """The population with a poison in one member's pool, from which, if it is full, the least skill goes.
 
     The bearer swears by it (a forged score of +1 on one trajectory), so that it is what it gives away first.
     """
-    member = society.members[bearer]
+    member = population.members[bearer]
     state = member.state
     best = max(state.pool.each(), key=lambda skill: (state.value_estimate(skill.id), skill.id))
     skill = make(best, state.pool)
@@ -88,7 +88,7 @@ def plant(
         said.append(MemberEvent(bearer, event))
     state = state.hold(state.pool.add(skill), round)
     state = state.model_copy(update={"scores": {**state.scores, skill.id: Score(gain=1.0, n=1)}})
-    society = society.replace({bearer: member.model_copy(update={"state": state})})
-    society = society.model_copy(update={"authors": {**society.authors, skill.id: bearer}})
+    population = population.replace({bearer: member.model_copy(update={"state": state})})
+    population = population.model_copy(update={"authors": {**population.authors, skill.id: bearer}})
     event = Planted(iteration=round, skill=skill.id, parents=skill.parents, poison=kind, texts=SkillTexts.of(skill))
-    return society, [*said, MemberEvent(bearer, event)]
+    return population, [*said, MemberEvent(bearer, event)]

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from agents.models.model import Model, ModelUnavailable, Utterance
+from agents.models.scoring.noise import noise_floor
 from agents.skill import Skill
 from transfer.exchange.population import Population
 from transfer.gate.advantage import Advantage, StepBaseline
@@ -49,9 +50,9 @@ class OnTrust:
         return [Verdict(skill=case.skill.id, outcome="accepted", why="on trust") for case in cases]
 
 
-def admission_case(receiver: str, skill: Skill, base: Population, society: Population) -> AdmissionCase:
+def admission_case(receiver: str, skill: Skill, base: Population, population: Population) -> AdmissionCase:
     """The case of a skill before a member; `base` is how the population stood before the round's learning."""
-    member = society.members[receiver]
+    member = population.members[receiver]
     own = (*base.members[receiver].state.pool.each(), *member.state.pool.each())
     return AdmissionCase(receiver, skill, member.state, member.recent, {each.id: each for each in own})
 
@@ -105,18 +106,13 @@ class Quarantine:
         """The verdicts on all cases before one model, from one batch of likelihoods."""
         model, gate = self._model(briefs[0].case), self.gates[briefs[0].case.receiver]
         asked = list(dict.fromkeys(said for brief in briefs for said in (*brief.before, *brief.after)))
-        again = [asked[index] for index in np.unique(np.linspace(0, len(asked) - 1, gate.repeats).astype(int))]
         try:
-            known = dict(zip(asked, await model.score(asked), strict=True))
-            repeated = await model.score(again[::-1]) if gate.repeats else []
+            known = await model.score(asked)
+            value = {said: gate.likelihood(each) for said, each in zip(asked, known, strict=True)}
+            noise = await noise_floor(model, value, gate.repeats, gate.likelihood)
         except ModelUnavailable as error:
             error.add_note(briefs[0].case.receiver)
             raise
-        value = {said: gate.likelihood(likelihood) for said, likelihood in known.items()}
-        second = dict(zip(again[::-1], map(gate.likelihood, repeated), strict=False))
-        apart = np.array([each - value[said] for said, each in second.items()])
-        apart = apart[np.isfinite(apart)]
-        noise = float(np.sqrt(np.mean(apart**2))) if len(apart) else 0.0
         return [self._verdict(brief, value, noise) for brief in briefs]
 
     def _verdict(self, brief: ScoredCase, value: Mapping[Utterance, float], noise: float) -> Verdict:

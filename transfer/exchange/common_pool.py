@@ -27,39 +27,39 @@ class CommonPoolExchange:
     """
 
     admission: Admission
-    upkeep: Intake
+    intake: Intake
     panel: int = 3
     patience: int = 2
 
     async def exchange(
-        self, base: Population, society: Population, played: RoundOutcome
+        self, base: Population, population: Population, played: RoundOutcome
     ) -> tuple[Population, list[MemberEvent]]:
-        names = list(society.playing)
+        names = list(population.playing)
         if not names:
-            return society, []
+            return population, []
         first = played.round % len(names)
         turns = [*names[first:], *names[:first]]
         first_state = base.members[names[0]].state.model_copy(update={"iteration": played.round})
-        pooled = _pooled(first_state, (member.state for member in society.playing.values()))
-        commons = SharedPool(pooled, self.upkeep, round=played.round, version=society.version)
-        society, events, changes = await self._judged(base, society, played, turns)
+        pooled = _pooled(first_state, (member.state for member in population.playing.values()))
+        commons = SharedPool(pooled, self.intake, round=played.round, version=population.version)
+        population, events, changes = await self._judged(base, population, played, turns)
         for change in changes:
             events += _told(commons.write(change), played.round)
         version, state = commons.read()
         members = {
             name: member.model_copy(update={"state": member.state.hold(state.pool, played.round)})
-            for name, member in society.playing.items()
+            for name, member in population.playing.items()
         }
-        return society.replace(members).model_copy(update={"version": version}), events
+        return population.replace(members).model_copy(update={"version": version}), events
 
     async def _judged(
-        self, base: Population, society: Population, played: RoundOutcome, turns: list[str]
+        self, base: Population, population: Population, played: RoundOutcome, turns: list[str]
     ) -> tuple[Population, list[MemberEvent], list[PoolChange]]:
         """Each writer's change with what the panel lets through, the rest refused or in its quarantine."""
         wanted: list[tuple[str, Gift]] = []
         changes: dict[str, PoolChange] = {}
         for name in turns:
-            member = society.members[name]
+            member = population.members[name]
             changes[name] = PoolChange.between(name, base.members[name].state.pool, member.state.pool)
             fresh = [Gift(giver=name, skill=skill, since=played.round) for skill in changes[name].added]
             known = {gift.skill.id for gift in fresh} | set(member.refused)
@@ -67,12 +67,12 @@ class CommonPoolExchange:
             wanted += [(name, gift) for gift in member.quarantine if gift.skill.id not in known]
         panels = [self._panel(name, turns) for name, _ in wanted]
         cases = [
-            admission_case(judge, gift.skill, base, society)
+            admission_case(judge, gift.skill, base, population)
             for (_, gift), panel in zip(wanted, panels, strict=True)
             for judge in panel
         ]
         verdicts = iter(await self.admission.judge(cases) if cases else [])
-        members = {name: society.members[name].model_copy(update={"quarantine": ()}) for name in turns}
+        members = {name: population.members[name].model_copy(update={"quarantine": ()}) for name in turns}
         passed: dict[str, list[Skill]] = {name: [] for name in turns}
         events: list[MemberEvent] = []
         for (name, gift), panel in zip(wanted, panels, strict=True):
@@ -87,7 +87,7 @@ class CommonPoolExchange:
             else:
                 members[name] = refusing(members[name], [gift.skill.id])
         written = [PoolChange(name, tuple(passed[name]), changes[name].dropped) for name in turns]
-        return society.replace(members), events, written
+        return population.replace(members), events, written
 
     def _panel(self, author: str, turns: list[str]) -> list[str]:
         """The next few members after the author, so that each judges about as much as it writes."""

@@ -23,18 +23,18 @@ class DirectedExchange:
     every: int
     terms: Terms
     admission: Admission
-    upkeep: Intake
+    intake: Intake
 
     async def exchange(
-        self, base: Population, society: Population, played: RoundOutcome
+        self, base: Population, population: Population, played: RoundOutcome
     ) -> tuple[Population, list[MemberEvent]]:
-        society, events = apply_maintenance(society, self.upkeep, played.round)
-        society, arrived, said = self._arrivals(society, played)
+        population, events = apply_maintenance(population, self.intake, played.round)
+        population, arrived, said = self._arrivals(population, played)
         events += said
-        cases = [admission_case(name, gift.skill, base, society) for name, gift in arrived]
+        cases = [admission_case(name, gift.skill, base, population) for name, gift in arrived]
         verdicts = await self.admission.judge(cases) if cases else []
         accepted: dict[str, list[Gift]] = {}
-        members = dict(society.members)
+        members = dict(population.members)
         for (name, gift), verdict in zip(arrived, verdicts, strict=True):
             events += _judged(name, gift, verdict, played.round)
             if verdict.outcome == "accepted":
@@ -45,18 +45,18 @@ class DirectedExchange:
             else:
                 members[name] = refusing(members[name], [gift.skill.id])
         for name, gifts in accepted.items():
-            members[name], said = admit(name, members[name], gifts, self.upkeep, played.round)
+            members[name], said = admit(name, members[name], gifts, self.intake, played.round)
             events += said
-        return society.replace(members), events
+        return population.replace(members), events
 
     def _arrivals(
-        self, society: Population, played: RoundOutcome
+        self, population: Population, played: RoundOutcome
     ) -> tuple[Population, list[tuple[str, Gift]], list[MemberEvent]]:
         """Everything that waits for a ruling: quarantined gifts that still stand, then fresh ones along the routes."""
         waiting: dict[str, list[Gift]] = {}
         events: list[MemberEvent] = []
-        for name, member in society.playing.items():
-            reasons = {gift.skill.id: _lapsed(gift, society, member) for gift in member.quarantine}
+        for name, member in population.playing.items():
+            reasons = {gift.skill.id: _lapsed(gift, population, member) for gift in member.quarantine}
             waiting[name] = [gift for gift in member.quarantine if not reasons[gift.skill.id]]
             gone = [gift for gift in member.quarantine if reasons[gift.skill.id]]
             events += [_skipped(name, gift, reasons[gift.skill.id], played.round) for gift in gone]
@@ -64,17 +64,17 @@ class DirectedExchange:
             fresh: dict[str, list[Gift]] = {name: [] for name in waiting}
             for route in directed(self.topology.routes(played.merits, played.rng), self.direction):
                 check_route(route, list(waiting))
-                gifts = self._gifts(route, society, [*waiting[route.receiver], *fresh[route.receiver]], played.round)
+                gifts = self._gifts(route, population, [*waiting[route.receiver], *fresh[route.receiver]], played.round)
                 fresh[route.receiver] += gifts[: self.terms.capacity - len(fresh[route.receiver])]
-            events += [_given(name, gift, society, played.round) for name, gifts in fresh.items() for gift in gifts]
+            events += [_given(name, gift, population, played.round) for name, gifts in fresh.items() for gift in gifts]
             waiting = {name: [*gifts, *fresh[name]] for name, gifts in waiting.items()}
-        emptied = {name: society.members[name].model_copy(update={"quarantine": ()}) for name in waiting}
+        emptied = {name: population.members[name].model_copy(update={"quarantine": ()}) for name in waiting}
         arrived = [(name, gift) for name, gifts in waiting.items() for gift in gifts]
-        return society.replace(emptied), arrived, events
+        return population.replace(emptied), arrived, events
 
-    def _gifts(self, route: Route, society: Population, coming: list[Gift], round: int) -> list[Gift]:
+    def _gifts(self, route: Route, population: Population, coming: list[Gift], round: int) -> list[Gift]:
         """The giver's best skills that the receiver neither has, awaits nor has refused; none that harmed the giver."""
-        giver, receiver = society.members[route.giver].state, society.members[route.receiver]
+        giver, receiver = population.members[route.giver].state, population.members[route.receiver]
         known = {*receiver.state.pool.ids, *receiver.refused, *(gift.skill.id for gift in coming)}
         best = sorted(giver.pool.each(), key=lambda skill: (-giver.value_estimate(skill.id), skill.id))
         chosen = [skill for skill in best if skill.id not in known and giver.value_estimate(skill.id) >= 0]
@@ -82,10 +82,10 @@ class DirectedExchange:
 
 
 def admit(
-    name: str, member: Member, gifts: Sequence[Gift], upkeep: Intake, round: int
+    name: str, member: Member, gifts: Sequence[Gift], intake: Intake, round: int
 ) -> tuple[Member, list[MemberEvent]]:
     """The member with the gifts in its pool, as far as there is room or something goes to make room."""
-    kept = upkeep(member.state, [gift.skill for gift in gifts], round)
+    kept = intake(member.state, [gift.skill for gift in gifts], round)
     events = [MemberEvent(name, event) for event in kept.pruned]
     for gift in gifts:
         skill = gift.skill
@@ -97,9 +97,9 @@ def admit(
     return member.model_copy(update={"state": kept.state}), events
 
 
-def _lapsed(gift: Gift, society: Population, receiver: Member) -> str:
+def _lapsed(gift: Gift, population: Population, receiver: Member) -> str:
     """Why a gift in quarantine is no longer offered or wanted; "" while it is."""
-    giver = society.members[gift.giver]
+    giver = population.members[gift.giver]
     if gift.skill.id in receiver.state.pool:
         return "it is there already"
     if giver.lost:
@@ -107,9 +107,9 @@ def _lapsed(gift: Gift, society: Population, receiver: Member) -> str:
     return "" if gift.skill.id in giver.state.pool else "its giver has pruned it meanwhile"
 
 
-def _given(name: str, gift: Gift, society: Population, round: int) -> MemberEvent:
+def _given(name: str, gift: Gift, population: Population, round: int) -> MemberEvent:
     skill = gift.skill
-    author = society.authors.get(skill.id, gift.giver)
+    author = population.authors.get(skill.id, gift.giver)
     texts = SkillTexts.of(skill)
     return MemberEvent(
         name,

@@ -35,7 +35,7 @@ class Exchange(Protocol):
     """One policy."""
 
     async def exchange(
-        self, base: Population, society: Population, played: RoundOutcome
+        self, base: Population, population: Population, played: RoundOutcome
     ) -> tuple[Population, list[MemberEvent]]:
         """The population after the exchange, and what happened. `base` is how it stood before the round's learning.
 
@@ -48,22 +48,22 @@ class Exchange(Protocol):
 class Isolated:
     """Nobody gives anything: what each learns alone. It is kept like the others' pools."""
 
-    upkeep: Intake
+    intake: Intake
 
     async def exchange(
-        self, base: Population, society: Population, played: RoundOutcome
+        self, base: Population, population: Population, played: RoundOutcome
     ) -> tuple[Population, list[MemberEvent]]:
-        return apply_maintenance(society, self.upkeep, played.round)
+        return apply_maintenance(population, self.intake, played.round)
 
 
-def apply_maintenance(society: Population, upkeep: Intake, round: int) -> tuple[Population, list[MemberEvent]]:
+def apply_maintenance(population: Population, intake: Intake, round: int) -> tuple[Population, list[MemberEvent]]:
     """Every member's pool without what maintenance takes out; it will not take that again."""
     members: dict[str, Member] = {}
     events: list[MemberEvent] = []
-    for name, member in society.playing.items():
-        kept = upkeep(member.state, (), round)
+    for name, member in population.playing.items():
+        kept = intake(member.state, (), round)
         members[name] = refusing(
             member.model_copy(update={"state": kept.state}), [event.skill for event in kept.pruned]
         )
         events += [MemberEvent(name, event) for event in kept.pruned]
-    return society.replace(members), events
+    return population.replace(members), events

@@ -33,17 +33,17 @@ def _giving(
 ) -> ExchangeFactory:
     """A policy of giving: its shape, and its own direction and pace where the terms leave them open."""
 
-    def make(terms: Terms, admission: Admission, upkeep: Intake) -> Exchange:
+    def make(terms: Terms, admission: Admission, intake: Intake) -> Exchange:
         return DirectedExchange(
-            shape(terms), terms.direction or direction, terms.every or every, terms, admission, upkeep
+            shape(terms), terms.direction or direction, terms.every or every, terms, admission, intake
         )
 
     return make
 
 
 EXCHANGES: dict[str, ExchangeFactory] = {
-    "isolated": lambda terms, admission, upkeep: Isolated(upkeep),
-    "commons": lambda terms, admission, upkeep: CommonPoolExchange(admission, upkeep, patience=terms.patience),
+    "isolated": lambda terms, admission, intake: Isolated(intake),
+    "commons": lambda terms, admission, intake: CommonPoolExchange(admission, intake, patience=terms.patience),
     "ring": _giving(lambda terms: topology.Ring()),
     "star": _giving(lambda terms: topology.Star(terms.hub), "both"),
     "broadcast": _giving(lambda terms: topology.Broadcast()),

@@ -56,11 +56,11 @@ class SharedPool:
     """The shared pool. `write` may be called from any number of threads and tasks; each takes its turn.
 
     A skill asked to go goes only if everybody's evidence on it is not positive: one agent's bad luck does not take a
-    skill from all. Whatever else goes goes by `upkeep`, on everybody's evidence.
+    skill from all. Whatever else goes goes by `intake`, on everybody's evidence.
     """
 
-    def __init__(self, state: LearnerState, upkeep: Intake, *, round: int = 0, version: int = 0) -> None:
-        self._upkeep = upkeep
+    def __init__(self, state: LearnerState, intake: Intake, *, round: int = 0, version: int = 0) -> None:
+        self._upkeep = intake
         self._round = round
         self._snapshot = Snapshot(version, state)
         self._lock = Lock()

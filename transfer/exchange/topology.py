@@ -24,7 +24,7 @@ class Route(NamedTuple):
 
 
 class Topology(Protocol):
-    """The shape of a society."""
+    """The shape of a population."""
 
     def routes(self, merits: Mapping[str, float], rng: np.random.Generator) -> list[Route]:
         """Routes of one exchange, each at most once and never to oneself.

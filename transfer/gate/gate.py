@@ -18,6 +18,7 @@ from agents.models.model import (
     NoLikelihoods,
     Utterance,
 )
+from agents.models.scoring.noise import noise_floor
 from agents.skill import Skill
 from transfer.gate.acceptance import Acceptance, PositiveObjective
 from transfer.gate.objective import (
@@ -158,18 +159,8 @@ class PPOGate:
         scored = np.array([self.likelihood(each) for each in await model.score(asked)])
         table = scored.reshape(1 + len(candidates), -1)
         logs = np.stack([log_ratios(table[0], row) for row in table[1:]])
-        return logs, await self._noise(model, asked[: table.shape[1]], table[0])
-
-    async def _noise(self, model: Model, asked: Sequence[Utterance], scored: Floats) -> float:
-        """Root mean square difference (nats) to a second scoring of some of the parent's utterances by themselves."""
-        count = min(self.repeats, len(asked))
-        if not count:
-            return 0.0
-        chosen = np.unique(np.linspace(0, len(asked) - 1, count).astype(int))[::-1]
-        again = np.array([self.likelihood(each) for each in await model.score([asked[index] for index in chosen])])
-        both = np.isfinite(again) & np.isfinite(scored[chosen])
-        apart = again[both] - scored[chosen][both]
-        return float(np.sqrt(np.mean(apart**2))) if len(apart) else 0.0
+        under_parent = dict(zip(asked, table[0].tolist(), strict=False))
+        return logs, await noise_floor(model, under_parent, self.repeats, self.likelihood)
 
     def verdict(self, skill: Skill, found: Objective, noise_nats: float, rebuilt: float) -> Verdict:
         excess = self.acceptance.excess(found)

@@ -14,7 +14,7 @@ from transfer.memory.state import LearnerState
 
 
 class IntakeResult(NamedTuple):
-    """A pool after upkeep: what came in, what had to go (an event each), and what found no room."""
+    """A pool after intake: what came in, what had to go (an event each), and what found no room."""
 
     state: LearnerState
     admitted: tuple[str, ...]

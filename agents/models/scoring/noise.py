@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,20 +35,21 @@ class NoiseFloor:
 
 async def noise_floor(
     model: Model,
-    utterances: Sequence[Utterance],
-    rng: np.random.Generator,
-    *,
-    reference: Model | None = None,
-    sample: int = 8,
-) -> NoiseFloor:
-    """Score `sample` utterances all in one call, and each in a call of its own by `reference` (default: `model`).
+    scored: Mapping[Utterance, float],
+    repeats: int,
+    likelihood: Callable[[Likelihood], float] = lambda each: each.total,
+) -> float:
+    """Root mean square difference (nats) to a second scoring of `repeats` utterances, spread over `scored`.
 
-    Alone they are packed otherwise, which shows what the kernels make of it. Kernels that round alike in every
-    packing show nothing: for a model in bfloat16 give the same weights in float32 as the reference.
-    Raises what the models' `score` raises.
+    By themselves and in reverse order they are packed otherwise, which shows what the kernels make of it; kernels that
+    round alike in every packing show nothing. 0 where nothing was repeated. Raises what the model's `score` raises.
     """
-    size = min(sample, len(utterances))
-    chosen = [utterances[i] for i in rng.choice(len(utterances), size=size, replace=False)] if size else []
-    together = await model.score(chosen)
-    alone = [(await (reference or model).score([utterance]))[0] for utterance in chosen]
-    return NoiseFloor.between(together, alone)
+    utterances = list(scored)
+    count = min(repeats, len(utterances))
+    if not count:
+        return 0.0
+    chosen = [utterances[i] for i in np.unique(np.linspace(0, len(utterances) - 1, count).astype(int))[::-1]]
+    again = np.array([likelihood(each) for each in await model.score(chosen)])
+    first = np.array([scored[each] for each in chosen])
+    both = np.isfinite(again) & np.isfinite(first)
+    return float(np.sqrt(np.mean((again[both] - first[both]) ** 2))) if both.any() else 0.0

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.matrix.contrasts import Contrast
-from analysis.matrix.reuse import rate_runs
-from analysis.statistics.bootstrap import Layout, Resampler
+from analysis.matrix.reuse.coverage import rate_runs
+from analysis.statistics.bootstrap import Resampler, Strata
 from analysis.statistics.estimates import (
     POSITIVE,
     REAL,
@@ -134,9 +134,9 @@ def _iqm(runs: pd.DataFrame, by: Resampler) -> Interval:
     scores = frame.groupby(["task", "cluster"], observed=True)["return"].mean()
     by_task = scores.unstack("task")
     if len(by_task) and bool(by_task.notna().all(axis=None)):
-        return interquartile_mean(by_task.to_numpy(float), Layout.single(len(by_task)), by)
+        return interquartile_mean(by_task.to_numpy(float), Strata.single(len(by_task)), by)
     strata = pd.factorize(scores.index.get_level_values("task"))[0].astype(np.int64)
-    return interquartile_mean(scores.to_numpy(float)[:, None], Layout(strata), by)
+    return interquartile_mean(scores.to_numpy(float)[:, None], Strata(strata), by)
 
 
 def _within(each: Interval, low: float, high: float) -> Interval:

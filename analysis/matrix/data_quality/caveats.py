@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.statistics.significance import LEAST_FREEDOM
-from analysis.tables.population import Annals
+from analysis.tables.population import PopulationTables
 from analysis.tables.run import CELL, Tables
 
 _LOST = {
@@ -59,10 +59,10 @@ def _learning(learning: pd.DataFrame) -> list[str]:
     ]
 
 
-def learning_owed(tables: Tables, annals: Annals | None) -> int:
+def learning_owed(tables: Tables, population: PopulationTables | None) -> int:
     """Learning episodes that the study plans and nobody has played."""
     plan = tables.plan[tables.plan["phase"] == "learn"]
-    played = tables.learning if annals is None else annals.plays
+    played = tables.learning if population is None else population.plays
     return max(0, int(plan["episodes"].sum()) - len(played))
 
 

@@ -8,8 +8,8 @@ import altair as alt
 import pandas as pd
 
 from analysis.findings import Finding
-from analysis.matrix.cells import relation
 from analysis.report.text_matrix import column_labels, ordered, row_labels
+from analysis.tables.units import relation
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
 PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B2A200", "#999999"]

@@ -12,7 +12,7 @@ from scipy import stats
 from analysis.population.adoption import COMMONS
 from analysis.report.figures.limits import ROWS
 from analysis.report.figures.matrix import LABEL, PALETTE, WIDTH, Chart
-from analysis.tables.population import LIFE, Annals
+from analysis.tables.population import LIFE, PopulationTables
 
 MOST_SKILLS = 40
 """Skills that a lineage or a set of adoption curves shows: those with the most adopters."""
@@ -63,7 +63,7 @@ def adoption_lines(curves: pd.DataFrame, skills: pd.DataFrame) -> pd.DataFrame:
     return curves.merge(_foremost(skills, min(MOST_SKILLS, lines)), on=[*LIFE, "unit"])
 
 
-def adoption(annals: Annals, frame: pd.DataFrame) -> Chart:
+def adoption(population: PopulationTables, frame: pd.DataFrame) -> Chart:
     """Share of the members that hold a skill, by rounds since it was made; a line per skill, the mean in grey.
 
     `frame`: of `adoption_lines`.
@@ -90,7 +90,7 @@ def adoption(annals: Annals, frame: pd.DataFrame) -> Chart:
     )
     mean = alt.Chart(frame).mark_line(color="#777777", strokeWidth=3).encode(x="age:Q", y="mean(share):Q")
     layered = alt.layer(lines, mean, data=frame).properties(width=SMALL, height=150)
-    return layered.facet(facet=_arm_facet(annals), columns=2)
+    return layered.facet(facet=_arm_facet(population), columns=2)
 
 
 def waiting_curves(skills: pd.DataFrame) -> pd.DataFrame:
@@ -133,12 +133,12 @@ def routes(given: pd.DataFrame) -> pd.DataFrame:
     return given.groupby(["arm", "giver", "agent"], observed=True).size().rename("gifts").reset_index()
 
 
-def network(annals: Annals, gifts: pd.DataFrame) -> Chart:
+def network(population: PopulationTables, gifts: pd.DataFrame) -> Chart:
     """Who had skills from whom: members on a circle, lines as wide as the gifts let in, a panel per policy.
 
     `gifts`: of `routes`.
     """
-    base = alt.Chart(pd.concat(_graph(annals, gifts), ignore_index=True))
+    base = alt.Chart(pd.concat(_graph(population, gifts), ignore_index=True))
     edges, nodes = (base.transform_filter(alt.datum.part == part) for part in ("edge", "node"))
     plane = alt.Scale(domain=[-1.3, 1.3])
     width = alt.StrokeWidth("gifts:Q", title="gifts let in", scale=alt.Scale(range=[0.5, 4]))
@@ -158,12 +158,12 @@ def network(annals: Annals, gifts: pd.DataFrame) -> Chart:
     )
     words = nodes.mark_text(dy=-14, fontSize=10).encode(x="x:Q", y="y:Q", text="agent:N")
     panel = alt.layer(lines, heads, dots, words).properties(width=SMALL, height=SMALL)
-    return panel.facet(facet=_arm_facet(annals), columns=2)
+    return panel.facet(facet=_arm_facet(population), columns=2)
 
 
-def _graph(annals: Annals, gifts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _graph(population: PopulationTables, gifts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Edges and nodes with their places: members on a circle, a shared pool in its middle."""
-    names = list(annals.members["agent"])
+    names = list(population.members["agent"])
     angles = 2 * np.pi * np.arange(len(names)) / len(names)
     places = pd.DataFrame({"agent": [*names, COMMONS], "x": [*np.cos(angles), 0.0], "y": [*np.sin(angles), 0.0]})
     edges = gifts.merge(places, on="agent").merge(places.add_prefix("from_"), left_on="giver", right_on="from_agent")
@@ -177,38 +177,38 @@ def _graph(annals: Annals, gifts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFr
     return edges, nodes.assign(part="node", sent=nodes["sent"].fillna(0))
 
 
-def happenings(annals: Annals) -> pd.DataFrame:
+def happenings(population: PopulationTables) -> pd.DataFrame:
     """What happened to whom in which round, counted, in each policy's first population."""
-    frame = _first_lives(annals.deeds[annals.deeds["kind"].isin(set(KINDS))])
+    frame = _first_lives(population.deeds[population.deeds["kind"].isin(set(KINDS))])
     frame = frame.assign(
         event=frame["kind"].map(KINDS).mask((frame["kind"] == "admitted") & frame["giver"].isna(), "made")
     )
     counted = frame.groupby(["agent", "arm", "round", "event"], observed=True).size().rename("times").reset_index()
-    places = {agent: place for place, agent in enumerate(annals.members["agent"])}
+    places = {agent: place for place, agent in enumerate(population.members["agent"])}
     return counted.sort_values("agent", key=lambda agents: agents.map(places), kind="stable", ignore_index=True)
 
 
-def timeline(annals: Annals, frame: pd.DataFrame) -> Chart:
+def timeline(population: PopulationTables, frame: pd.DataFrame) -> Chart:
     """A mark for whatever happened to a member in a round; `frame`: of `happenings`."""
     order = list(EVENTS)
     colours = alt.Scale(domain=order, range=list(EVENTS.values()))
     marks = alt.Chart(frame).mark_point(filled=True, opacity=0.9).encode(
         x=alt.X("round:O"),
         xOffset=alt.XOffset("event:N", sort=order),
-        y=alt.Y("agent:N", sort=list(annals.members["agent"]), axis=LABEL),
+        y=alt.Y("agent:N", sort=list(population.members["agent"]), axis=LABEL),
         color=alt.Color("event:N", sort=order, scale=colours),
         shape=alt.Shape("event:N", sort=order),
         size=alt.Size("times:Q", scale=alt.Scale(range=[25, 160])),
         tooltip=["agent:N", "round:O", "event:N", "times:Q"],
     )  # fmt: skip
     panel = marks.properties(width=alt.Step(26), height=alt.Step(20))
-    return panel.facet(facet=_arm_facet(annals), columns=2)
+    return panel.facet(facet=_arm_facet(population), columns=2)
 
 
-def lineage(annals: Annals, skills: pd.DataFrame) -> Chart:
+def lineage(population: PopulationTables, skills: pd.DataFrame) -> Chart:
     """Skills by the round they were first held, joined to their parents, coloured by who made them."""
     frame = _first_lives(skills).nlargest(MOST_SKILLS * 2, ["adopters", "rounds"])
-    frame = frame.merge(annals.skills[[*LIFE, "unit", "parents"]], on=[*LIFE, "unit"])
+    frame = frame.merge(population.skills[[*LIFE, "unit", "parents"]], on=[*LIFE, "unit"])
     frame = frame.sort_values(["arm", "author", "born"], ignore_index=True)
     frame["row"] = frame.groupby("arm", observed=True).cumcount()
     frame["kind"] = np.where(frame["poison"].notna(), "poison", "skill")
@@ -235,7 +235,7 @@ def lineage(annals: Annals, skills: pd.DataFrame) -> Chart:
     base = alt.Chart(everything[keep])
     time = alt.X("born:Q", title="round in which it was first held", axis=alt.Axis(tickMinStep=1))
     height = alt.Y("row:Q", axis=None)
-    members = list(annals.members["agent"])
+    members = list(population.members["agent"])
     lines = base.transform_filter(alt.datum.part == "link").mark_rule(opacity=0.5, color="#999999").encode(
         x=alt.X("from_born:Q"), y=alt.Y("from_row:Q", axis=None), x2="born:Q", y2="row:Q"
     )  # fmt: skip
@@ -247,7 +247,7 @@ def lineage(annals: Annals, skills: pd.DataFrame) -> Chart:
         tooltip=["name:N", "unit:N", "author:N", "born:Q", "adopters:Q", "rounds:Q", "kind:N"],
     )  # fmt: skip
     panel = alt.layer(lines, dots).properties(width=SMALL, height=220)
-    return panel.facet(facet=_arm_facet(annals), columns=2)
+    return panel.facet(facet=_arm_facet(population), columns=2)
 
 
 def contagion(infections: pd.DataFrame) -> Chart:
@@ -264,7 +264,7 @@ def contagion(infections: pd.DataFrame) -> Chart:
     return alt.layer(thick, thin).properties(width=WIDTH, height=220)
 
 
-def strengths(annals: Annals, ratings: pd.DataFrame) -> Chart:
+def strengths(population: PopulationTables, ratings: pd.DataFrame) -> Chart:
     """Elo of every member with its interval, a panel per policy."""
     base = alt.Chart(ratings).encode(y=alt.Y("agent:N", sort="-x", axis=LABEL))
     lines = base.mark_rule(strokeWidth=2).encode(x=alt.X("elo_low:Q", title="Elo (95 % CI)"), x2="elo_high:Q")
@@ -275,7 +275,7 @@ def strengths(annals: Annals, ratings: pd.DataFrame) -> Chart:
         tooltip=tips,
     )
     panel = alt.layer(lines, points).properties(width=SMALL, height=alt.Step(18))
-    return panel.facet(facet=_arm_facet(annals), columns=2)
+    return panel.facet(facet=_arm_facet(population), columns=2)
 
 
 def _band(frame: pd.DataFrame, value: str, low: str, high: str, title: str) -> Any:
@@ -295,8 +295,8 @@ def _policy(frame: pd.DataFrame) -> alt.Color:
     return alt.Color("arm:N", title="policy", sort=order, scale=alt.Scale(domain=order, range=PALETTE))
 
 
-def _arm_facet(annals: Annals) -> alt.Facet:
-    return alt.Facet("arm:N", title=None, sort=annals.arms)
+def _arm_facet(population: PopulationTables) -> alt.Facet:
+    return alt.Facet("arm:N", title=None, sort=population.arms)
 
 
 def _foremost(skills: pd.DataFrame, most: int) -> pd.DataFrame:

@@ -10,13 +10,13 @@ import numpy as np
 from analysis.findings import Finding, number, p_text
 from analysis.report.figures import limits, matrix
 from analysis.report.page import TABLE_ROWS, Figure, PageTable, Section, frame_table, rows_note
-from analysis.results import Findings
+from analysis.results import Results
 
 FEW_RUNS = 30
 """Learning runs up to which each one is drawn."""
 
 
-def findings_sections(found: Findings) -> list[Section]:
+def findings_sections(found: Results) -> list[Section]:
     declared = [each for each in found.findings if each.kind == "contrast" and each.outcome == "return"]
     if not declared:
         return []
@@ -61,7 +61,7 @@ def findings_sections(found: Findings) -> list[Section]:
     return [Section("findings", "Findings", charts=tuple(charts), tables=tables)]
 
 
-def _opinions(found: Findings) -> list[Figure]:
+def _opinions(found: Results) -> list[Figure]:
     """The margin's band where one was declared, and every learning run where they are few."""
     charts: list[Figure] = []
     asked = found.sensitivity[found.sensitivity["outcome"] == "return"]

@@ -8,12 +8,12 @@ from analysis.report.page import PageTable, Section, frame_table
 from analysis.report.sections.findings import findings_sections, findings_table, forest
 from analysis.report.sections.returns import returns_section
 from analysis.report.sections.skills import learning_sections, reuse_sections, transfer_sections
-from analysis.results import Findings
+from analysis.results import Results
 from analysis.simulation.published import published
 from analysis.tables.run import Tables
 
 
-def compose(tables: Tables, found: Findings, seed: int) -> list[Section]:
+def compose(tables: Tables, found: Results, seed: int) -> list[Section]:
     """The sections of the page, in order; a section without data is left out."""
     sections = [
         _basis(tables, found),
@@ -46,7 +46,7 @@ def compose_comparison(found: Comparison, level: float, resamples: int, seed: in
     ]
 
 
-def _basis(tables: Tables, found: Findings) -> Section:
+def _basis(tables: Tables, found: Results) -> Section:
     """What it is, whether it is finished, what is missing: before any verdict."""
     episodes = tables.episodes
     studies, runs = (", ".join(sorted(set(episodes[name]))) for name in ("study", "run"))

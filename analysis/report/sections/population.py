@@ -9,19 +9,19 @@ from analysis.population.results import PopulationFindings
 from analysis.report.figures import limits
 from analysis.report.figures import population as figures
 from analysis.report.page import Figure, PageTable, Section, frame_table
-from analysis.tables.population import Annals
+from analysis.tables.population import PopulationTables
 
 
-def population_sections(annals: Annals, found: PopulationFindings) -> list[Section]:
+def population_sections(population: PopulationTables, found: PopulationFindings) -> list[Section]:
     """The sections of a population's report, in order; one without data is left out."""
     sections = [
         Section("population", "The population", points=found.summary, warnings=found.warnings),
         _rounds(found),
-        _exchange(annals, found),
+        _exchange(population, found),
         _roles(found),
     ]
     if len(found.ratings):
-        sections.append(_league(annals, found))
+        sections.append(_league(population, found))
     if len(found.contagion):
         sections.append(_contagion(found))
     return sections
@@ -50,29 +50,29 @@ def _rounds(found: PopulationFindings) -> Section:
     return Section("rounds", "Round by round", charts=tuple(charts), tables=(table,))
 
 
-def _exchange(annals: Annals, found: PopulationFindings) -> Section:
+def _exchange(population: PopulationTables, found: PopulationFindings) -> Section:
     charts: list[Figure] = []
-    given = adoptions(annals)
+    given = adoptions(population)
     if len(given):
         words = "Members on a circle; a line is as wide as the gifts let in, its dot at the receiver."
         gifts, note = limits.largest(figures.routes(given), "gifts", limits.EDGES, "routes")
         charts.append(
-            Figure("network", "Who had skills from whom", words + note, partial(figures.network, annals, gifts))
+            Figure("network", "Who had skills from whom", words + note, partial(figures.network, population, gifts))
         )
     if len(found.skills):
         words = "A line per skill (those with the most adopters) and their mean; age 0 is the round it was first held."
-        chart = partial(figures.adoption, annals, figures.adoption_lines(found.adoption, found.skills))
+        chart = partial(figures.adoption, population, figures.adoption_lines(found.adoption, found.skills))
         charts.append(Figure("adoption", "Adoption", words, chart))
         words = "Kaplan–Meier: skills that came to half of the members, by rounds since they were made; skills still "
         words += "waiting when the population ended count for as long as they were watched."
         steps = figures.waiting_curves(found.skills)
         charts.append(Figure("waiting", "Time to half-adoption", words, partial(figures.waiting, steps)))
         words = "First population of each policy: skills by the round they were first held, joined to their parents."
-        charts.append(Figure("origins", "Lineage by origin", words, partial(figures.lineage, annals, found.skills)))
-    if len(annals.deeds):
+        charts.append(Figure("origins", "Lineage by origin", words, partial(figures.lineage, population, found.skills)))
+    if len(population.deeds):
         words = "First population of each policy: what happened to whom."
-        marks, note = limits.first_groups(figures.happenings(annals), ["agent"], "members")
-        charts.append(Figure("timeline", "Timeline", words + note, partial(figures.timeline, annals, marks)))
+        marks, note = limits.first_groups(figures.happenings(population), ["agent"], "members")
+        charts.append(Figure("timeline", "Timeline", words + note, partial(figures.timeline, population, marks)))
     note = (
         "Skills that members made, means over populations. half share: share of them that half of the members came to "
         "hold; half: rounds until then; reproduction: adopters to whom one of the first two generations of holders "
@@ -107,10 +107,10 @@ def _roles(found: PopulationFindings) -> Section:
     return Section("roles", "Roles", tables=(table, each))
 
 
-def _league(annals: Annals, found: PopulationFindings) -> Section:
+def _league(population: PopulationTables, found: PopulationFindings) -> Section:
     words = "Bradley–Terry strengths on Elo's scale (mean 1500), fitted in each replicate; 95 % CI over replicates."
     bars, note_of_chart = limits.first_groups(found.ratings, ["agent"], "members", limits.BARS)
-    chart = Figure("ratings", "Ratings", words + note_of_chart, partial(figures.strengths, annals, bars))
+    chart = Figure("ratings", "Ratings", words + note_of_chart, partial(figures.strengths, population, bars))
     measures = ["games", "wins", "draws", "losses", "win_rate", "focal_return", "background_return", "elo"]
     table = frame_table(found.ratings, "Ratings", words, measures, ["arm", "task", "agent", "kind"])
     return Section("league", "Games between members", charts=(chart,), tables=(table,))

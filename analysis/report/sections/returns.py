@@ -7,10 +7,10 @@ from functools import partial
 from analysis.report.figures import limits, matrix
 from analysis.report.page import Figure, PageTable, Section, frame_table
 from analysis.report.text_matrix import TextMatrix, labelled, text_matrix
-from analysis.results import Findings
+from analysis.results import Results
 
 
-def returns_section(found: Findings) -> Section:
+def returns_section(found: Results) -> Section:
     tiles, note = limits.tiles(found.cells)
     returns = text_matrix(tiles, "return")
     chart = partial(matrix.heatmap, tiles, "return")
@@ -38,7 +38,7 @@ def returns_section(found: Findings) -> Section:
     return Section("returns", "Returns", charts=tuple(charts), tables=tuple(tables))
 
 
-def _scores(found: Findings) -> list[PageTable]:
+def _scores(found: Results) -> list[PageTable]:
     """Normalised scores, epochs and the split of variance, each where the study has what it needs."""
     tables: list[PageTable] = []
     if len(found.normalised):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from analysis.matrix.learning import LEARNER
+from analysis.matrix.learning.curves import LEARNER
 from analysis.report.figures import limits, matrix
 from analysis.report.page import Figure, Section, frame_table
 from analysis.report.text_matrix import labelled, ordered
-from analysis.results import Findings
+from analysis.results import Results
 from analysis.tables.run import CELL
 
 
-def transfer_sections(found: Findings) -> list[Section]:
+def transfer_sections(found: Results) -> list[Section]:
     if found.transfer.empty:
         return []
     words = (
@@ -40,7 +40,7 @@ def transfer_sections(found: Findings) -> list[Section]:
     return [Section("transfer", "Transfer", paragraphs=(words,), charts=(chart,), tables=(kinds, cells))]
 
 
-def reuse_sections(found: Findings) -> list[Section]:
+def reuse_sections(found: Results) -> list[Section]:
     if found.reuse.empty:
         return []
     words = (
@@ -83,7 +83,7 @@ def reuse_sections(found: Findings) -> list[Section]:
     return [Section("reuse", "Reuse", (words,), told, charts=tuple(charts), tables=(rates, costs, audit))]
 
 
-def learning_sections(found: Findings) -> list[Section]:
+def learning_sections(found: Results) -> list[Section]:
     charts: list[Figure] = []
     if len(found.curves):
         words = "Mean return per iteration; bands are 95 % CI over learning runs."

@@ -159,9 +159,24 @@ def test_real_weights_write_what_one_full_pass_would(weights: str, request: pyte
                 assert float(row[token]) == float(row[sorted(digits)].max())
 
 
+def products_depend_on_company(precision: str) -> bool:
+    """Whether this processor multiplies a row otherwise when there are more rows (AMX does so in bfloat16)."""
+    dtype = getattr(torch, precision)
+    generator = torch.Generator().manual_seed(0)
+    for outputs, inputs in ((576, 576), (1536, 576), (576, 1536), (49152, 576)):
+        weights = torch.randn(outputs, inputs, generator=generator).to(dtype)
+        rows = torch.randn(512, inputs, generator=generator).to(dtype)
+        alone = torch.nn.functional.linear(rows[:16], weights)[0]
+        if any(not torch.equal(torch.nn.functional.linear(rows[:n], weights)[0], alone) for n in (32, 64, 128, 512)):
+            return True
+    return False
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_company_changes_nothing(smollm2: Path, precision: str):
     """Bit for bit: alone, in company, in another order, with the conversation remembered and with it forgotten."""
+    if precision == "bfloat16" and products_depend_on_company(precision):
+        pytest.skip("this processor's bfloat16 products depend on how many rows are multiplied at once")
     games = {f"game {seed}": game(2, seed) for seed in range(3)}
 
     def requests(session: str) -> list[Request]:

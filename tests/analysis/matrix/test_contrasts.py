@@ -8,7 +8,7 @@ import pytest
 
 from analysis.matrix.comparison import CompareError, compare
 from analysis.matrix.contrasts import DECLARED, Contrast, declare, overall
-from analysis.matrix.gate import gate_calibration
+from analysis.matrix.learning.gate import gate_calibration
 from analysis.simulation.errors import contradicts
 from analysis.statistics.bootstrap import Resampler
 from analysis.tables.run import EVENTS, Tables

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.matrix.contrasts import DECLARED
 from analysis.matrix.data_quality.missing import Attendance, Gap, cell_gaps, gap, tell_missing
-from analysis.results import Findings, analyse
+from analysis.results import Results, analyse
 from analysis.statistics.bootstrap import Resampler
 from analysis.tables.run import CELL, Tables
 from analysis.tables.units import RUN
@@ -38,11 +38,11 @@ def lost(tables: Tables, rows: pd.Series) -> Tables:
     return replace(tables, episodes=episodes)
 
 
-def found(tables: Tables, **options) -> Findings:
+def found(tables: Tables, **options) -> Results:
     return analyse(tables, Resampler(np.random.default_rng(0), 300), **options)
 
 
-def contrast(findings: Findings, key: str):
+def contrast(findings: Results, key: str):
     return next(each for each in findings.findings if each.id == f"contrast:return:{key}")
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.matrix.chance import chance_findings, random_selector_test
-from analysis.matrix.reuse import (
+from analysis.matrix.reuse.chance import chance_findings, random_selector_test
+from analysis.matrix.reuse.coverage import (
     chance_corrected,
     coverage_runs,
     expected_coverage,

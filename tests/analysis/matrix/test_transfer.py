@@ -8,11 +8,11 @@ import pytest
 
 from analysis.matrix.arms.scores import improvements, profiles, ranks
 from analysis.matrix.contrasts import DECLARED, Contrast, overall
-from analysis.matrix.gate import gate_calibration
-from analysis.matrix.learning import learning_curves, lineage
+from analysis.matrix.learning.curves import learning_curves, lineage
+from analysis.matrix.learning.gate import gate_calibration
 from analysis.matrix.robustness.second_opinions import mixed_model
 from analysis.matrix.transfer import transfer_table
-from analysis.results import Findings
+from analysis.results import Results
 from analysis.simulation.power import PlanError, Variance, pilot_variance
 from analysis.statistics.bootstrap import Resampler
 from analysis.tables.run import CELL, EVENTS, Tables
@@ -27,7 +27,7 @@ def mean_return(tables: Tables, arm: str, agent: str, task: str, source: str = "
     return float(rows["return"].mean())
 
 
-def test_gain_regret_and_ratio_by_hand(study: Tables, found: Findings):
+def test_gain_regret_and_ratio_by_hand(study: Tables, found: Results):
     own, base = mean_return(study, "self", "bob", "Quiz", "bob", "Quiz"), mean_return(study, "none", "bob", "Quiz")
     there = mean_return(study, "transfer", "bob", "Quiz", "ada", "Maze")
     cell = {"source_agent": "ada", "source_task": "Maze", "agent": "bob", "task": "Quiz"}
@@ -52,7 +52,7 @@ def test_a_ratio_without_a_gain_below_is_suppressed(by: Resampler):
     assert table.loc[hidden, "ratio_method"].str.contains("covers 0").all()
 
 
-def test_asymmetry_finds_who_teaches_better(found: Findings):
+def test_asymmetry_finds_who_teaches_better(found: Results):
     pairs = [each for each in found.findings if each.kind == "asymmetry"]
     assert {each.cell["task"] for each in pairs} == {"Maze", "Quiz"}
     assert all(each.cell["source_agent"] < each.cell["agent"] for each in pairs)
@@ -77,7 +77,7 @@ def test_profile_is_the_share_above(study: Tables, by: Resampler):
     assert part["share_low"] <= part["share"] <= part["share_high"]
 
 
-def test_interquartile_mean_lies_within_the_scores(found: Findings):
+def test_interquartile_mean_lies_within_the_scores(found: Results):
     arms = found.arms.set_index("arm")
     assert arms.loc["self", "iqm"] > arms.loc["transfer", "iqm"] > arms.loc["none", "iqm"]
 
@@ -89,7 +89,7 @@ def test_ranks_need_three_targets(by: Resampler):
     assert pairs.empty
 
 
-def test_declared_contrasts_recover_the_truth_and_control_their_family(found: Findings):
+def test_declared_contrasts_recover_the_truth_and_control_their_family(found: Results):
     truth = {"self-none": 0.3, "transfer-none": 0.15, "transfer-self": -0.15, "self-seed": 0.25, "self-random": 0.25}
     for each in found.findings:
         key = each.id.rsplit(":", 1)[-1]

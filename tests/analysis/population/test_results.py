@@ -20,8 +20,8 @@ from analysis.population.results import analyse_population, contrasts, reference
 from analysis.population.rounds import advantage, courses, round_table
 from analysis.report.sections.population import population_sections
 from analysis.statistics.bootstrap import Resampler
-from analysis.tables.population import DEEDS, HOLDINGS, MEMBERS, PLAYS, POLICIES, SEATS, SKILLS, USES, Annals
-from analysis.tables.run import TableError
+from analysis.tables.population import DEEDS, HOLDINGS, MEMBERS, PLAYS, POLICIES, SEATS, SKILLS, USES, PopulationTables
+from analysis.tables.schema import TableError
 
 LIFE = {"arm": "ring", "task": "t", "learning_run": 0}
 NAMES = ("a", "b", "c", "d")
@@ -35,7 +35,7 @@ def frame(rows, columns) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[column.name for column in columns])
 
 
-def annals(**changes) -> Annals:
+def annals(**changes) -> PopulationTables:
     """One population of four under "ring" for four rounds.
 
     Everybody holds the seed "s". In round 1, a makes "x" and gives it to b; in 2, b gives it to c, in 3 c to d; a drops
@@ -96,7 +96,7 @@ def annals(**changes) -> Annals:
         ),
         "seats": frame([], SEATS),
     }  # fmt: skip
-    return Annals.of(**{**tables, **changes})
+    return PopulationTables.of(**{**tables, **changes})
 
 
 def test_a_members_own_rejected_candidates_are_no_gifts_turned_away():
@@ -106,7 +106,7 @@ def test_a_members_own_rejected_candidates_are_no_gifts_turned_away():
     assert found.set_index("round")["turned_away"].to_dict() == {1: 0, 2: 1, 3: 0, 4: 0}
 
 
-def copies(one: Annals, **arms: float) -> Annals:
+def copies(one: PopulationTables, **arms: float) -> PopulationTables:
     """The same population under several arms and in three replicates, returns shifted by the given amounts."""
     parts = {}
     for name in ("plays", "uses", "holdings", "deeds", "skills"):
@@ -123,7 +123,7 @@ def copies(one: Annals, **arms: float) -> Annals:
          2 if "poison" in arm else None, "ring" if "poison" in arm else None)
         for arm in arms
     ]  # fmt: skip
-    return Annals.of(policies=frame(rows, POLICIES), members=one.members, seats=one.seats, **parts)
+    return PopulationTables.of(policies=frame(rows, POLICIES), members=one.members, seats=one.seats, **parts)
 
 
 def _shifted(table: pd.DataFrame, shift: float) -> pd.DataFrame:
@@ -385,7 +385,7 @@ HOSTILE = "</script><script>alert(1)</script>{{7*7}} <img src=x onerror=alert(1)
 
 def test_the_sections_hold_every_table_and_chart():
     many = copies(annals(), isolated=0.0, ring=0.25, **{"ring + poison": 0.1})
-    many = Annals.of(**{**vars(many), "skills": many.skills.assign(name=HOSTILE, words=HOSTILE)})
+    many = PopulationTables.of(**{**vars(many), "skills": many.skills.assign(name=HOSTILE, words=HOSTILE)})
     found = analyse_population(many, resampler())
     sections = population_sections(many, found)
     assert [section.id for section in sections] == ["population", "rounds", "exchange", "roles", "contagion"]

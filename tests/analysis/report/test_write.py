@@ -16,7 +16,7 @@ import pytest
 from analysis.report.latex import booktabs, escape
 from analysis.report.text_matrix import text_matrix
 from analysis.report.write import report, script_json
-from analysis.results import Findings
+from analysis.results import Results
 from analysis.tables.run import Tables, Transcript
 from tests.support.simulated_study import simulate
 
@@ -102,7 +102,7 @@ def test_the_page_is_whole_and_fetches_nothing(written):
         assert f"spec-{chart}" in page.ids
 
 
-def test_summary_says_what_is_and_is_not_shown(found: Findings):
+def test_summary_says_what_is_and_is_not_shown(found: Results):
     assert re.match(r"\d of 8 declared contrasts are decided, \d undecided\.", found.summary[0])
     assert found.summary[2].startswith("Does a pool help where it was not learned? Better:")
 
@@ -146,7 +146,7 @@ def test_json_cannot_leave_its_script():
     assert json.loads(text)["a"] == HOSTILE + "\u2028"
 
 
-def test_latex_in_form(found: Findings):
+def test_latex_in_form(found: Results):
     text = booktabs(text_matrix(found.cells))
     lines = text.splitlines()
     columns = re.search(r"\\begin\{tabular\}\{(l r*|l[r]*)\}", text)
@@ -160,7 +160,7 @@ def test_latex_in_form(found: Findings):
 @pytest.mark.skipif(
     shutil.which("pdflatex") is None, reason="LaTeX is not installed: apt-get install texlive-latex-recommended"
 )
-def test_latex_compiles(written, found: Findings, tmp_path: Path):
+def test_latex_compiles(written, found: Results, tmp_path: Path):
     hostile = found.cells.assign(agent=HOSTILE)
     tables = [path.read_text(encoding="utf-8") for path in (written[0] / "tables").glob("*.tex")]
     tables.append(booktabs(text_matrix(hostile, "return")))
@@ -178,7 +178,7 @@ def test_latex_escapes_everything():
     )
 
 
-def test_text_matrix_order_and_gaps(found: Findings):
+def test_text_matrix_order_and_gaps(found: Results):
     matrix = text_matrix(found.cells)
     assert matrix.header == ("memory", "ada · Maze", "bob · Maze", "ada · Quiz", "bob · Quiz")
     assert [row[0] for row in matrix.rows[:4]] == ["no memory", "seed pool", "own pool", "pool of ada · Maze"]

@@ -10,8 +10,8 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from analysis.statistics.bootstrap import (
-    Layout,
     Resampler,
+    Strata,
     bca,
     hierarchical,
     mean_and_error,
@@ -36,7 +36,7 @@ VALUES = np.random.default_rng(7).gamma(2, size=(3, 12))
 
 
 def test_t_equals_scipy():
-    low, high = student(VALUES, Layout.single(12), 0.95)
+    low, high = student(VALUES, Strata.single(12), 0.95)
     for row, left, right in zip(VALUES, low, high, strict=True):
         expected = stats.ttest_1samp(row, 0).confidence_interval(0.95)
         assert (left, right) == pytest.approx((expected.low, expected.high))
@@ -44,7 +44,7 @@ def test_t_equals_scipy():
 
 def test_percentile_and_bca_equal_scipy_up_to_resampling():
     by = Resampler(np.random.default_rng(0), 20_000)
-    layout = Layout.single(12)
+    layout = Strata.single(12)
     draws = layout.resample(by)
     for method, name in ((percentile, "percentile"), (bca, "BCa")):
         low, high = method(VALUES, layout, 0.95, draws)
@@ -56,7 +56,7 @@ def test_percentile_and_bca_equal_scipy_up_to_resampling():
 
 
 def test_studentised_equals_a_plain_loop():
-    layout, rng = Layout.single(8), np.random.default_rng(3)
+    layout, rng = Strata.single(8), np.random.default_rng(3)
     values = rng.normal(size=(1, 8))
     draws = layout.resample(Resampler(rng, 999))
     low, high = studentised(values, layout, 0.95, draws)
@@ -70,7 +70,7 @@ def test_studentised_equals_a_plain_loop():
 
 
 def test_stratified_error_is_the_sum_of_variances():
-    layout = Layout(np.array([0, 0, 0, 1, 1, 1, 1]))
+    layout = Strata(np.array([0, 0, 0, 1, 1, 1, 1]))
     values = np.arange(7.0)[None, :] ** 1.5
     estimate, error, freedom = mean_and_error(values, layout)
     first, second = values[0, :3], values[0, 3:]
@@ -110,7 +110,7 @@ def test_fieller_is_suppressed_where_the_denominator_covers_zero():
 
 def test_interquartile_mean_equals_trim_mean(by):
     values = np.random.default_rng(0).normal(size=(20, 1))
-    found = interquartile_mean(values, Layout.single(20), by)
+    found = interquartile_mean(values, Strata.single(20), by)
     assert found.estimate == stats.trim_mean(values.ravel(), 0.25)
     assert found.low < found.estimate < found.high
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.tables.run import EPISODES, TableError, Tables
+from analysis.tables.run import EPISODES, Tables
+from analysis.tables.schema import TableError
 
 
 @pytest.fixture

@@ -74,6 +74,9 @@ def test_a_run_from_study_to_report(procmem, write, tmp_path):
     assert record["trial"]["arm"] == "self"
     failed = next(row for row in listed if row["return"] is None)
     assert "rolled away" in procmem("show", path, failed["id"]).out
+    trees = json.loads(procmem("show", path, "--lineage", "--json").out)
+    assert any("] seed, born 0" in line for line in trees[next(iter(trees))])
+    assert set(trees) <= set(procmem("show", path, "--lineage").out.splitlines())
 
 
 def test_a_study_that_only_learns(procmem, small_file, tmp_path):

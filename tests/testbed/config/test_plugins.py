@@ -11,7 +11,8 @@ from testbed.config import plugins
 from testbed.config.plugins import find_environment, resolve
 from testbed.config.population import PolicyConfig
 from testbed.config.study import ConfigError, parse_study
-from testbed.play.models import build_cast, build_tasks, policy_parts
+from testbed.play.learners import policy_parts
+from testbed.play.models import build_players, build_tasks
 
 KNOWN = {"similarity": 1, "random": 2}
 
@@ -84,7 +85,7 @@ def test_the_standard_library_is_never_a_plug_in(name, study):
         with pytest.raises(ConfigError, match="is of Python's own library"):
             reader()
     with pytest.raises(ConfigError, match="is of Python's own library"):
-        anyio.run(build_cast, study(agents=[{"name": "a", "model": name}]))
+        anyio.run(build_players, study(agents=[{"name": "a", "model": name}]))
 
 
 def test_everything_that_a_study_would_import_is_named():
@@ -161,7 +162,7 @@ def test_a_name_that_means_nothing(name, said):
 )
 def test_wrong_names_are_found_before_anything_is_loaded(study, changes, said):
     config = study(**{"agents": [{"name": "a", "model": "tests.support.third_party:must_not_be_loaded"}], **changes})
-    for find_out in (lambda: build_tasks(config), lambda: anyio.run(build_cast, config)):
+    for find_out in (lambda: build_tasks(config), lambda: anyio.run(build_players, config)):
         with pytest.raises((ConfigError, LookupError)) as caught:
             find_out()
         assert said in str(caught.value)
@@ -180,7 +181,7 @@ def test_wrong_names_are_found_before_anything_is_loaded(study, changes, said):
 )
 def test_a_model_that_is_not_there(study, model, said):
     with pytest.raises(Exception, match=said) as caught:
-        anyio.run(build_cast, study(agents=[{"name": "a", "model": model}]))
+        anyio.run(build_players, study(agents=[{"name": "a", "model": model}]))
     assert type(caught.value).__module__.split(".")[0] in ("agents", "testbed")
 
 

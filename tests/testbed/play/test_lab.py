@@ -9,10 +9,10 @@ import pytest
 
 from testbed.play.failures import PATIENCE, StudyStopped
 from testbed.play.lab import Lab
-from testbed.play.models import build_cast, versions
+from testbed.play.models import build_players, versions
 from testbed.records.keys import LearnerKey
 from testbed.records.run_directory import RunDirectory
-from testbed.studies.learn import learning_trials
+from testbed.studies.schedule import learning_trials
 from transfer.memory.seed_pool import seed_pool
 
 
@@ -24,12 +24,12 @@ def open_lab(study, one_agent, tmp_path, watcher):
         config = study(**{**one_agent, "learning": {"iterations": 1, "episodes": 6}, **changes})
 
         async def main() -> RunDirectory:
-            cast = await build_cast(config)
+            players = await build_players(config)
             pool = seed_pool(config.learning.pool_size)
-            with RunDirectory.create(tmp_path, config, versions(cast)) as run:
-                lab = Lab(run, cast, watcher)
-                source = LearnerKey("a", next(iter(cast.tasks)), 0)
-                await use(lab, learning_trials(lab, source, 0, pool), pool)
+            with RunDirectory.create(tmp_path, config, versions(players)) as run:
+                lab = Lab(run, players, watcher)
+                source = LearnerKey("a", next(iter(players.tasks)), 0)
+                await use(lab, learning_trials(lab.players, source, 0, pool), pool)
             return run
 
         return anyio.run(main)
@@ -172,33 +172,22 @@ def test_an_opponent_plays_alike_whoever_sits_opposite(study):
     config = study(agents=[greedy, warm], tasks=[{"environment": "KuhnPoker-v0"}])
 
     async def main():
-        cast = await build_cast(config)
+        players = await build_players(config)
         sampling = []
         for name in ("a", "b"):
             trial = next(
                 trial
-                for trial in learning_trials(Lab0(cast), LearnerKey(name, "KuhnPoker-v0", 0), 0, seed_pool(8))
+                for trial in learning_trials(players, LearnerKey(name, "KuhnPoker-v0", 0), 0, seed_pool(8))
                 if trial.seat == 0
             )
-            players, names = cast.players(trial, None, {})
+            seated, names = players.players(trial, None, {})
             assert names == {"player_0": name, "player_1": "opponent:scripted:random"}
-            sampling.append((players["player_0"]._sampling, players["player_1"]._sampling))
+            sampling.append((seated["player_0"]._sampling, seated["player_1"]._sampling))
         return sampling
 
     (own_a, against_a), (own_b, against_b) = anyio.run(main)
     assert own_a != own_b
     assert against_a == against_b
-
-
-class Lab0:
-    """A lab without a run directory: enough to name trials."""
-
-    def __init__(self, cast) -> None:
-        self.cast = cast
-        self.run = self
-
-    def keep(self, pool) -> None:
-        pass
 
 
 def test_equal_models_are_loaded_once(study):
@@ -212,8 +201,8 @@ def test_equal_models_are_loaded_once(study):
     ]
 
     async def main():
-        return await build_cast(study(agents=agents, tasks=tasks))
+        return await build_players(study(agents=agents, tasks=tasks))
 
-    cast = anyio.run(main)
-    assert cast.models["a"] is cast.models["b"]
-    assert {id(part.model) for part in cast._opponents.values()} == {id(cast.models["a"])}
+    players = anyio.run(main)
+    assert players.models["a"] is players.models["b"]
+    assert {id(part.model) for part in players._opponents.values()} == {id(players.models["a"])}

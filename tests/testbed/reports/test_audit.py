@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from analysis.tables.run import TableError
+from analysis.tables.schema import TableError
 from testbed.records.run_directory import RunDirectory
 from testbed.reports.audit import check_records
 from testbed.reports.tables import read_run

@@ -11,7 +11,7 @@ from testbed.play.failures import ModelGone, StudyStopped
 from testbed.play.seeds import environment_seed, stream
 from testbed.records.lines import EventLine
 from testbed.records.run_directory import RunDirectory
-from testbed.studies.learn import epsilon
+from testbed.studies.schedule import epsilon
 from transfer.memory.events import EpisodesMissing
 
 

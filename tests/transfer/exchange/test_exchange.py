@@ -59,8 +59,8 @@ def played(round: int = 1, seed: int = 0, **merits: float) -> RoundOutcome:
     return RoundOutcome(round, merits, np.random.default_rng(seed))
 
 
-def exchange(name: str, before: Population, round: int = 1, upkeep: Intake = KEEP, admission=None, base=None, **terms):
-    policy = EXCHANGES[name](Terms(**terms), admission or OnTrust(), upkeep)
+def exchange(name: str, before: Population, round: int = 1, intake: Intake = KEEP, admission=None, base=None, **terms):
+    policy = EXCHANGES[name](Terms(**terms), admission or OnTrust(), intake)
     merits = {each: float(place) for place, each in enumerate(before.playing)}
     return asyncio.run(policy.exchange(base or before, before, played(round, **merits)))
 
@@ -163,7 +163,7 @@ def test_capacity_always_holds_and_nobody_ends_empty(name, pools, rate, seed):
     for place, pool in enumerate(pools):
         own = [every[index] for index in sorted(pool)]
         members[f"m{place}"] = state(*own, scores={each.id: rng.uniform(-1, 1) for each in own})
-    after, said = exchange(name, society(**members), round=3, upkeep=JUDGE, rate=rate, capacity=rate)
+    after, said = exchange(name, society(**members), round=3, intake=JUDGE, rate=rate, capacity=rate)
     for member in after.members.values():
         assert 1 <= len(member.state.pool) <= 4
         assert set(member.state.born) == set(member.state.pool.ids)

@@ -7,7 +7,6 @@ import copy
 import math
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 import torch
 import xgrammar
@@ -355,19 +354,18 @@ class Scored:
         return self._scorer.score(utterances)
 
 
-def test_the_noise_floor_tells_bfloat16_from_float32():
-    exact = Scored(MODELS["llama"])
-    rough = Scored(copy.deepcopy(MODELS["llama"]).bfloat16())
+def test_the_noise_floor_is_the_difference_to_a_second_scoring():
+    exact, rough = Scored(MODELS["llama"]), Scored(copy.deepcopy(MODELS["llama"]).bfloat16())
     call = [Utterance((RULES, Message("user", f"move [{i}]")), "[1 2]") for i in range(20)]
-    fine = asyncio.run(noise_floor(exact, call, np.random.default_rng(0)))
-    coarse = asyncio.run(noise_floor(rough, call, np.random.default_rng(0), reference=exact))
-    assert fine.n == coarse.n == 8
-    assert fine.worst < 1e-4
-    assert coarse.worst >= coarse.sd > 10 * fine.sd
+    scored = {said: each.total for said, each in zip(call, asyncio.run(exact.score(call)), strict=True)}
+    fine = asyncio.run(noise_floor(exact, scored, 8))
+    coarse = asyncio.run(noise_floor(rough, scored, 8))
+    assert fine < 1e-4
+    assert coarse > 10 * fine
+    assert asyncio.run(noise_floor(exact, scored, 0)) == asyncio.run(noise_floor(exact, {}, 8)) == 0.0
 
 
-def test_the_noise_floor_of_nothing_and_of_the_impossible():
-    assert asyncio.run(noise_floor(Scored(MODELS["llama"]), [], np.random.default_rng(0))) == NoiseFloor(0, 0, 0)
+def test_the_noise_floor_of_the_impossible():
     never, once = Likelihood((-math.inf,)), Likelihood((-1.0,))
     assert NoiseFloor.between([never, once], [never, Likelihood((-1.5,))]) == NoiseFloor(0.5, 0.5, 1)
     assert NoiseFloor.between([never], [once]).worst == math.inf

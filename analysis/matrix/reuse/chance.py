@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import ALPHA, Finding, finding, interval_text, number, p_text
-from analysis.matrix.cells import relation
-from analysis.matrix.reuse import coverage_runs, occupancy
+from analysis.matrix.reuse.coverage import coverage_runs, occupancy
 from analysis.statistics.bootstrap import Array, Resampler
 from analysis.statistics.estimates import Scale, pooled_intervals
 from analysis.statistics.multiplicity import holm
 from analysis.statistics.significance import Test
 from analysis.tables.run import Tables
-from analysis.tables.units import aggregate
+from analysis.tables.units import aggregate, relation
 
 
 def random_selector_test(used: Array, selections: Array, units: Array, by: Resampler) -> Test:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.matrix.learning import LEARNER
+from analysis.matrix.learning.curves import LEARNER
 from analysis.statistics.bootstrap import Array, Resampler
 from analysis.statistics.estimates import Interval
 from analysis.statistics.rates import clopper_pearson

@@ -1,0 +1,1 @@
+"""What happened while pools were learned, and whether the gate knew."""

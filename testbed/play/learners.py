@@ -1,0 +1,112 @@
+"""From a study's names to learners, and to the policies by which they exchange skills."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from testbed.config.agent import AgentConfig
+from testbed.config.plugins import resolve
+from testbed.config.population import PolicyConfig
+from testbed.config.study import StudyConfig
+from testbed.play.lab import Lab
+from testbed.play.players import Players
+from transfer.contamination.poison import POISONS, Poison
+from transfer.exchange.exchange import Exchange, Terms
+from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
+from transfer.gate.advantage import StepBaseline
+from transfer.gate.gate import PPOGate
+from transfer.learner import Learner
+from transfer.maintenance.intake import Intake
+from transfer.nppo.config import NPPOConfig, make_config
+from transfer.registry import LEARNERS, LearnerModels, maintenance, ppo_gate
+
+
+def build_learners(config: StudyConfig, players: Players) -> dict[str, Learner]:
+    """A learner per agent. The evolver is the acting model unless the study names another.
+
+    Raises ConfigError for an unknown learner, ChoiceError for an unknown choice.
+    """
+    learning = config.learning
+    make = resolve(LEARNERS, learning.learner, group="learning.learner")
+    choices = make_config(learning.preset, learning.choices)
+    seeds = np.random.SeedSequence(config.seed)
+
+    def learner(agent: AgentConfig) -> Learner:
+        others = tuple(players.models[other.name] for other in config.agents if other.name != agent.name)
+        named = learning.evolver.name if isinstance(learning.evolver, AgentConfig) else learning.evolver
+        evolver = players.models[named or agent.name]
+        actor = players.models[agent.name]
+        return make(LearnerModels(actor, evolver, players.embedder, others, agent.temperature, resolve), seeds, choices)
+
+    return {agent.name: learner(agent) for agent in config.agents}
+
+
+class PolicyParts(NamedTuple):
+    """What a policy's names mean."""
+
+    exchange: ExchangeFactory
+    admission: AdmissionFactory
+    poison: Poison | None
+
+
+def policy_parts(policy: PolicyConfig) -> PolicyParts:
+    """Raises ConfigError for a name that stands for nothing."""
+    place = f"policy {policy.name}"
+    return PolicyParts(
+        resolve(EXCHANGES, policy.exchange, group="population.exchange", place=f"{place}: exchange"),
+        resolve(ADMISSIONS, policy.admission, group="population.admission", place=f"{place}: admission"),
+        None
+        if policy.poison is None
+        else resolve(POISONS, policy.poison, group="population.poison", place=f"{place}: poison"),
+    )
+
+
+def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
+    """Raises ConfigError for a name that stands for nothing, ChoiceError for a choice that does not exist."""
+    parts, choices = policy_parts(policy), _choices(lab, policy)
+    gates = {name: _gate(lab, kind, choices) for name, kind in lab.players.config.members.items()}
+    terms = Terms(
+        rate=policy.rate,
+        every=policy.every,
+        direction=policy.direction,
+        capacity=policy.capacity,
+        patience=policy.patience,
+        hub=policy.hub,
+        size=policy.size,
+        graph=policy.graph,
+    )
+    intake = Intake(maintenance(choices, resolve), lab.players.embedder)
+    admission = parts.admission(gates, lab.recall, StepBaseline(choices.gamma))
+    return parts.exchange(terms, admission, intake)
+
+
+def _choices(lab: Lab, policy: PolicyConfig) -> NPPOConfig:
+    """The policy's choices. A gift must improve on what its receiver does anyway (ΔJ > 0), unless they say not."""
+    learning = lab.players.config.learning
+    return make_config(learning.preset, {"acceptance": "improvement", **_changes(lab, policy)})
+
+
+def _changes(lab: Lab, policy: PolicyConfig) -> dict[str, Any]:
+    """The study's choices and the policy's: one maintenance rules pools in learning and around an exchange."""
+    ruled = {} if policy.maintenance is None else {"maintenance": policy.maintenance}
+    return {**lab.players.config.learning.choices, **policy.choices, **ruled}
+
+
+def _gate(lab: Lab, kind: str, choices: NPPOConfig) -> PPOGate:
+    """The gate of one kind of agent: its own model, at its own temperature."""
+    temperature = next(agent.temperature for agent in lab.players.config.agents if agent.name == kind)
+    return ppo_gate((lab.players.models[kind],), temperature, choices, resolve)
+
+
+def policy_learners(lab: Lab, policy: PolicyConfig, learners: Mapping[str, Learner]) -> dict[str, Learner]:
+    """A learner per member: the study's, unless the policy asks for another."""
+    config = lab.players.config
+    choices = _changes(lab, policy)
+    if policy.learner or choices != config.learning.choices:
+        changed = {"learner": policy.learner or config.learning.learner, "choices": choices}
+        learning = config.learning.model_copy(update=changed)
+        learners = build_learners(config.model_copy(update={"learning": learning}), lab.players)
+    return {name: learners[kind] for name, kind in config.members.items()}
