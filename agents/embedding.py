@@ -98,8 +98,10 @@ class SentenceEmbedder:
             )
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         except Exception as error:  # strangers' files, read by strangers' code
-            said = " ".join(str(error).split())[:300]
-            raise ModelError(f"{folder} holds no sentence encoder: {said}; use all-minilm-l6-v2 or lexical") from error
+            reason = " ".join(str(error).split())[:300]
+            raise ModelError(
+                f"{folder} holds no sentence encoder: {reason}; use all-minilm-l6-v2 or lexical"
+            ) from error
         return cls(model.eval().to(where), tokenizer)
 
     def embed(self, texts: Sequence[str]) -> Rows:

@@ -57,8 +57,8 @@ def conversation(rules: str, memory: str, turns: Sequence[PastTurn], observation
     """The prompt of one decision: `turns` are the earlier (observation, action) pairs of this episode."""
     system = ACTING["system with memory"] if memory else ACTING["system"]
     messages = [Message("system", system.format(rules=rules, memory=memory))]
-    for seen, done in turns:
-        messages += [Message("user", seen), Message("assistant", done)]
+    for shown, move in turns:
+        messages += [Message("user", shown), Message("assistant", move)]
     messages.append(Message("user", observation))
     return tuple(messages)
 

@@ -51,17 +51,17 @@ def compare_reports(stored: Path, rebuilt: Path) -> list[str]:
         {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         for folder in (stored, rebuilt)
     )
-    told = [f"{name}: in the report, but the records do not give it." for name in then if name not in now]
-    told += [f"{name}: given by the records, but not in the report." for name in now if name not in then]
+    differences = [f"{name}: in the report, but the records do not give it." for name in then if name not in now]
+    differences += [f"{name}: given by the records, but not in the report." for name in now if name not in then]
     equal = {name for name in now if name in then and _content(then[name]) == _content(now[name])}
     for name in [name for name in now if name in then and name not in equal]:
         if name.endswith(".pdf") and name.removesuffix(".pdf") + ".svg" not in equal:
             continue  # its SVG is compared number by number; the PDF is drawn from it
         found = list(_differences(then[name], now[name]))
-        told += [f"{name}: {each}." for each in found[:MOST_TOLD]]
+        differences += [f"{name}: {each}." for each in found[:MOST_TOLD]]
         if len(found) > MOST_TOLD:
-            told.append(f"{name}: and {len(found) - MOST_TOLD} differences more.")
-    return told
+            differences.append(f"{name}: and {len(found) - MOST_TOLD} differences more.")
+    return differences
 
 
 def _content(path: Path) -> object:
@@ -168,8 +168,8 @@ def _short(value: object) -> str:
 
 def compare_settings(recorded: Mapping[str, Any], declared: Mapping[str, Any]) -> list[str]:
     """How the settings of a report's `findings.json` differ from those that its study declares."""
-    told = [] if recorded.get("format") == FORMAT else [f"format is {recorded.get('format')!r}, not {FORMAT}."]
-    return told + [
+    differences = [] if recorded.get("format") == FORMAT else [f"format is {recorded.get('format')!r}, not {FORMAT}."]
+    return differences + [
         f"{name} is {_short(recorded.get(name))} in the report, the study declares {_short(value)}."
         for name, value in declared.items()
         if not same(recorded.get(name), value)

@@ -96,11 +96,11 @@ def _keys(first: pd.DataFrame, second: pd.DataFrame) -> tuple[list[str], str]:
 
 
 def _unmatched(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
-    told: list[str] = []
+    sentences: list[str] = []
     for column in ("task", "arm"):
         alone = sorted(_values(first, column) ^ _values(second, column))
-        told += [f"the {column} “{name}” is in only one of them and is left out" for name in alone]
-    return told
+        sentences += [f"the {column} “{name}” is in only one of them and is left out" for name in alone]
+    return sentences
 
 
 def _values(frame: pd.DataFrame, column: str) -> set[str]:

@@ -86,10 +86,10 @@ def declare(arms: Iterable[str]) -> tuple[Contrast, ...]:
     all failed stays in it.
     """
     arms = set(arms)
-    told = {arm: ARMS.get(arm, arm) for arm in sorted(set(arms) - {part for each in DECLARED for part in each.arms})}
+    others = {arm: ARMS.get(arm, arm) for arm in sorted(set(arms) - {part for each in DECLARED for part in each.arms})}
     added = [
         (Contrast(arm, "none", f"Do {name} help?"), Contrast("self", arm, f"Is an own pool better than {name}?"))
-        for arm, name in told.items()
+        for arm, name in others.items()
     ]
     every = (*DECLARED, *(contrast for pair in added for contrast in pair))
     return tuple(contrast for contrast in every if set(contrast.arms) <= arms)

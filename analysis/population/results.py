@@ -131,7 +131,7 @@ def _half_adoption(skills: pd.DataFrame, arms: list[str]) -> tuple[list[float], 
 def summary(population: PopulationTables, spread_of_arms: pd.DataFrame, infected: pd.DataFrame) -> tuple[str, ...]:
     """What the tables show, in plain sentences. Differences in returns are left to the tested findings."""
     size = len(population.members)
-    said = [
+    sentences = [
         f"{size} members lived {population.rounds} rounds under {len(population.arms)} policies, "
         f"in {_populations(population)} populations."
     ]
@@ -140,32 +140,34 @@ def summary(population: PopulationTables, spread_of_arms: pd.DataFrame, infected
         later = f", half of them within {number(half, 0)} rounds of being made" if np.isfinite(half) else ""
         passed = f"; reproduction number {number(reproduction, 2)}" if np.isfinite(reproduction) else ""
         share = f"{row['half_share']:.0%} of the skills that members make come to half of the members (Kaplan–Meier)"
-        said.append(f"{row['arm']}: {share}{later}{passed}.")
+        sentences.append(f"{row['arm']}: {share}{later}{passed}.")
     for row in _rows(infected):
         gone = f", after {number(row['removal'], 1)} rounds in the median" if np.isfinite(row["removal"]) else ""
-        said.append(
+        sentences.append(
             f"{row['arm']}: the planted skill was held by at most {row['peak']:.0%} of the members, let in "
             f"{number(row['adopters'], 1)} times, turned away {number(row['stopped'], 1)} times and used "
             f"{number(row['calls'], 1)} times (means of {row['populations']} populations); it was gone in "
             f"{row['cleared']} of {row['populations']}{gone}."
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def warnings(population: PopulationTables) -> tuple[str, ...]:
     """What a reader must know before trusting a number: who was lost, what failed, which signatures were shown."""
     deeds = population.deeds
-    said = [
+    sentences = [
         f"{row['agent']} left {row['arm']} / {row['task']} / run {row['learning_run']} in round {row['round']}, and "
         f"the others went on: {row['why']}"
         for row in _rows(deeds[deeds["kind"] == "lost"])
     ]
-    told = deeds[deeds["kind"] == "warning"].groupby(["arm", "why"], observed=True, sort=False).size()
-    said += [f"{row['arm']}: {row['why']} ({row['times']} times)" for row in _rows(told.rename("times").reset_index())]
+    alarms = deeds[deeds["kind"] == "warning"].groupby(["arm", "why"], observed=True, sort=False).size()
+    sentences += [
+        f"{row['arm']}: {row['why']} ({row['times']} times)" for row in _rows(alarms.rename("times").reset_index())
+    ]
     failed = int(population.plays["error"].notna().sum())
     if failed:
-        said.append(f"{failed} of {len(population.plays)} learning episodes failed and count as missing data.")
-    return tuple(said)
+        sentences.append(f"{failed} of {len(population.plays)} learning episodes failed and count as missing data.")
+    return tuple(sentences)
 
 
 def _populations(population: PopulationTables) -> int:

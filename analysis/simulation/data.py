@@ -138,8 +138,8 @@ def few_work(share: float, gain: float = 0.0, icc: float = 0.5) -> Arms:
         shape = (simulations, clusters, EPISODES)
         return effects + rng.normal(0, noise, shape), rng.normal(0, noise, shape)
 
-    told = f"gain {gain:g}, the others nothing" if gain else "work, mean difference 0"
-    return Arms(f"{share:.0%} of pools {told}", share * gain, draw, gain + 0.5 if gain else np.inf)
+    what = f"gain {gain:g}, the others nothing" if gain else "work, mean difference 0"
+    return Arms(f"{share:.0%} of pools {what}", share * gain, draw, gain + 0.5 if gain else np.inf)
 
 
 def few_solve(reference: float, share: float, high: float, low: float) -> Arms:

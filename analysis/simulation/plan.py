@@ -87,32 +87,32 @@ def floors(
     """What a study of this size cannot decide whatever its data, in sentences: contrasts, then single cells."""
     runs, episodes = size
     barred = [each for each in found if each.freedom < LEAST_FREEDOM - 1e-6]
-    told: list[str] = []
+    sentences: list[str] = []
     if barred:
         named = ", ".join(f"“{each.contrast.name}”" for each in barred)
         most = max(each.freedom for each in barred)
-        told.append(
+        sentences.append(
             f"With G = {runs} learning runs no verdict can be given on {named}: at most {most:.1f} degrees of freedom, "
             f"{LEAST_FREEDOM:.0f} are needed."
         )
     cells = sum(len(design.cells(arm)) for arm in ("self", "transfer") if any(arm in c.arms for c in design.contrasts))
     if not cells:
-        return told
+        return sentences
     if runs - 1 < LEAST_FREEDOM:
         return [
-            *told,
+            *sentences,
             f"With G = {runs} no cell of {cells} can be decided: {LEAST_FREEDOM + 1:.0f} learning runs are needed.",
         ]
     needed = float(stats.t.isf(0.025 / cells, runs - 1))
     shift = detect / (variance.of_run(episodes) / np.sqrt(runs))
     alone = float(stats.nct.sf(needed, runs - 1, shift) + stats.nct.cdf(-needed, runs - 1, shift))
     if alone < 0.5:
-        told.append(
+        sentences.append(
             f"With G = {runs} hardly a single cell of {cells} can be decided: where one alone differs by {detect:g} it "
             f"is found in {alone:.0%} of studies (Benjamini–Hochberg: t above {needed:.1f}, {runs - 1} degrees of "
             "freedom)."
         )
-    return told
+    return sentences
 
 
 def caution(detect: float, size: tuple[int, int], power: Power) -> str | None:

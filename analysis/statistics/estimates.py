@@ -83,8 +83,8 @@ def pooled_intervals(cells: CellValues, by: Resampler, scale: Scale = REAL) -> l
     low, high = np.maximum(low, scale.low), np.minimum(high, scale.high)
     lines = zip(pivot.estimate.tolist(), low.tolist(), high.tolist(), pivot.freedom.tolist(), names, strict=True)
     return [
-        Interval(mean, left, right, by.level, told if np.isfinite(left) else _no_interval(cells), clusters, freedom)
-        for mean, left, right, freedom, told in lines
+        Interval(mean, left, right, by.level, how if np.isfinite(left) else _no_interval(cells), clusters, freedom)
+        for mean, left, right, freedom, how in lines
     ]
 
 

@@ -22,8 +22,8 @@ def median_time(times: Array, watched: Array, level: float = 0.95) -> Interval:
     known = np.isfinite(watched) & (watched >= 0)
     times, watched = times[known], watched[known]
     if not len(times) or not np.isfinite(times).any():
-        told = "no estimate: it never happened" if len(times) else "no data"
-        return Interval(np.nan, np.nan, np.nan, level, told, len(times))
+        why = "no estimate: it never happened" if len(times) else "no data"
+        return Interval(np.nan, np.nan, np.nan, level, why, len(times))
     curve = _survival(times, watched)
     with warnings.catch_warnings():
         # undefined where everybody or nobody is left

@@ -52,8 +52,8 @@ def _typed(values: pd.Series, column: Column, table: str) -> pd.Series:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         kind = {"integer": "a whole number", "truth": "true or false", "number": "a number"}[column.kind]
-        told = f"The {table} table has “{values.iloc[row]}” for {column.name!r} in row {row}; it must be {kind}."
-        raise TableError(told)
+        sentence = f"The {table} table has “{values.iloc[row]}” for {column.name!r} in row {row}; it must be {kind}."
+        raise TableError(sentence)
     return numbers.astype("int64") if column.kind == "integer" and not missing.any() else numbers
 
 

@@ -8,7 +8,7 @@ from agents.models.model import Utterance
 from agents.prompts import PastTurn, conversation, skill_text
 from agents.skill import Skill
 from environments.grammar import Grammar
-from environments.registry import find
+from environments.registry import ENVIRONMENTS
 from environments.sampling import sample
 
 _OLD = Skill(
@@ -49,7 +49,7 @@ def utterances(trajectories: int = 3, steps: int = 20, *, policy: bool = False, 
 
 def _game(rng: np.random.Generator, steps: int) -> tuple[str, Grammar, list[PastTurn]]:
     """Rules, grammar and turns of one game that lasted at least `steps` moves."""
-    spec = find("Mastermind-v0")
+    spec = ENVIRONMENTS["Mastermind-v0"]
     while True:
         env = spec.make()
         env.reset(seed=int(rng.integers(2**31)))

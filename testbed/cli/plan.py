@@ -64,9 +64,9 @@ def plan(
         for key, each in written.items()
     ]
     if as_json:
-        told = {"detect": detect, "between": variance.between, "within": variance.within, "speed": speed}
+        settings = {"detect": detect, "between": variance.between, "within": variance.within, "speed": speed}
         answers = {"options": rows, "warning": warning, "contrast": asked.key, "contrasts": contrasts, "floors": limits}
-        say_json({**told, **answers})
+        say_json({**settings, **answers})
         return
     console = output()
     table = Table("learning runs", "episodes per cell and run", "power", "tokens", "hours")
@@ -81,8 +81,8 @@ def plan(
         counts = (str(each.clusters), f"{each.freedom:.1f}", f"{each.power:.2f}")
         table.add_row(plain(each.contrast.name), *counts)
     console.print(table)
-    for told in filter(None, [warning, *limits]):
-        console.print(plain(f"Warning: {told}", style="yellow"))
+    for warning_line in filter(None, [warning, *limits]):
+        console.print(plain(f"Warning: {warning_line}", style="yellow"))
 
 
 def _design(config: StudyConfig) -> Design:

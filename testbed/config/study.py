@@ -303,11 +303,11 @@ TABLES: dict[str, type[BaseModel]] = {
 def _sentence(detail: Any) -> str:
     place = ".".join(str(part) for part in detail["loc"])
     kind = detail["type"]
-    said = detail["msg"].removeprefix("Value error, ").replace("Tuple", "List").replace("tuple", "list")
+    complaint = detail["msg"].removeprefix("Value error, ").replace("Tuple", "List").replace("tuple", "list")
     if kind in ("missing", "value_error"):
-        return f"{place}: {said}" if place else said
+        return f"{place}: {complaint}" if place else complaint
     if kind != "extra_forbidden":
-        return f"{place or 'study'}: {said} (got {_short(detail['input'])}{_meant(detail)})"
+        return f"{place or 'study'}: {complaint} (got {_short(detail['input'])}{_meant(detail)})"
     *_, key = detail["loc"]
     tables = [TABLES[str(part)] for part in detail["loc"][:-1] if str(part) in TABLES]
     table = tables[-1] if tables else StudyConfig

@@ -51,9 +51,9 @@ def diligent(messages: tuple[Message, ...], grammar: Grammar | None) -> dict[str
 def _mixed(messages: Sequence[Message], grammar: Grammar | None, again: float) -> dict[str, float] | None:
     if not isinstance(grammar, Choices):
         return None
-    said = {message.content for message in messages if message.role == "assistant"}
-    old = [option for option in grammar.options if option in said]
-    new = [option for option in grammar.options if option not in said]
+    answers = {message.content for message in messages if message.role == "assistant"}
+    old = [option for option in grammar.options if option in answers]
+    new = [option for option in grammar.options if option not in answers]
     share = again if old else 0.0
     odds = {option: share / len(old) for option in old}
     return odds | {option: (1 - share) / len(new) for option in new}

@@ -14,7 +14,7 @@ from agents.guide import Guide, NoGuide
 from agents.models.model import Model, ModelCard, Sampling
 from agents.options import TERMINATIONS, EpsilonGreedy, SkillOptions
 from agents.selection import SELECTORS, Value
-from environments.registry import EnvSpec
+from environments.spec import EnvSpec
 from testbed.config.agent import AgentConfig
 from testbed.config.plugins import resolve
 from testbed.config.study import StudyConfig

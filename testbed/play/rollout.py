@@ -42,19 +42,19 @@ async def play(
                 continue
             if len(note.moves) >= spec.horizon:
                 raise GameError(f"{spec.id} did not stop {seat} at its horizon of {spec.horizon} moves")
-            seen = Observation(
+            observed = Observation(
                 text=observation["text"] if observation is not None else "",
                 rules=info["rules"],
                 grammar=grammars.dump(info.get("grammar", spec.grammar)),
             )
-            message = ObservationMessage(content=seen, source="environment")
+            message = ObservationMessage(content=observed, source="environment")
             try:
                 response = await players[seat].on_messages([message], token)
             except Exception as error:
                 error.add_note(seat)  # so that the failure is laid at the right door
                 raise
             decision: Decision = response.chat_message.content  # pyright: ignore[reportAttributeAccessIssue]
-            note.add(seen, decision)
+            note.add(observed, decision)
             env.step(decision.action)
     finally:
         env.close()
@@ -93,9 +93,9 @@ class _Notes:
         if self.rewards:
             self.rewards[-1] += reward
 
-    def add(self, seen: Observation, decision: Decision) -> None:
-        self.rules = seen.rules
-        self.moves.append((seen, decision))
+    def add(self, observed: Observation, decision: Decision) -> None:
+        self.rules = observed.rules
+        self.moves.append((observed, decision))
         self.rewards.append(0.0)
 
     def close(self, info: Mapping[str, object]) -> None:
@@ -105,8 +105,8 @@ class _Notes:
 
     def trajectory(self, id: str, agent: str, task: str, env_seed: int) -> Trajectory:
         steps = tuple(
-            Step(observation=seen.text, reward=reward, **vars(decision))
-            for (seen, decision), reward in zip(self.moves, self.rewards, strict=True)
+            Step(observation=observed.text, reward=reward, **vars(decision))
+            for (observed, decision), reward in zip(self.moves, self.rewards, strict=True)
         )
         return Trajectory(
             id=id,

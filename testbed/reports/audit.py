@@ -29,13 +29,13 @@ def audit_run(run: Path) -> list[str]:
     recorded = read_findings(stored, f"procmem report {run}")
     directory = RunDirectory.open(run)
     config = directory.config()
-    told, found = check_records(directory, config)
+    faults_found, found = check_records(directory, config)
     declared: dict[str, Any] = {"seed": config.seed, "resamples": config.resamples, "margin": config.margin}
     if other := compare_settings(recorded, declared):
-        return [*told, *other, NOT_COMPARED]
+        return [*faults_found, *other, NOT_COMPARED]
     with TemporaryDirectory(prefix="procmem-audit-") as scratch:
         report(found.run, Path(scratch), population=found.population, **declared)
-        return [*told, *compare_reports(stored, Path(scratch))]
+        return [*faults_found, *compare_reports(stored, Path(scratch))]
 
 
 def _audit_comparison(out: Path) -> list[str]:
@@ -45,18 +45,18 @@ def _audit_comparison(out: Path) -> list[str]:
         raise AuditError(f"{out / 'findings.json'}: does not say where its runs lie; write the comparison again.")
     directories = [RunDirectory.open(out / place) for place in places]
     configs = [directory.config() for directory in directories]
-    told: list[str] = []
+    faults_found: list[str] = []
     tables: dict[str, RunTables] = {}
     for name, directory, config in zip(names, directories, configs, strict=True):
         faults, tables[name] = check_records(directory, config)
-        told += [f"{name}: {fault}" for fault in faults]
+        faults_found += [f"{name}: {fault}" for fault in faults]
     declared: dict[str, Any] = {"seed": configs[0].seed, "resamples": configs[0].resamples}
     if other := compare_settings(recorded, declared):
-        return [*told, *other, NOT_COMPARED]
+        return [*faults_found, *other, NOT_COMPARED]
     with TemporaryDirectory(prefix="procmem-audit-") as scratch:
         runs = {name: found.run for name, found in tables.items()}
         report_comparison(runs, Path(scratch), places=places, **declared)
-        return [*told, *compare_reports(out, Path(scratch))]
+        return [*faults_found, *compare_reports(out, Path(scratch))]
 
 
 def check_records(directory: RunDirectory, config: StudyConfig) -> tuple[list[str], RunTables]:
@@ -69,12 +69,14 @@ def check_records(directory: RunDirectory, config: StudyConfig) -> tuple[list[st
 
 def _study_differences(directory: RunDirectory, config: StudyConfig) -> list[str]:
     recorded = directory.study().digest
-    told: list[str] = []
+    faults_found: list[str] = []
     if recorded != config.digest:
-        told.append(f"study.json: the digest {recorded} is not that of what it says ({config.digest}).")
+        faults_found.append(f"study.json: the digest {recorded} is not that of what it says ({config.digest}).")
     if not directory.path.resolve().name.endswith(config.digest):
-        told.append(f"study.json: the directory is called {directory.path.resolve().name}, its study {config.digest}.")
-    return told
+        faults_found.append(
+            f"study.json: the directory is called {directory.path.resolve().name}, its study {config.digest}."
+        )
+    return faults_found
 
 
 def _texts(value: object) -> list[str]:

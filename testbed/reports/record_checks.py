@@ -75,12 +75,12 @@ class RecordCheck(Reader):
             zip(plan[keys].itertuples(index=False, name=None), plan["episodes"].tolist(), strict=True)
         )
         owed = {key: count - self._counts[key] for key, count in planned.items() if self._counts[key] < count}
-        told = [sentence for kind in self._told.values() for sentence in _capped(kind)]
+        lines = [sentence for kind in self._told.values() for sentence in _capped(kind)]
         for phase in dict.fromkeys(str(key[0]) for key in owed):
             lacks = {key: count for key, count in owed.items() if key[0] == phase}
             whole = sum(count for key, count in planned.items() if key[0] == phase)
             worst = max(lacks, key=lambda key: lacks[key])
-            told.append(
+            lines.append(
                 f"{sum(lacks.values())} of the {whole} episodes to {phase} that the study plans are not there "
                 f"(most in {_place(worst)}: {lacks[worst]})."
             )
@@ -89,7 +89,7 @@ class RecordCheck(Reader):
             for key, count in self._counts.items()
             if count > planned.get(key, 0)
         ]
-        return [*told, *_capped(beyond)]
+        return [*lines, *_capped(beyond)]
 
 
 def _capped(sentences: list[str]) -> list[str]:

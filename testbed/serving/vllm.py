@@ -71,8 +71,8 @@ class VllmServer:
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()
         errors = [line for line in lines if re.search(r"\b\w*(Error|Exception)\b: ", line)]
-        said = (errors or lines or ["nothing was said"])[-1]
-        return re.sub(r"^\(.*?pid=\d+\)\s*|ERROR [\d :-]+\[[^]]*\]\s*", "", said).strip()[:300]
+        last = (errors or lines or ["nothing was said"])[-1]
+        return re.sub(r"^\(.*?pid=\d+\)\s*|ERROR [\d :-]+\[[^]]*\]\s*", "", last).strip()[:300]
 
 
 @contextmanager

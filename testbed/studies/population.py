@@ -78,18 +78,18 @@ async def live(
     for round in range(population.round + 1, config.learning.iterations + 1):
         base, events = population, list[MemberEvent]()
         episodes, left = await play(lab, kits(population), partial(round_trials, lab.players, place, round))
-        population, said = remove_lost_members(population, left, round)
-        events += said
-        population, said = await learn(lab, learners, population, episodes)
-        events += said
+        population, happened = remove_lost_members(population, left, round)
+        events += happened
+        population, happened = await learn(lab, learners, population, episodes)
+        events += happened
         if parts.poison is not None and round == policy.poison_round:
             bearer = policy.bearer or next(iter(population.members))
-            population, said = plant(population, bearer, str(policy.poison), parts.poison, round)
-            events += said
-        population, said = await trade(
+            population, happened = plant(population, bearer, str(policy.poison), parts.poison, round)
+            events += happened
+        population, happened = await trade(
             lab, exchange, base, population, partial(round_outcome, lab, place, episodes, round)
         )
-        events += said
+        events += happened
         population = population.model_copy(update={"round": round})
         commit(lab, place, base, population, events)
         _log.info("%s: round %d of %d committed", place.key, round, config.learning.iterations)
@@ -193,9 +193,9 @@ async def learn(
                 group.start_soon(one, name, member.state)
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from None
-    said = [MemberEvent(name, event) for name in population.playing for event in events[name]]
+    happened = [MemberEvent(name, event) for name in population.playing for event in events[name]]
     lessons = {name: MemberUpdate(states[name], tuple(each.id for each in fresh[name])) for name in population.playing}
-    return population.grown(lessons), said
+    return population.grown(lessons), happened
 
 
 async def trade(
@@ -209,12 +209,14 @@ async def trade(
     while True:
         try:
             give = partial(exchange.exchange, base, population, show(population))
-            after, said = await lab.patiently("exchange", give, population.playing)
+            after, happened = await lab.patiently("exchange", give, population.playing)
         except ModelGone as gone:
-            population, said = remove_lost_members(population, leaving(lab, gone, population.playing), base.round + 1)
-            events += said
+            population, happened = remove_lost_members(
+                population, leaving(lab, gone, population.playing), base.round + 1
+            )
+            events += happened
         else:
-            return after, [*events, *said]
+            return after, [*events, *happened]
 
 
 def round_outcome(
@@ -228,7 +230,7 @@ def round_outcome(
 
 
 def commit(
-    lab: Lab, place: PopulationKey, base: Population, population: Population, said: Sequence[MemberEvent]
+    lab: Lab, place: PopulationKey, base: Population, population: Population, happened: Sequence[MemberEvent]
 ) -> None:
     """Write the round: new pools, everybody's events, and the whole population."""
     tokens: dict[str, int] = {}
@@ -243,7 +245,7 @@ def commit(
             learner=LearnerKey(name, place.task, place.learning_run).key,
             event=event,
         )
-        for name, event in said
+        for name, event in happened
     ]
     last = RoundCommit(population=place.key, committed=population.round, society=population, tokens=tokens)
     lab.run.commit_round(lines, last)

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from environments.games.game import MissingData
-from environments.registry import ENVIRONMENTS, EnvSpec, UnknownEnvironment, find
+from environments.registry import ENVIRONMENTS
+from environments.spec import EnvSpec
 
 REQUIRED = {
     "Mastermind-v0", "Mastermind-v0-hard", "Mastermind-v0-extreme", "GuessTheNumber-v0", "FrozenLake-v0",
@@ -39,17 +40,6 @@ def test_the_catalog_imports_no_game_engine():
     assert run.stdout.split() == []
 
 
-def test_find_by_id():
-    assert find("Doors-v0") is ENVIRONMENTS["Doors-v0"]
-
-
-def test_an_unknown_name_is_told_its_neighbours():
-    with pytest.raises(UnknownEnvironment, match="Mastermind-v0"):
-        find("Mastermnd-v0")
-    with pytest.raises(UnknownEnvironment, match="procmem list environments"):
-        find("?")
-
-
 def test_missing_word_lists_are_one_sentence(monkeypatch):
     import nltk
 
@@ -62,16 +52,16 @@ def test_missing_word_lists_are_one_sentence(monkeypatch):
     monkeypatch.setattr(nltk.data, "path", [])
     monkeypatch.setattr(nltk, "download", refuse)
     with pytest.raises(MissingData, match="NLTK_DATA"):
-        find("Hangman-v0").make()
+        ENVIRONMENTS["Hangman-v0"].make()
 
 
 def test_specs_are_frozen():
     with pytest.raises(AttributeError):
-        find("Doors-v0").horizon = 3  # type: ignore[misc]
-    assert isinstance(find("Doors-v0"), EnvSpec)
+        ENVIRONMENTS["Doors-v0"].horizon = 3  # type: ignore[misc]
+    assert isinstance(ENVIRONMENTS["Doors-v0"], EnvSpec)
 
 
 @pytest.mark.parametrize("id", ["", "two\nlines", "\x1b[2JDoors-v0", "Doors\u202e-v0", "half \ud83d", "no \ufffe"])
 def test_an_id_is_printable_text(id):
     with pytest.raises(ValueError, match="printable"):
-        replace(find("Doors-v0"), id=id)
+        replace(ENVIRONMENTS["Doors-v0"], id=id)

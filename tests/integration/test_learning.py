@@ -21,7 +21,7 @@ from agents.models.scripted import ScriptedModel
 from agents.options import ByAge, EpsilonGreedy, SkillOptions
 from agents.selection import TopKValue, Value
 from environments.grammar import Choices
-from environments.registry import find
+from environments.registry import ENVIRONMENTS
 from testbed.play.rollout import play
 from tests.support.fake_evolver import FakeModel, kind_of
 from transfer.memory.lineage import Lineage
@@ -71,7 +71,9 @@ def episodes(environment, pool, values, seeds, *, epsilon=0.0, tag="x"):
         guide = SkillOptions(skills, TopKValue(EMBED, values, k=9), ByAge(), rng, exploration=EpsilonGreedy(epsilon))
         agent = SkillAgent("p", actor, guide, rng, sampling=replace(SAMPLING))
         names = {"player_0": "p"}
-        out.append(asyncio.run(play(find(environment), {"player_0": agent}, seed, trial=f"{tag}{seed}", names=names)))
+        out.append(
+            asyncio.run(play(ENVIRONMENTS[environment], {"player_0": agent}, seed, trial=f"{tag}{seed}", names=names))
+        )
     return [each["player_0"] for each in out]
 
 

@@ -27,7 +27,7 @@ from agents.models.tokens.template import ChatTemplate
 from agents.prompts import conversation
 from environments import grammar as grammars
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
-from environments.registry import find
+from environments.registry import ENVIRONMENTS
 from testbed.play.rollout import play
 from testbed.serving.vllm import VllmServer, serving
 from transfer.memory.experience import Trajectory
@@ -121,7 +121,7 @@ def played(server: VllmServer) -> list[Trajectory]:
     """Four real episodes of two games, all at the same time."""
 
     async def episode(model: ServedModel, task: str, seed: int) -> Trajectory:
-        spec = find(task)
+        spec = ENVIRONMENTS[task]
         agent = SkillAgent(
             "player_0",
             model,
@@ -143,7 +143,7 @@ def played(server: VllmServer) -> list[Trajectory]:
 
 def test_episodes_are_played_with_well_formed_moves(played: list[Trajectory]):
     for trajectory in played:
-        spec = find(trajectory.task)
+        spec = ENVIRONMENTS[trajectory.task]
         assert trajectory.steps
         assert all(spec.grammar.accepts(step.action) for step in trajectory.steps)
         assert spec.reward_range[0] <= trajectory.total <= spec.reward_range[1]

@@ -88,12 +88,12 @@ def revised(known: Mapping[str, str], steps: Sequence[Step]) -> dict[str, str]:
     return dict(sorted(out.items()))
 
 
-def written(told: Mapping[str, str], parent: Skill | None) -> Skill:
+def written(entries_by_cue: Mapping[str, str], parent: Skill | None) -> Skill:
     """The entries as a skill."""
     return Skill(
         name="Notes",
-        activation=f"A cue is shown that these notes know: {', '.join(told)}.",
-        procedure=" ".join(f"{shown}: {action}." for shown, action in told.items()),
+        activation=f"A cue is shown that these notes know: {', '.join(entries_by_cue)}.",
+        procedure=" ".join(f"{shown}: {action}." for shown, action in entries_by_cue.items()),
         termination="The game is over.",
         parents=(parent.id,) if parent is not None else (),
     )

@@ -80,15 +80,15 @@ def plant(
     state = member.state
     best = max(state.pool.each(), key=lambda skill: (state.value_estimate(skill.id), skill.id))
     skill = make(best, state.pool)
-    said: list[MemberEvent] = []
+    removal: list[MemberEvent] = []
     if len(state.pool) == state.pool.capacity:
         least = min(state.pool.ids, key=lambda other: (state.value_estimate(other), other))
         state = state.hold(state.pool.remove(least), round)
         event = Pruned(iteration=round, skill=least, why="made room for a poison")
-        said.append(MemberEvent(bearer, event))
+        removal.append(MemberEvent(bearer, event))
     state = state.hold(state.pool.add(skill), round)
     state = state.model_copy(update={"scores": {**state.scores, skill.id: Score(gain=1.0, n=1)}})
     population = population.replace({bearer: member.model_copy(update={"state": state})})
     population = population.model_copy(update={"authors": {**population.authors, skill.id: bearer}})
     event = Planted(iteration=round, skill=skill.id, parents=skill.parents, poison=kind, texts=SkillTexts.of(skill))
-    return population, [*said, MemberEvent(bearer, event)]
+    return population, [*removal, MemberEvent(bearer, event)]

@@ -39,10 +39,10 @@ def scan(skill: Skill) -> list[str]:
 
 def scan_traces(trajectories: Iterable[Trajectory]) -> list[str]:
     """Names of the signs found in what was observed, thought and written in the trajectories a skill came from."""
-    said = "\n".join(
+    texts = "\n".join(
         part
         for trajectory in trajectories
         for step in trajectory.steps
         for part in (step.observation, step.reasoning, step.completion)
     )
-    return [sign for sign, pattern in ANYWHERE.items() if pattern.search(said)]
+    return [sign for sign, pattern in ANYWHERE.items() if pattern.search(texts)]

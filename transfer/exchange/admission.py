@@ -105,10 +105,10 @@ class Quarantine:
     async def _bench(self, briefs: Sequence[ScoredCase]) -> list[Verdict]:
         """The verdicts on all cases before one model, from one batch of likelihoods."""
         model, gate = self._model(briefs[0].case), self.gates[briefs[0].case.receiver]
-        asked = list(dict.fromkeys(said for brief in briefs for said in (*brief.before, *brief.after)))
+        asked = list(dict.fromkeys(utterance for brief in briefs for utterance in (*brief.before, *brief.after)))
         try:
             known = await model.score(asked)
-            value = {said: gate.likelihood(each) for said, each in zip(asked, known, strict=True)}
+            value = {utterance: gate.likelihood(each) for utterance, each in zip(asked, known, strict=True)}
             noise = await noise_floor(model, value, gate.repeats, gate.likelihood)
         except ModelUnavailable as error:
             error.add_note(briefs[0].case.receiver)
@@ -117,7 +117,7 @@ class Quarantine:
 
     def _verdict(self, brief: ScoredCase, value: Mapping[Utterance, float], noise: float) -> Verdict:
         gate = self.gates[brief.case.receiver]
-        old, new = (np.array([value[said] for said in side]) for side in (brief.before, brief.after))
+        old, new = (np.array([value[utterance] for utterance in side]) for side in (brief.before, brief.after))
         found = objective(
             log_ratios(old, new),
             brief.advantages,
@@ -127,7 +127,7 @@ class Quarantine:
             noise_nats=noise,
         )
         verdict = gate.verdict(brief.case.skill, found, noise, brief.rebuilt)
-        return verdict.model_copy(update={"text_only": sum(said.tokens is None for said in brief.before)})
+        return verdict.model_copy(update={"text_only": sum(utterance.tokens is None for utterance in brief.before)})
 
     def _brief(self, case: AdmissionCase, trajectories: Sequence[Trajectory]) -> ScoredCase:
         gate = self.gates[case.receiver]

@@ -29,8 +29,8 @@ class DirectedExchange:
         self, base: Population, population: Population, played: RoundOutcome
     ) -> tuple[Population, list[MemberEvent]]:
         population, events = apply_maintenance(population, self.intake, played.round)
-        population, arrived, said = self._arrivals(population, played)
-        events += said
+        population, arrived, happened = self._arrivals(population, played)
+        events += happened
         cases = [admission_case(name, gift.skill, base, population) for name, gift in arrived]
         verdicts = await self.admission.judge(cases) if cases else []
         accepted: dict[str, list[Gift]] = {}
@@ -45,8 +45,8 @@ class DirectedExchange:
             else:
                 members[name] = refusing(members[name], [gift.skill.id])
         for name, gifts in accepted.items():
-            members[name], said = admit(name, members[name], gifts, self.intake, played.round)
-            events += said
+            members[name], happened = admit(name, members[name], gifts, self.intake, played.round)
+            events += happened
         return population.replace(members), events
 
     def _arrivals(
@@ -85,16 +85,16 @@ def admit(
     name: str, member: Member, gifts: Sequence[Gift], intake: Intake, round: int
 ) -> tuple[Member, list[MemberEvent]]:
     """The member with the gifts in its pool, as far as there is room or something goes to make room."""
-    kept = intake(member.state, [gift.skill for gift in gifts], round)
-    events = [MemberEvent(name, event) for event in kept.pruned]
+    result = intake(member.state, [gift.skill for gift in gifts], round)
+    events = [MemberEvent(name, event) for event in result.pruned]
     for gift in gifts:
         skill = gift.skill
-        if skill.id in kept.admitted:
+        if skill.id in result.admitted:
             event = Admitted(iteration=round, skill=skill.id, parents=skill.parents, giver=gift.giver)
             events.append(MemberEvent(name, event))
         else:
-            events.append(_skipped(name, gift, kept.declined[skill.id], round))
-    return member.model_copy(update={"state": kept.state}), events
+            events.append(_skipped(name, gift, result.declined[skill.id], round))
+    return member.model_copy(update={"state": result.state}), events
 
 
 def _lapsed(gift: Gift, population: Population, receiver: Member) -> str:

@@ -61,9 +61,9 @@ def apply_maintenance(population: Population, intake: Intake, round: int) -> tup
     members: dict[str, Member] = {}
     events: list[MemberEvent] = []
     for name, member in population.playing.items():
-        kept = intake(member.state, (), round)
+        result = intake(member.state, (), round)
         members[name] = refusing(
-            member.model_copy(update={"state": kept.state}), [event.skill for event in kept.pruned]
+            member.model_copy(update={"state": result.state}), [event.skill for event in result.pruned]
         )
-        events += [MemberEvent(name, event) for event in kept.pruned]
+        events += [MemberEvent(name, event) for event in result.pruned]
     return population.replace(members), events

@@ -85,7 +85,7 @@ class SharedPool:
                 else:
                     state = state.hold(state.pool.remove(skill), self._round)
                     pruned[skill] = "its writer dropped it"
-            kept = self._upkeep(state, change.added, self._round)
-            pruned |= {event.skill: event.why for event in kept.pruned}
-            self._snapshot = Snapshot(version, kept.state)
-            return WriteOutcome(version, change, kept.admitted, pruned, declined | kept.declined)
+            result = self._upkeep(state, change.added, self._round)
+            pruned |= {event.skill: event.why for event in result.pruned}
+            self._snapshot = Snapshot(version, result.state)
+            return WriteOutcome(version, change, result.admitted, pruned, declined | result.declined)

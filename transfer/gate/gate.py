@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 
 from agents.models.model import (
     Likelihood,
@@ -33,7 +33,7 @@ from transfer.gate.objective import (
     per_trajectory,
 )
 from transfer.gate.replay import ActingPolicy, PromptStyle, ScoringPolicy, replay, style_of, text_only
-from transfer.memory.events import PAYLOAD_NAMES
+from transfer.memory.events import PAYLOAD_NAMES, Measurement
 from transfer.memory.experience import Segment
 
 Outcome = Literal["accepted", "rejected", "undecided"]
@@ -46,32 +46,12 @@ class Evidence(NamedTuple):
     advantages: tuple[Floats, ...]
 
 
-class Verdict(BaseModel):
-    """What the gate found out about one candidate. Numbers are None where nothing was measured."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Verdict(Measurement):
+    """What the gate found out about one candidate, and what follows."""
 
     skill: str
     outcome: Outcome
     why: str
-    objective: float | None = None
-    """J(ω')."""
-    before: float | None = None
-    """J(ω)."""
-    change: float | None = None
-    """ΔJ."""
-    stderr: float | None = None
-    """Of ΔJ over trajectories."""
-    noise: float | None = None
-    """Numerical noise of ΔJ, two standard deviations."""
-    noise_nats: float | None = None
-    """Noise floor: root mean square difference between two scorings of the same utterances, packed differently."""
-    clipped: float | None = None
-    usable: float | None = None
-    rebuilt: float | None = None
-    """Share of segments whose recorded prompt was rebuilt to the letter."""
-    text_only: int | None = None
-    """Steps of the batch of which only the text is known: their likelihood may be that of other tokens than drawn."""
 
     @property
     def fields(self) -> dict[str, Any]:

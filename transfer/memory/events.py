@@ -149,13 +149,11 @@ class Proposed(BaseEvent):
     texts: SkillTexts
 
 
-class Judged(BaseEvent):
-    """The gate's verdict on a candidate of one's own, or on a gift; numbers are None where nothing was measured."""
+class Measurement(BaseModel):
+    """What a gate measured of one candidate; None where nothing was."""
 
-    kind: Literal["verdict"] = "verdict"
-    giver: str | None = None
-    outcome: str = ""
-    why: str = ""
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     objective: float | None = None
     """J(ω')."""
     before: float | None = None
@@ -163,12 +161,26 @@ class Judged(BaseEvent):
     change: float | None = None
     """ΔJ."""
     stderr: float | None = None
+    """Of ΔJ over trajectories."""
     noise: float | None = None
+    """Numerical noise of ΔJ, two standard deviations."""
     noise_nats: float | None = None
+    """Noise floor: root mean square difference between two scorings of the same utterances, packed differently."""
     clipped: float | None = None
     usable: float | None = None
     rebuilt: float | None = None
+    """Share of segments whose recorded prompt was rebuilt to the letter."""
     text_only: int | None = None
+    """Steps of the batch of which only the text is known: their likelihood may be that of other tokens than drawn."""
+
+
+class Judged(Measurement, BaseEvent):
+    """The gate's verdict on a candidate of one's own, or on a gift."""
+
+    kind: Literal["verdict"] = "verdict"
+    giver: str | None = None
+    outcome: str = ""
+    why: str = ""
     votes: tuple[Mapping[str, JsonValue], ...] = ()
     """Where several judged: their verdicts."""
 

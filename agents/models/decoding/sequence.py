@@ -120,12 +120,12 @@ class TokenSequence:
             text = text[: text.index(TRANSCRIPT_STOP)]
             while written and len(self._template.text(written[:-1])) >= len(text):
                 written.pop()
-        thought, said = ("", text) if self._walk is not None else split_thought(text)
+        thought, spoken = ("", text) if self._walk is not None else split_thought(text)
         grammar = self.request.grammar
         if grammar is not None and not grammar.accepts(text):
             raise ModelError(f"{text!r} does not satisfy {grammar}, which says more than xgrammar can enforce")
         return Completion(
-            text=said,
+            text=spoken,
             prompt_tokens=self._start if self.source is None else len(self.source),
             completion_tokens=len(written),
             cached_tokens=self.cached,
@@ -134,7 +134,7 @@ class TokenSequence:
             dropped_turns=self._dropped,
             finish=self._finish or "stop",
             thought=thought,
-            tokens=tuple(written) if said == text else None,
+            tokens=tuple(written) if spoken == text else None,
         )
 
     def _append(self, token: int, policy: float) -> None:

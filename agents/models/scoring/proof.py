@@ -119,9 +119,9 @@ class Proof:
         gaps: list[float] = []
         with _own_attention(self._model):
             for prompt, completion in written:
-                said = completion.tokens or ()
-                expected = float(self._logprobs([*prompt, *said], len(prompt)).sum())
-                gaps.append(((completion.logprob or 0.0) - expected) / max(1, len(said)))
+                spoken = completion.tokens or ()
+                expected = float(self._logprobs([*prompt, *spoken], len(prompt)).sum())
+                gaps.append(((completion.logprob or 0.0) - expected) / max(1, len(spoken)))
         return _rms(gaps)
 
     def _plain(self, utterance: Utterance) -> list[float]:
@@ -145,8 +145,8 @@ class Proof:
         """log p of the tokens from `start` on by one plain pass."""
         tokens = torch.tensor([list(ids)], device=self._model.device)
         logits: Tensor = self._model(input_ids=tokens, use_cache=False).logits[0, start - 1 : -1]
-        said = tokens[0, start:]
-        return logits.float().log_softmax(-1).gather(1, said[:, None])[:, 0]
+        spoken = tokens[0, start:]
+        return logits.float().log_softmax(-1).gather(1, spoken[:, None])[:, 0]
 
     def _key(self, what: str, precision: torch.dtype) -> str:
         where = self._model.device.type
@@ -164,9 +164,9 @@ def explaining(model: Any) -> Generator[None]:
     except ModelError as error:
         raise ModelMisconfigured(str(error)) from error
     except Exception as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        spoken = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise ModelMisconfigured(
-            f"{model.name_or_path} ({model.config.model_type}) cannot run in process ({said}); serve it instead"
+            f"{model.name_or_path} ({model.config.model_type}) cannot run in process ({spoken}); serve it instead"
         ) from error
 
 

@@ -97,8 +97,8 @@ class ServedModel(Model):
         endpoints = Endpoints(name, urls, key=read_key(api_key_env), timeout=timeout, patience=patience)
         try:
             found = await _find(name, endpoints)
-            told = [entry.context for entry in found if entry.context is not None]
-            limit = min([context or UNKNOWN_CONTEXT, *told])
+            contexts = [entry.context for entry in found if entry.context is not None]
+            limit = min([context or UNKNOWN_CONTEXT, *contexts])
             served, root = found[0].id, found[0].root or found[0].id
             vllm = all(entry.vllm for entry in found)
             own = Path(root) if root in (name, _folder(name)) else None
@@ -159,8 +159,8 @@ class ServedModel(Model):
             reason = f"{sampling.max_tokens} tokens were too few for the form asked for; raise max_tokens"
         else:
             reason = f"the server ignores structured outputs; {self._remedy}"
-        said = f"{self._card.name} answered {completion.text[:60]!r}, not in the form asked for: {reason}"
-        raise FormMissed(redact(said), completion)
+        sentence = f"{self._card.name} answered {completion.text[:60]!r}, not in the form asked for: {reason}"
+        raise FormMissed(redact(sentence), completion)
 
     async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
         return await self._dialect.score(utterances)

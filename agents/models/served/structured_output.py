@@ -77,8 +77,8 @@ def find_form(constraint: StructuredOutput, grammar: Grammar, answer: Answer) ->
 
     Where nothing does, the answer as it was meant to be read.
     """
-    for said in (answer.text, answer.thought) if not answer.text.strip() else (answer.text,):
-        for part in _parts(said[:_LONGEST]):
+    for answered in (answer.text, answer.thought) if not answer.text.strip() else (answer.text,):
+        for part in _parts(answered[:_LONGEST]):
             found = constraint.text(grammar, part)
             for candidate in (found, found.strip(), part, part.strip(" \t\r\n\"'`")):
                 if grammar.accepts(candidate):
@@ -86,12 +86,12 @@ def find_form(constraint: StructuredOutput, grammar: Grammar, answer: Answer) ->
     return constraint.text(grammar, answer.text)
 
 
-def _parts(said: str) -> Iterator[str]:
-    yield said
-    yield from (block.strip() for block in _FENCED.findall(said))
-    first, last = said.find("{"), said.rfind("}")
+def _parts(answered: str) -> Iterator[str]:
+    yield answered
+    yield from (block.strip() for block in _FENCED.findall(answered))
+    first, last = answered.find("{"), answered.rfind("}")
     if 0 <= first < last:
-        yield said[first : last + 1]
+        yield answered[first : last + 1]
 
 
 def _wrapped(schema: Json) -> Json:

@@ -105,15 +105,15 @@ class TokenDialect:
 
 def _completion(answer: Json, request: Request, dropped: int) -> Completion:
     choice, sampling = require_choice(answer), request.sampling
-    said = text(choice.get("text"))
-    logprob, policy = _summed(choice, said), None
+    written_text = text(choice.get("text"))
+    logprob, policy = _summed(choice, written_text), None
     if sampling.temperature == 0:
         policy = 0.0
     elif sampling.temperature == 1:
         policy = logprob
     usage = read_usage(answer)
     return Completion(
-        text=redact(said),
+        text=redact(written_text),
         prompt_tokens=usage.prompt,
         completion_tokens=usage.completion,
         cached_tokens=usage.cached,
@@ -122,26 +122,28 @@ def _completion(answer: Json, request: Request, dropped: int) -> Completion:
         policy_logprob=policy,
         dropped_turns=dropped,
         finish="length" if read_finish(choice) == "length" else "stop",
-        tokens=_token_ids(choice, said),
+        tokens=_token_ids(choice, written_text),
     )
 
 
-def _token_ids(choice: Mapping[str, Any], said: str) -> tuple[int, ...] | None:
+def _token_ids(choice: Mapping[str, Any], written_text: str) -> tuple[int, ...] | None:
     """The ids that the text was written in, without the end of the turn; None where the server does not tell."""
     ids = items(choice.get("token_ids"))
     offsets = [number(offset) for offset in items(mapping(choice.get("logprobs")).get("text_offset"))]
     if not ids or len(ids) != len(offsets):
         return None
-    written = [id for id, offset in zip(ids, offsets, strict=True) if offset is None or offset < len(said)]
+    written = [id for id, offset in zip(ids, offsets, strict=True) if offset is None or offset < len(written_text)]
     return tuple(id for id in written if isinstance(id, int)) if all(type(id) is int for id in written) else None
 
 
-def _summed(choice: Mapping[str, Any], said: str) -> float | None:
+def _summed(choice: Mapping[str, Any], written_text: str) -> float | None:
     """Log-probability of the text's tokens, without those of a stop string or the end of the turn."""
     listed = mapping(choice.get("logprobs"))
     offsets = [number(offset) for offset in items(listed.get("text_offset"))]
     values = [number(value) for value in items(listed.get("token_logprobs"))]
     if not offsets or len(offsets) != len(values):
         return None
-    wanted = [value for offset, value in zip(offsets, values, strict=True) if offset is None or offset < len(said)]
+    wanted = [
+        value for offset, value in zip(offsets, values, strict=True) if offset is None or offset < len(written_text)
+    ]
     return math.fsum(value for value in wanted if value is not None) if None not in wanted else None

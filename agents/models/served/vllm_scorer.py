@@ -55,14 +55,14 @@ class VllmScorer:
         Raises NoLikelihoods for a policy whose choices are too wide to be asked for, or a server that has none.
         """
         tokenized = self._template.tokenize_all(utterances)
-        carriers = _carriers([item for item, said in zip(tokenized, utterances, strict=True) if _is_raw(said)])
+        carriers = _carriers([item for item, each in zip(tokenized, utterances, strict=True) if _is_raw(each)])
         distinct = list(dict.fromkeys(carriers.values()))
         rows = dict(zip(distinct, await asyncio.gather(*map(self._row, distinct)), strict=True))
 
-        async def likelihood(said: Utterance, item: TokenizedUtterance) -> Likelihood:
-            if _is_raw(said):
+        async def likelihood(each: Utterance, item: TokenizedUtterance) -> Likelihood:
+            if _is_raw(each):
                 return Likelihood(tuple(rows[carriers[_text(item)]][item.start : item.stop]))
-            return await self._policy(said, item)
+            return await self._policy(each, item)
 
         return list(await asyncio.gather(*map(likelihood, utterances, tokenized)))
 
@@ -85,16 +85,16 @@ class VllmScorer:
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{self._served} answered prompt_logprobs of another text; update the server") from error
 
-    async def _policy(self, said: Utterance, item: TokenizedUtterance) -> Likelihood:
-        if said.grammar is None:
+    async def _policy(self, each: Utterance, item: TokenizedUtterance) -> Likelihood:
+        if each.grammar is None:
             raise NoLikelihoods(
                 f"{self._served} is served, and a server does not tell the likelihoods of free text at temperature "
-                f'{said.temperature:g}; score the raw model (whose = "raw"), or run it in process (no base_url)'
+                f'{each.temperature:g}; score the raw model (whose = "raw"), or run it in process (no base_url)'
             )
-        bits = self._policies.predictions([said], [item]).bits
+        bits = self._policies.predictions([each], [item]).bits
         assert bits is not None
         steps = (
-            self._step(item.ids[:at], item.ids[at], _ids(row), said.temperature)
+            self._step(item.ids[:at], item.ids[at], _ids(row), each.temperature)
             for at, row in zip(range(item.start, item.stop), bits, strict=True)
         )
         return Likelihood(tuple(await asyncio.gather(*steps)))

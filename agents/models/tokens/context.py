@@ -19,7 +19,7 @@ def longest_context(config: Any) -> int:
     named = (
         getattr(text, name, None) for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
     )
-    return next((said for said in named if isinstance(said, int) and said > 0), 512)
+    return next((length for length in named if isinstance(length, int) and length > 0), 512)
 
 
 class Fitted(NamedTuple):

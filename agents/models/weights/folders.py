@@ -213,7 +213,7 @@ def _convert(source: Gguf, gguf: Path, out: Path) -> None:
         errors="replace",
     ) as process:
         assert process.stderr is not None
-        said = process.stderr.read()
+        output = process.stderr.read()
     if process.returncode == 0:
         return
     if process.returncode < 0:
@@ -221,9 +221,9 @@ def _convert(source: Gguf, gguf: Path, out: Path) -> None:
             f"the conversion of {gguf.name} was killed by signal {-process.returncode}; "
             f"it needs about {source.memory / 1e9:.1f} GB of memory"
         )
-    if "No space left" in said:
+    if "No space left" in output:
         raise WeightsError(f"the disk that holds {out} is full; free some space or set PROCMEM_HOME")
-    last = (said.strip().splitlines() or ["no reason given"])[-1]
+    last = (output.strip().splitlines() or ["no reason given"])[-1]
     raise WeightsError(f"the conversion of {gguf.name} failed: {last}; check the versions of transformers and gguf")
 
 

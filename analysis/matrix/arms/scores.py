@@ -109,14 +109,14 @@ def ranks(cells: pd.DataFrame, by: Resampler) -> tuple[str, pd.DataFrame]:
     test = friedman(blocks.to_numpy(float))
     names = [str(name) for name in blocks.columns]
     pairs = [(a, b) for i, a in enumerate(names) for b in names[:i]]
-    told = f"{test.method}: p = {test.p:.3g}" if np.isfinite(test.p) else test.method
+    sentence = f"{test.method}: p = {test.p:.3g}" if np.isfinite(test.p) else test.method
     if not pairs or not np.isfinite(test.p):
-        return told, pd.DataFrame(columns=["first", "second", "difference", "p", "p_adjusted"])
+        return sentence, pd.DataFrame(columns=["first", "second", "difference", "p", "p_adjusted"])
     tests = [wilcoxon((blocks[a] - blocks[b]).to_numpy(float), by) for a, b in pairs]
     p = np.array([each.p for each in tests])
     frame = pd.DataFrame(pairs, columns=["first", "second"])
     frame["difference"] = [float((blocks[a] - blocks[b]).mean()) for a, b in pairs]
-    return told, frame.assign(p=p, p_adjusted=holm(p))
+    return sentence, frame.assign(p=p, p_adjusted=holm(p))
 
 
 def _mean(runs: pd.DataFrame, value: str, scale: Scale, by: Resampler) -> Interval:

@@ -106,16 +106,18 @@ def _sentences(points: pd.DataFrame, passed: Interval, rho: Interval) -> tuple[s
     if points.empty:
         return ()
     ends = f" (95 % CI {passed.low:.0%} to {passed.high:.0%})" if np.isfinite(passed.low) else ""
-    told = [f"The gate passed {passed.estimate:.0%}{ends} of {len(points)} candidates of {passed.clusters} learners."]
+    points_made = [
+        f"The gate passed {passed.estimate:.0%}{ends} of {len(points)} candidates of {passed.clusters} learners."
+    ]
     if passed.estimate in (0.0, 1.0):
-        told.append(f"A gate that passes {'everything' if passed.estimate else 'nothing'} decides nothing.")
+        points_made.append(f"A gate that passes {'everything' if passed.estimate else 'nothing'} decides nothing.")
     if np.isfinite(rho.estimate):
-        told.append(
+        points_made.append(
             f"ΔJ and the candidate's later gain have rank correlation {rho.estimate:.2f} "
             f"(95 % CI {rho.low:.2f} to {rho.high:.2f}, {rho.method})."
         )
         if rho.low <= 0:
-            told.append("It is not shown that ΔJ predicts the gain.")
+            points_made.append("It is not shown that ΔJ predicts the gain.")
     else:
-        told.append(f"Whether ΔJ predicts the gain: {rho.method}.")
-    return tuple(told)
+        points_made.append(f"Whether ΔJ predicts the gain: {rho.method}.")
+    return tuple(points_made)

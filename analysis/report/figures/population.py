@@ -142,16 +142,16 @@ def network(population: PopulationTables, gifts: pd.DataFrame) -> Chart:
     edges, nodes = (base.transform_filter(alt.datum.part == part) for part in ("edge", "node"))
     plane = alt.Scale(domain=[-1.3, 1.3])
     width = alt.StrokeWidth("gifts:Q", title="gifts let in", scale=alt.Scale(range=[0.5, 4]))
-    told = ["giver:N", "agent:N", "gifts:Q"]
+    fields = ["giver:N", "agent:N", "gifts:Q"]
     lines = edges.mark_rule(opacity=0.45, color="#0072B2").encode(
         x=alt.X("from_x:Q", scale=plane, axis=None),
         y=alt.Y("from_y:Q", scale=plane, axis=None),
         x2="x:Q",
         y2="y:Q",
         strokeWidth=width,
-        tooltip=told,
+        tooltip=fields,
     )
-    heads = edges.mark_point(size=14, filled=True, color="#0072B2").encode(x="head_x:Q", y="head_y:Q", tooltip=told)
+    heads = edges.mark_point(size=14, filled=True, color="#0072B2").encode(x="head_x:Q", y="head_y:Q", tooltip=fields)
     size = alt.Size("sent:Q", title="gifts sent", scale=alt.Scale(range=[60, 400]))
     dots = nodes.mark_circle(color="#E69F00", opacity=1).encode(
         x="x:Q", y="y:Q", size=size, tooltip=["agent:N", "sent:Q"]

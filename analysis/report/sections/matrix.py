@@ -37,10 +37,10 @@ def compose(tables: Tables, found: Results, seed: int) -> list[Section]:
 
 def compose_comparison(found: Comparison, level: float, resamples: int, seed: int) -> list[Section]:
     """The sections of a comparison of runs."""
-    told = tuple(each.sentence for each in found.findings)
+    sentences = tuple(each.sentence for each in found.findings)
     chart = forest("comparison", "Differences between runs", list(found.findings))
     return [
-        Section("summary", "What is and is not shown", points=told, warnings=found.refusals),
+        Section("summary", "What is and is not shown", points=sentences, warnings=found.refusals),
         Section("findings", "Findings", charts=(chart,), tables=(findings_table(found.findings),)),
         Section("methods", "Methods", (methods(level, resamples, seed),), tables=(_calibration(),)),
     ]

@@ -49,7 +49,7 @@ def reuse_sections(found: Results) -> list[Section]:
         "and the value standardised to a common number of selections per stored unit. Per episode: share of episodes "
         "with a skill call. Per step (retrieval ratio): share of steps under a skill."
     )
-    told = tuple(each.sentence for each in found.findings if each.kind == "reuse")
+    findings = tuple(each.sentence for each in found.findings if each.kind == "reuse")
     tiles, note = limits.tiles(found.reuse)
     chart = partial(matrix.heatmap, tiles, "coverage")
     charts = [Figure("coverage", "Coverage of the pool", f"Coverage; hover for intervals.{note}", chart)]
@@ -80,7 +80,7 @@ def reuse_sections(found: Results) -> list[Section]:
         measures=("gain", "extra_prompt_tokens", "gain_per_1000_tokens", "memory_tokens"),
         labels=("arm",),
     )
-    return [Section("reuse", "Reuse", (words,), told, charts=tuple(charts), tables=(rates, costs, audit))]
+    return [Section("reuse", "Reuse", (words,), findings, charts=tuple(charts), tables=(rates, costs, audit))]
 
 
 def learning_sections(found: Results) -> list[Section]:

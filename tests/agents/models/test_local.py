@@ -486,9 +486,10 @@ def test_a_leading_thought_is_no_part_of_the_move(monkeypatch: pytest.MonkeyPatc
     words = tiny.tokenizer()
     asked = Request((RULES,), None, Sampling(1.0, max_tokens=40, seed=1))
     template = ChatTemplate(words)
-    [free] = write(wrap(tiny.model("llama", words), words), asked)
+    plain, thinking = (wrap(tiny.model("llama", words), words) for _ in range(2))
+    [free] = write(plain, asked)
     monkeypatch.setattr(ChatTemplate, "text", lambda self, ids: "<think>so</think>[1 2]")
-    [thought] = write(wrap(tiny.model("llama", words), words), asked)
+    [thought] = write(thinking, asked)
     assert (thought.text, thought.thought, thought.tokens) == ("[1 2]", "so", None)
     assert free.tokens is not None
     assert template.tokenizer.decode(free.tokens, skip_special_tokens=True) == free.text

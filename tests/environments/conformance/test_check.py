@@ -44,8 +44,8 @@ def test_json():
 def test_a_failure_is_an_exit_code(tmp_path, monkeypatch):
     (tmp_path / "broken_world.py").write_text(
         "from dataclasses import replace\n"
-        "from environments.registry import find\n"
-        "SPEC = replace(find('Lever-v0'), id='[red]CheckFailed-v0', horizon=2)\n"
+        "from environments.registry import ENVIRONMENTS\n"
+        "SPEC = replace(ENVIRONMENTS['Lever-v0'], id='[red]CheckFailed-v0', horizon=2)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     result = runner.invoke(check.app, ["env", "broken_world:SPEC"])

@@ -11,7 +11,8 @@ from environments.conformance.check_env import Report, check_env
 from environments.games.aec import TextEnv
 from environments.games.game import Note, Turn
 from environments.grammar import Choices
-from environments.registry import ENVIRONMENTS, EnvSpec
+from environments.registry import ENVIRONMENTS
+from environments.spec import EnvSpec
 
 YES_NO = Choices(("[yes]", "[no]"))
 

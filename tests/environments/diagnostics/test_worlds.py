@@ -10,14 +10,14 @@ import pytest
 
 from environments.diagnostics.doors import COLOURS, INVERTED, RULE, SIGNS
 from environments.diagnostics.levers import CHANCES, expected_return
-from environments.registry import find
+from environments.registry import ENVIRONMENTS
 
 Policy = Callable[[str], str]
 SEEDS = 300
 
 
 def play(id: str, policy: Policy, seed: int) -> tuple[float, str]:
-    env = find(id).make()
+    env = ENVIRONMENTS[id].make()
     env.reset(seed=seed)
     total = 0.0
     while True:
@@ -72,7 +72,7 @@ def test_one_door_is_always_right_and_told_only_at_the_end(id: str, right: str):
     assert {colour: play(id, lambda _, colour=colour: f"[{colour}]", 3)[0] for colour in COLOURS} == {
         colour: float(colour == right) for colour in COLOURS
     }
-    env = find(id).make()
+    env = ENVIRONMENTS[id].make()
     env.reset(seed=0)
     for _ in range(3):
         env.step("[red]")
@@ -89,14 +89,14 @@ def test_the_right_doors_of_chance_do_not_depend_on_the_answers():
 
 
 def test_feedback_names_the_right_door_and_comes_last_where_signs_return():
-    env = find("Doors-v0").make()
+    env = ENVIRONMENTS["Doors-v0"].make()
     env.reset(seed=0)
     sign = next(sign for sign in SIGNS if sign in env.observe("player_0")["text"])
     env.step(f"[{RULE[sign]}]")
     assert env.observe("player_0")["text"].startswith(
         f"Right. The right door for {sign} was {RULE[sign]}. Round 2 of 4."
     )
-    env = find("Doors-v0-long").make()
+    env = ENVIRONMENTS["Doors-v0-long"].make()
     env.reset(seed=0)
     env.step("[red]")
     assert env.observe("player_0")["text"].startswith("Round 2 of 8.")
@@ -110,7 +110,7 @@ def test_feedback_names_the_right_door_and_comes_last_where_signs_return():
 
 
 def test_answers_may_be_wrapped_in_words_but_not_missing():
-    env = find("Doors-v0").make()
+    env = ENVIRONMENTS["Doors-v0"].make()
     env.reset(seed=0)
     env.step("I think [purple]? No: [red].")
     assert env.infos["player_0"]["invalid"] == 0

@@ -20,7 +20,7 @@ from environments.conformance.playthrough import play_randomly, random_moves
 from environments.games.aec import LONGEST_ACTION
 from environments.games.game import GameError
 from environments.grammar import Choices, Regex
-from environments.registry import ENVIRONMENTS, find
+from environments.registry import ENVIRONMENTS
 from environments.text_arena.game import TextArenaGame, build
 
 CODES = [f"[{' '.join(map(str, code))}]" for code in permutations(range(1, 7), 4)]
@@ -34,7 +34,7 @@ LISTED = ["2048-v0-small", "FrozenLake-v0", "TicTacToe-v0", "KuhnPoker-v0", "Gue
 
 
 def start(id: str, seed: int = 1):
-    env = find(id).make()
+    env = ENVIRONMENTS[id].make()
     env.reset(seed=seed)
     return env
 
@@ -181,7 +181,7 @@ def test_two_seats_win_and_lose():
 
 @pytest.mark.parametrize("id", [id for id, spec in ENVIRONMENTS.items() if spec.seats > 1])
 def test_what_some_win_others_lose(id: str):
-    spec = find(id)
+    spec = ENVIRONMENTS[id]
     for seed in range(5):
         play = play_randomly(spec.make(), seed, spec.seats * (spec.horizon + 1))
         assert len(play.ends) == spec.seats
@@ -193,7 +193,7 @@ def test_what_some_win_others_lose(id: str):
 
 @pytest.mark.parametrize("id", ALL_LEGAL)
 def test_every_move_on_offer_is_legal(id: str):
-    spec = find(id)
+    spec = ENVIRONMENTS[id]
     for seed in range(8):
         play = play_randomly(spec.make(), seed, spec.seats * (spec.horizon + 1))
         assert all(info["invalid"] == 0 for info in play.ends.values())
@@ -201,7 +201,7 @@ def test_every_move_on_offer_is_legal(id: str):
 
 @pytest.mark.parametrize("id", LISTED)
 def test_every_legal_move_is_on_offer(id: str):
-    spec, tried = find(id), 0
+    spec, tried = ENVIRONMENTS[id], 0
     assert isinstance(spec.grammar, Choices)
     for seed in range(3):
         env = start(id, seed)
@@ -218,7 +218,7 @@ def test_every_legal_move_is_on_offer(id: str):
 
 
 def test_masterminds_grammar_has_exactly_the_codes_without_repeats():
-    grammar = find("Mastermind-v0").grammar
+    grammar = ENVIRONMENTS["Mastermind-v0"].grammar
     assert isinstance(grammar, Regex)
     accepted = [
         code for number in range(6**4)

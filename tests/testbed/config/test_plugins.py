@@ -56,8 +56,8 @@ def test_an_installed_entry_point(study, install):
 def test_environments_by_path_and_by_entry_point(tmp_path, monkeypatch, install):
     (tmp_path / "my_worlds.py").write_text(
         "from dataclasses import replace\n"
-        "from environments.registry import find\n"
-        "SPEC = replace(find('Lever-v0'), id='Mine-v0')\n"
+        "from environments.registry import ENVIRONMENTS\n"
+        "SPEC = replace(ENVIRONMENTS['Lever-v0'], id='Mine-v0')\n"
         "def factory(): return SPEC\n"
         "number = 3\n"
     )

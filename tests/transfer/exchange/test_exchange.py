@@ -16,7 +16,7 @@ from agents.models.model import ModelUnavailable
 from agents.models.scripted import ScriptedModel, obedient
 from agents.skill import Skill
 from environments.grammar import dump
-from environments.registry import find
+from environments.registry import ENVIRONMENTS
 from transfer.contamination.poison import POISONS, plant
 from transfer.contamination.scan import scan, scan_traces
 from transfer.exchange.admission import AdmissionCase, OnTrust, Quarantine
@@ -354,7 +354,7 @@ SIGN, DOOR = "owl", "[green]"
 
 def trajectory(name: str, right: bool) -> Trajectory:
     """One round of Doors, played without a skill."""
-    spec = find("Doors-v0")
+    spec = ENVIRONMENTS["Doors-v0"]
     step = Step(
         observation=f"The sign shows: {SIGN}. Which door?",
         action=DOOR if right else "[red]",

@@ -13,7 +13,7 @@ from agents.models.scripted import scripted
 from agents.options import ByAge, SkillOptions
 from agents.selection import AtRandom
 from environments import grammar as grammars
-from environments.registry import find
+from environments.registry import ENVIRONMENTS
 from testbed.play.rollout import play
 from transfer.gate.replay import ActingPolicy, PromptStyle, RawModel, prompts, replay, style_of, text_only
 from transfer.memory.experience import Segment, Trajectory, segments
@@ -28,7 +28,7 @@ def played(style: str = "direct", environment: str = "Doors-v0-long") -> Traject
     model = scripted("random")
     guide = SkillOptions(SEEDS, AtRandom(), ByAge(), rng, max_age=2)
     agent = SkillAgent("p", model, guide, rng, reasoning=REASONING[style], sampling=Sampling())
-    spec = find(environment)
+    spec = ENVIRONMENTS[environment]
     (seat,) = spec.make().possible_agents
     episodes = asyncio.run(play(spec, {seat: agent}, 1, trial="trial", names={seat: "p"}))
     return episodes[seat]

@@ -67,10 +67,10 @@ def read_answer(body: object) -> Answer:
     message = choice.get("message", choice.get("delta", choice.get("text")))
     fields = mapping(message)
     parts = list(_parts(fields.get("content") if fields else message))
-    spoken = "".join(said for kind, said in parts if kind == "text") or _called(fields)
+    spoken = "".join(piece for kind, piece in parts if kind == "text") or _called(fields)
     thought, answer = split(spoken)
-    thoughts = [said for kind, said in parts if kind == "thought"]
-    thoughts += [said for name in _THOUGHTS if (said := _plain(fields.get(name)))][:1]
+    thoughts = [piece for kind, piece in parts if kind == "thought"]
+    thoughts += [piece for name in _THOUGHTS if (piece := _plain(fields.get(name)))][:1]
     return Answer(
         text=answer,
         thought="\n".join([*thoughts, thought] if thought else thoughts).strip(),
@@ -91,12 +91,16 @@ def read_finish(choice: Json) -> Finish:
 
 def read_usage(body: object) -> Usage:
     """What an answer says it cost."""
-    told = mapping(mapping(body).get("usage"))
-    details = mapping(told.get("prompt_tokens_details")) or mapping(told.get("input_tokens_details"))
-    cached = (details.get("cached_tokens"), told.get("prompt_cache_hit_tokens"), told.get("cache_read_input_tokens"))
+    counts = mapping(mapping(body).get("usage"))
+    details = mapping(counts.get("prompt_tokens_details")) or mapping(counts.get("input_tokens_details"))
+    cached = (
+        details.get("cached_tokens"),
+        counts.get("prompt_cache_hit_tokens"),
+        counts.get("cache_read_input_tokens"),
+    )
     return Usage(
-        prompt=count(told.get("prompt_tokens"), told.get("input_tokens")),
-        completion=count(told.get("completion_tokens"), told.get("output_tokens")),
+        prompt=count(counts.get("prompt_tokens"), counts.get("input_tokens")),
+        completion=count(counts.get("completion_tokens"), counts.get("output_tokens")),
         cached=count(*cached),
     )
 
@@ -115,8 +119,8 @@ def _parts(content: object) -> Iterator[tuple[Literal["text", "thought"], str]]:
         if any(word in kind for word in ("reason", "think", "thought")):
             yield "thought", _plain(fields.get("thinking") or fields.get("text") or fields.get("summary"))
         else:
-            said = fields.get("text", fields.get("content"))
-            yield "text", text(mapping(said).get("value", said))
+            piece = fields.get("text", fields.get("content"))
+            yield "text", text(mapping(piece).get("value", piece))
 
 
 def _plain(value: object) -> str:

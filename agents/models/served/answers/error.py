@@ -132,12 +132,14 @@ def _error(value: object) -> ServerError:
     fields = mapping(value)
     if not fields:
         return ServerError(line(value))
-    said = next((fields[name] for name in ("message", "detail", "msg", "error", "reason") if fields.get(name)), "")
-    if isinstance(said, dict | list):  # FastAPI's list of details, or an error inside an error
-        nested = _error(said)
-        said = nested.message
+    found_message = next(
+        (fields[name] for name in ("message", "detail", "msg", "error", "reason") if fields.get(name)), ""
+    )
+    if isinstance(found_message, dict | list):  # FastAPI's list of details, or an error inside an error
+        nested = _error(found_message)
+        found_message = nested.message
     codes = [fields.get(name) for name in ("code", "type", "status")]
     statuses = [int(code) for code in map(number, codes) if code is not None and 300 <= code <= 599]
     named = " ".join(line(code, 60) for code in codes if isinstance(code, str))
     place = fields.get("param") or (items(fields.get("loc")) or [""])[-1]
-    return ServerError(line(said) or line(fields), named, text(place), statuses[0] if statuses else None)
+    return ServerError(line(found_message) or line(fields), named, text(place), statuses[0] if statuses else None)

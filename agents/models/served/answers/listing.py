@@ -66,5 +66,5 @@ def _listed(body: object) -> Sequence[tuple[str, object]]:
 def _context(fields: Json) -> int | None:
     """The smallest context that is told."""
     places = (fields, mapping(fields.get("meta")), mapping(fields.get("top_provider")))
-    told = [number(place.get(name)) for place in places for name in _CONTEXT]
-    return min((int(value) for value in told if value is not None and _LEAST <= value < 2**31), default=None)
+    lengths = [number(place.get(name)) for place in places for name in _CONTEXT]
+    return min((int(value) for value in lengths if value is not None and _LEAST <= value < 2**31), default=None)

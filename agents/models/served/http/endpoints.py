@@ -183,9 +183,9 @@ class Endpoints:
         return sorted(self._servers, key=rank)
 
     def _unavailable(self, failures: Mapping[str, TryFailed]) -> ModelUnavailable:
-        said = "; ".join(f"{url} {failure.reason}" for url, failure in failures.items())
+        reasons = "; ".join(f"{url} {failure.reason}" for url, failure in failures.items())
         return ModelUnavailable(
-            f"{self._name} does not answer: {said}; start the server (procmem serve NAME), or correct base_url"
+            f"{self._name} does not answer: {reasons}; start the server (procmem serve NAME), or correct base_url"
         )
 
     def _too_slow(self, url: str) -> ModelError:

@@ -63,17 +63,17 @@ def check(reply: Reply, url: str, sent: Collection[str] = ()) -> None:
 def _meaning(reply: Reply, url: str, error: ServerError, sent: Collection[str]) -> Exception:
     status = error.status or reply.status if reply.status < 300 else reply.status
     words = redact(error.message)
-    said = f"{url} refuses ({status}): {words}"
+    sentence = f"{url} refuses ({status}): {words}"
     kind: type[ModelError]
     match classify(reply.status, error, sent):
         case "passing":
             return TryFailed(f"answered {status} ({words})", status=status, pause=reply.pause)
         case "parameter":
-            return ParameterRefused(said, parameter(error, sent))
+            return ParameterRefused(sentence, parameter(error, sent))
         case "too long":
             kind = PromptTooLong
         case "fatal":
             kind = ModelMisconfigured
         case "filtered" | "refused":
             kind = PromptRefused
-    return kind(said)
+    return kind(sentence)

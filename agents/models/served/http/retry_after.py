@@ -17,12 +17,12 @@ def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     milliseconds = number(headers.get("retry-after-ms"))
     if milliseconds is not None and milliseconds >= 0:
         return milliseconds / 1000
-    said = headers.get("retry-after")
-    seconds = number(said)
-    if seconds is not None or said is None:
+    value = headers.get("retry-after")
+    seconds = number(value)
+    if seconds is not None or value is None:
         return seconds if seconds is not None and seconds >= 0 else None
     try:
-        date = parsedate_to_datetime(said)
+        date = parsedate_to_datetime(value)
     except ValueError:
         return None
     if date.tzinfo is None:
