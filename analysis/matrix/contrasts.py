@@ -71,11 +71,12 @@ DECLARED = (
     Contrast("transfer", "self", "Is a transferred pool as good as one's own?"),
     Contrast("self", "seed", "Is the learned pool better than the seed pool it started from?"),
     Contrast("self", "random", "Does choosing a skill beat drawing one at random?"),
-    Contrast("transfer", "random", "Does choosing a transferred skill beat drawing one at random?"),
     Contrast("self", "shuffled", "Does the content of a skill matter, or only that there is one?"),
-    Contrast("transfer", "shuffled", "Does the content of a transferred skill matter, or only that there is one?"),
 )
-"""The contrasts of the always-present arms: one declared family, adjusted together."""
+"""The contrasts of the always-present arms: one declared family, adjusted together.
+
+The random selector and the shuffled skills are played over own pools, so a transferred pool has no pair among them.
+"""
 
 
 def declare(arms: Iterable[str]) -> tuple[Contrast, ...]:

@@ -47,7 +47,7 @@ def test_second_opinions_stand_beside_every_contrast():
     )
     found = analyse(tables, Resampler(np.random.default_rng(0), 300), margin=0.2)
     table = found.sensitivity.set_index(["contrast", "outcome"])
-    assert len(table) == 16
+    assert len(table) == 12
     row = table.loc[("own pool − no memory", "return")]
     assert row["prior_sd"] == 0.5
     assert row["p_positive"] > 0.99

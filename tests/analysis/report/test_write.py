@@ -103,7 +103,7 @@ def test_the_page_is_whole_and_fetches_nothing(written):
 
 
 def test_summary_says_what_is_and_is_not_shown(found: Results):
-    assert re.match(r"\d of 8 declared contrasts are decided, \d undecided\.", found.summary[0])
+    assert re.match(r"\d of 6 declared contrasts are decided, \d undecided\.", found.summary[0])
     assert found.summary[2].startswith("Does a pool help where it was not learned? Better:")
 
 
