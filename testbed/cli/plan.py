@@ -81,8 +81,8 @@ def plan(
         counts = (str(each.clusters), f"{each.freedom:.1f}", f"{each.power:.2f}")
         table.add_row(plain(each.contrast.name), *counts)
     console.print(table)
-    for warning_line in filter(None, [warning, *limits]):
-        console.print(plain(f"Warning: {warning_line}", style="yellow"))
+    for sentence in filter(None, [warning, *limits]):
+        console.print(plain(f"Warning: {sentence}", style="yellow"))
 
 
 def _design(config: StudyConfig) -> Design:

@@ -214,5 +214,5 @@ def _print_transcript(episode: Episode, directory: RunDirectory) -> None:
             console.print(Panel(plain(what), title="rules", title_align="left", style="dim"))
             continue
         text = names.get(what, what) if who.startswith("skill") else what
-        shown_text = text.replace("\n", "\n" + " " * 16)  # so that no line of a text passes for one of ours
-        console.print(plain(f"{who:>13}  ", style="dim"), plain(shown_text, style=STYLES.get(who, "")))
+        indented = text.replace("\n", "\n" + " " * 16)  # so that no line of a text passes for one of ours
+        console.print(plain(f"{who:>13}  ", style="dim"), plain(indented, style=STYLES.get(who, "")))

