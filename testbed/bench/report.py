@@ -18,7 +18,8 @@ import psutil
 from agents.skill import Skill
 from testbed.config.study import StudyConfig, parse_study
 from testbed.play.seeds import environment_seed
-from testbed.records.run_directory import RunDirectory, StudyRecord
+from testbed.records.run_directory import RunDirectory
+from testbed.records.side_files.study_file import StudyRecord
 from testbed.records.trial import Trial
 from testbed.records.versions import Versions
 from transfer.memory.pool import SkillPool

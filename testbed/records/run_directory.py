@@ -7,21 +7,18 @@ as soon as one is stored `SYNC_EVERY` seconds after the last time. `docs/records
 
 from __future__ import annotations
 
-import datetime
 import os
-import re
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import ValidationError
 from pydantic_core import from_json
 
-from testbed.config.study import ConfigError, StudyConfig, parse_study
+from testbed.config.study import StudyConfig, parse_study
 from testbed.records import disk
 from testbed.records.append_only import StoreError, append_text, complete_lines, drop_torn_line, set_aside, writing
 from testbed.records.lines import (
@@ -35,38 +32,16 @@ from testbed.records.lines import (
 )
 from testbed.records.side_files.episode_index import EpisodeIndex
 from testbed.records.side_files.manifest import Manifest
+from testbed.records.side_files.pool_folder import PoolFolder
+from testbed.records.side_files.study_file import StudyFile, StudyRecord
 from testbed.records.trial import Episode
-from testbed.records.versions import Versions, changed_contexts, changed_packages, refused_changes
+from testbed.records.versions import Versions, judge_restart
 from transfer.memory.events import Event
-from transfer.memory.pool import PoolError, SkillPool
+from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
-
-FORMAT = 1
-"""Version of the run directory's layout."""
 
 SYNC_EVERY = 5.0
 """Seconds from one time that episodes are brought to the disk to the next, while there are any."""
-
-DIGEST = re.compile(r"[0-9a-f]{16}")
-"""The name of a pool."""
-
-
-class StudyRecord(BaseModel):
-    """`study.json`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int
-    digest: str
-    config: Mapping[str, Any]
-    versions: Versions
-    date: str = ""
-    """The day (ISO 8601) that dated chat templates print throughout this run; "" in runs of before there was one."""
-
-    @field_validator("date")
-    @classmethod
-    def _is_day(cls, day: str) -> str:
-        return day and datetime.date.fromisoformat(day).isoformat()
 
 
 class RunDirectory:
@@ -75,8 +50,9 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / ".lock")
+        self._study = StudyFile(path)
+        self._pools = PoolFolder(path / "pools")
         self._manifest = Manifest(path)
-        self._kept: set[str] = set()
         self._unsynced: set[Path] = set()
         self._synced = 0.0
         self._open = ExitStack()
@@ -87,7 +63,7 @@ class RunDirectory:
     def begun(cls, out: Path, config: StudyConfig) -> StudyRecord | None:
         """What was written when this study was begun in this folder; None where it was not. Raises StoreError."""
         run = cls.of(out, config)
-        return run.study() if run._has_begun() else None
+        return run.study() if run._study.has_begun() else None
 
     @classmethod
     def of(cls, out: Path, config: StudyConfig) -> RunDirectory:
@@ -104,11 +80,9 @@ class RunDirectory:
         run = cls.of(out, config)
         with writing(run.path):
             disk.make_folder(run.path / "pools")
-            if not run._has_begun():
-                content = config.model_dump(mode="json")
-                study = StudyRecord(format=FORMAT, digest=config.digest, config=content, versions=versions, date=date)
-                disk.write_atomically(run.study_file, study.model_dump_json(indent=1) + "\n")
-        run._compare(run.study().versions, versions, config)
+            if not run._study.has_begun():
+                run._study.write(config, versions, date)
+        run.notices += judge_restart(run.path, run.study().versions, versions, config, run.stored)
         return run
 
     @classmethod
@@ -122,7 +96,7 @@ class RunDirectory:
 
     @property
     def study_file(self) -> Path:
-        return self.path / "study.json"
+        return self._study.path
 
     @property
     def episodes_file(self) -> Path:
@@ -133,85 +107,16 @@ class RunDirectory:
         return self.path / "events.jsonl"
 
     def study(self) -> StudyRecord:
-        """What `study.json` says.
-
-        Raises StoreError for another layout, a broken file, or one that was changed after the run was begun.
-        """
-        study = self.recorded_study()
-        try:
-            digest = parse_study(study.config, str(self.study_file)).digest
-        except ConfigError:
-            return study  # of another version of this program: `config` says what does not fit
-        if digest != study.digest:
-            raise StoreError(
-                f"{self.study_file}: was changed after the run was begun (its content has the digest {digest}, it says "
-                f"{study.digest}); restore it, and change the study in its own file, which makes another run"
-            )
-        return study
+        """What `study.json` says. Raises StoreError as `StudyFile.read`."""
+        return self._study.read()
 
     def recorded_study(self) -> StudyRecord:
         """`study.json` as it is, also where its content is not that of its digest. Raises StoreError as `study`."""
-        try:
-            content: Any = from_json(self.study_file.read_bytes())
-        except (OSError, ValueError) as error:
-            remedy = "restore it from a copy" if self._has_lines() else "the same `procmem run` writes it anew"
-            raise StoreError(f"{self.study_file}: cannot be read: {error}; {remedy}") from None
-        layout = content.get("format") if isinstance(content, dict) else None
-        if layout != FORMAT:
-            raise StoreError(f"{self.path}: its layout is {layout}, this version's is {FORMAT}; choose another --out")
-        try:
-            return StudyRecord.model_validate(content)
-        except ValidationError as error:
-            raise StoreError(f"{self.study_file}: is broken: {first_problem(error)}; choose another --out") from None
+        return self._study.recorded()
 
     def config(self) -> StudyConfig:
         """Raises ConfigError where the study does not fit this version."""
         return parse_study(self.study().config, str(self.study_file))
-
-    def _has_begun(self) -> bool:
-        """Whether there is a `study.json` to go by: an empty or torn one, before anything was stored, is none."""
-        try:
-            from_json(self.study_file.read_bytes())
-        except FileNotFoundError:
-            return False
-        except (OSError, ValueError):
-            return self._has_lines()
-        return True
-
-    def _has_lines(self) -> bool:
-        return any(True for file in (self.episodes_file, self.events_file) for _ in complete_lines(file))
-
-    def _compare(self, begun: Versions, now: Versions, config: StudyConfig) -> None:
-        """Raises StoreError where this would become another run; notes what may matter."""
-        changes = list(refused_changes(begun, now))
-        contexts = changed_contexts(begun, now)
-        for name, (was, has) in contexts.items():
-            change = f"the context of agent {name}'s model (it was {was} tokens and is {has})"
-            if self._cuts_prompts(name, config, has):
-                changes.append(f"{change}, by which prompts were or would be cut,")
-            else:
-                self.notices.append(f"{change} has changed; no prompt so far was cut by either")
-        if changes:
-            raise StoreError(
-                f"{self.path}: {', '.join(changes)} has changed since this run was begun; choose another --out"
-            )
-        if packages := changed_packages(begun, now):
-            self.notices.append(
-                f"begun with other versions of packages than are installed now: {', '.join(packages)}; "
-                "numbers may differ in what follows"
-            )
-
-    def _cuts_prompts(self, agent: str, config: StudyConfig, context: int) -> bool:
-        """Whether any prompt so far was cut, or would not fit into so many tokens with its answer."""
-        answer = max((each.max_tokens for each in config.agents if each.name == agent), default=0)
-        members = {name for name, kind in config.members.items() if kind == agent} | {agent}
-        return any(
-            step.dropped_turns > 0 or step.prompt_tokens + answer > context
-            for _, episode in self.stored()
-            for seat in episode.seats.values()
-            if seat.agent in members
-            for step in seat.steps
-        )
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -303,12 +208,7 @@ class RunDirectory:
 
     def keep(self, pool: SkillPool) -> str:
         """Store a pool, also where its file is there but empty or torn; its digest."""
-        if pool.digest not in self._kept:
-            with writing(self.path / "pools"):
-                if not self._is_stored(pool.digest):
-                    disk.write_atomically(self._pool_file(pool.digest), pool.dumps())
-            self._kept.add(pool.digest)
-        return pool.digest
+        return self._pools.keep(pool)
 
     def _drop_unfinished_iteration(self) -> None:
         """Events behind the last commit belong to an iteration that will be done again; pools stand in commits, too.
@@ -400,24 +300,11 @@ class RunDirectory:
 
     def pool(self, digest: str) -> SkillPool:
         """Raises PoolError where it is not there, damaged, or another."""
-        if not DIGEST.fullmatch(digest):
-            raise PoolError(f"{digest[:60]!r} is no name of a pool: a digest of 16 hexadecimal digits is")
-        pool = SkillPool.load(self._pool_file(digest))
-        if pool.digest != digest:
-            raise PoolError(f"{self._pool_file(digest)} holds the pool {pool.digest}")
-        return pool
+        return self._pools.load(digest)
 
     def pools(self) -> dict[str, SkillPool]:
-        return {path.stem: self.pool(path.stem) for path in sorted((self.path / "pools").glob("*.json"))}
-
-    def _pool_file(self, digest: str) -> Path:
-        return self.path / "pools" / f"{digest}.json"
-
-    def _is_stored(self, digest: str) -> bool:
-        try:
-            return self.pool(digest).digest == digest
-        except PoolError:
-            return False
+        """All of them by digest. Raises PoolError as `pool`."""
+        return self._pools.all()
 
     def _episode(self, where: str, line: bytes) -> Episode:
         try:

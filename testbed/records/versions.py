@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
+
+from testbed.config.study import StudyConfig
+from testbed.records.append_only import StoreError
+from testbed.records.trial import Episode
 
 Card = Mapping[str, str | int]
 """Of a model (`ModelCard`), or of whatever else has weights."""
@@ -30,6 +35,30 @@ class Versions(BaseModel):
     """Per served agent: what a probe found at the beginning that its server can and cannot do."""
     evolver_prompts: str = ""
     """Digest of the wording that learners ask in."""
+
+
+def judge_restart(
+    run: Path, begun: Versions, now: Versions, config: StudyConfig, stored: Callable[[], Iterable[tuple[int, Episode]]]
+) -> list[str]:
+    """What may matter for what follows, in sentences.
+
+    Raises StoreError where the run would become another one. `stored` reads the episodes so far.
+    """
+    refused, notices = list(refused_changes(begun, now)), list[str]()
+    for name, (was, has) in changed_contexts(begun, now).items():
+        change = f"the context of agent {name}'s model (it was {was} tokens and is {has})"
+        if _cuts_prompts(name, config, has, stored()):
+            refused.append(f"{change}, by which prompts were or would be cut,")
+        else:
+            notices.append(f"{change} has changed; no prompt so far was cut by either")
+    if refused:
+        raise StoreError(f"{run}: {', '.join(refused)} has changed since this run was begun; choose another --out")
+    if packages := changed_packages(begun, now):
+        notices.append(
+            f"begun with other versions of packages than are installed now: {', '.join(packages)}; "
+            "numbers may differ in what follows"
+        )
+    return notices
 
 
 def refused_changes(begun: Versions, now: Versions) -> Iterator[str]:
@@ -67,6 +96,19 @@ def changed_contexts(begun: Versions, now: Versions) -> dict[str, tuple[int, int
         and CONTEXT in card
         and begun.models[name][CONTEXT] != card[CONTEXT]
     }
+
+
+def _cuts_prompts(agent: str, config: StudyConfig, context: int, stored: Iterable[tuple[int, Episode]]) -> bool:
+    """Whether any prompt so far was cut, or would not fit into so many tokens with its answer."""
+    answer = max((each.max_tokens for each in config.agents if each.name == agent), default=0)
+    members = {name for name, kind in config.members.items() if kind == agent} | {agent}
+    return any(
+        step.dropped_turns > 0 or step.prompt_tokens + answer > context
+        for _, episode in stored
+        for seat in episode.seats.values()
+        if seat.agent in members
+        for step in seat.steps
+    )
 
 
 def _differs(begun: Card | None, now: Card) -> bool:

@@ -17,7 +17,8 @@ from environments.spec import EnvSpec
 from testbed.config.study import StudyConfig
 from testbed.records.keys import LearnerKey
 from testbed.records.lines import EventLine, IterationCommit, Line, MemberEventLine
-from testbed.records.run_directory import RunDirectory, StudyRecord
+from testbed.records.run_directory import RunDirectory
+from testbed.records.side_files.study_file import StudyRecord
 from testbed.records.trial import Episode, Trial
 from testbed.reports.plan import declared_plan
 from testbed.reports.population_tables import PopulationReader

@@ -10,8 +10,9 @@ from pathlib import Path
 from testbed.config.study import ConfigError, StudyConfig
 from testbed.records.append_only import StoreError, complete_lines
 from testbed.records.lines import IterationCommit, Line, MemberEventLine, RoundCommit, parse_line
-from testbed.records.run_directory import DIGEST, RunDirectory
+from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.manifest import Fault, verify_chain
+from testbed.records.side_files.pool_folder import DIGEST
 from testbed.records.trial import Episode, Trial
 from transfer.memory.pool import PoolError, SkillPool
 

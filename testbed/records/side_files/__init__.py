@@ -1,1 +1,1 @@
-"""Files beside the records: seals that prove them, an index that finds them."""
+"""Files beside the lines: what the study was, its pools, seals that prove the lines, an index that finds them."""
