@@ -7,6 +7,6 @@ from environments.diagnostics.dial import DIALS
 from environments.diagnostics.doors import DOORS
 from environments.diagnostics.levers import LEVERS
 from environments.spec import EnvSpec
-from environments.text_arena.specs import GAMES
+from environments.worlds.text_arena.specs import GAMES
 
 ENVIRONMENTS: dict[str, EnvSpec] = {spec.id: spec for spec in (*GAMES, *DOORS, *BOXES, *DIALS, *LEVERS)}

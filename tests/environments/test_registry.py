@@ -43,7 +43,7 @@ def test_the_catalog_imports_no_game_engine():
 def test_missing_word_lists_are_one_sentence(monkeypatch):
     import nltk
 
-    from environments.text_arena import game
+    from environments.worlds.text_arena import game
 
     def refuse(*_args, **_options):
         raise AssertionError("nothing may be downloaded")

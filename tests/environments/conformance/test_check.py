@@ -57,7 +57,7 @@ def test_a_failure_is_an_exit_code(tmp_path, monkeypatch):
 def test_data_that_is_missing_fails_only_where_it_is_asked_for_by_name(monkeypatch):
     import nltk
 
-    from environments.text_arena import game
+    from environments.worlds.text_arena import game
 
     game._word_game.cache_clear()
     monkeypatch.setattr(nltk.data, "path", [])

@@ -10,7 +10,7 @@ from pettingzoo import AECEnv
 from environments.games.aec import TextEnv
 from environments.games.game import Game, GameError, Note, Turn
 from environments.grammar import Choices
-from environments.text_arena.game import TextArenaGame, build
+from environments.worlds.text_arena.game import TextArenaGame, build
 
 GO = Choices(("[go]", "[stop]"))
 

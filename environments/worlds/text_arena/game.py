@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from environments.games.game import GameError, MissingData, Note, Turn
-from environments.text_arena.legal_moves import LegalMoves
+from environments.worlds.text_arena.legal_moves import LegalMoves
 
 
 class TextArenaGame:

@@ -21,7 +21,7 @@ from environments.games.aec import LONGEST_ACTION
 from environments.games.game import GameError
 from environments.grammar import Choices, Regex
 from environments.registry import ENVIRONMENTS
-from environments.text_arena.game import TextArenaGame, build
+from environments.worlds.text_arena.game import TextArenaGame, build
 
 CODES = [f"[{' '.join(map(str, code))}]" for code in permutations(range(1, 7), 4)]
 ALL_LEGAL = [  # every move these grammars offer is legal

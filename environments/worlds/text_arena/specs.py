@@ -13,7 +13,7 @@ from typing import Any
 
 from environments.grammar import Choices, Grammar, Regex
 from environments.spec import EnvSpec
-from environments.text_arena import legal_moves as legal
+from environments.worlds.text_arena import legal_moves as legal
 
 
 def _game(
@@ -42,7 +42,7 @@ def _game(
 
     def make() -> Any:
         from environments.games.aec import TextEnv
-        from environments.text_arena.game import TextArenaGame, build, build_word_game
+        from environments.worlds.text_arena.game import TextArenaGame, build, build_word_game
 
         make_game: Callable[[], Any] = (
             partial(build_word_game, id) if words else partial(build, base or id, **options or {})

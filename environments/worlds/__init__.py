@@ -1,0 +1,1 @@
+"""Worlds that other libraries made: one folder a family, each behind the same contract."""
