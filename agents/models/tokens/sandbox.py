@@ -1,4 +1,4 @@
-"""Chat templates are strangers' programs: run in jinja's sandbox, given one date, and stopped where they do not end."""
+"""Chat templates are strangers' programs: run in jinja's sandbox, given one date, stopped where they do not end."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from datetime import UTC, date, datetime
 from datetime import time as midnight
 from typing import Any
 
-from jinja2 import Environment, TemplateError, nodes
+from jinja2 import TemplateError, nodes
 from jinja2.environment import Template
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from agents.models.tokens.bounds import BoundedEnvironment, Joined
 
 PATIENCE = 10.0
 """Seconds of processor time that one conversation may take; templates in use need milliseconds."""
@@ -28,16 +29,16 @@ class JinjaTemplate:
 
         Raises TemplateError, or RecursionError for a template nested too deeply.
         """
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, _Clock, loopcontrols]
+        environment = BoundedEnvironment(
+            {"tojson": _to_json}, trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, _Clock, loopcontrols]
         )
-        environment.filters["tojson"] = _to_json
         given: dict[str, Any] = {"raise_exception": _refuse}
         if today is not None:
             given["strftime_now"] = _calendar(today)
+        self._environment = environment
         self._clock: Any = environment.extensions[_Clock.identifier]
         self._lock = threading.Lock()
-        tree = environment.parse(source)
+        tree = Joined().visit(environment.parse(source))
         self._clock.watch(tree)
         self._template = Template.from_code(environment, environment.compile(tree), environment.make_globals(given))
 
@@ -45,24 +46,29 @@ class JinjaTemplate:
         """Raises TemplateError, or whatever else the template provokes."""
         with self._lock:
             self._clock.start()
+            self._environment.begin()
             return self._template.render(variables)
 
 
 class _Clock(Extension):
     """Looks at the time at every turn of a loop and every call of a macro: without these no template is long."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: BoundedEnvironment) -> None:
         super().__init__(environment)
+        self._bounds = environment
         self._deadline = 0.0
 
     def watch(self, tree: nodes.Template) -> None:
         for node in tree.find_all((nodes.For, nodes.Macro, nodes.CallBlock)):
-            node.body.insert(0, nodes.ExprStmt(self.call_method("look")))
+            text = sum(len(data.data) for data in node.find_all(nodes.TemplateData))
+            node.body.insert(0, nodes.ExprStmt(self.call_method("look", [nodes.Const(text)])))
 
     def start(self) -> None:
         self._deadline = time.thread_time() + PATIENCE
 
-    def look(self) -> None:
+    def look(self, text: int) -> None:
+        """`text` is how many characters of the template's own the turn may print."""
+        self._bounds.spend(text)
         if time.thread_time() > self._deadline:
             raise TemplateError(f"no end was found within {PATIENCE:g} seconds")
 
