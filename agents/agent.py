@@ -14,6 +14,7 @@ from autogen_core import CancellationToken
 
 from agents.decision import Decision, Observation
 from agents.guide import Guide, State
+from agents.models.adapters.metered import account
 from agents.models.model import Message, Model, Request, Sampling
 from agents.prompts import PastTurn, after_reasoning, conversation, fingerprint, reasoning_request
 from environments import grammar as grammars
@@ -117,7 +118,8 @@ class SkillAgent(BaseChatAgent):
     async def decide(self, observation: Observation) -> Decision:
         """a_t ~ π_LLM(· | s_t, ω_t). Raises ModelError as the model does."""
         state = State(observation.rules, tuple(self._turns), observation.text)
-        guidance = await self._guide.guide(state)
+        with account() as reading:
+            guidance = await self._guide.guide(state)
         sampling = replace(self._sampling, seed=int(self._rng.integers(2**31)))
         prompt = conversation(observation.rules, guidance.text, self._turns, observation.text)
         thought = await self._reasoning.think(self._model, prompt, sampling)
@@ -143,6 +145,10 @@ class SkillAgent(BaseChatAgent):
             completion_tokens=move.completion_tokens + thought.tokens,
             calls=1 + guidance.calls + thought.calls,
             dropped_turns=move.dropped_turns,
+            left_out=guidance.left_out,
+            reading_calls=reading.calls,
+            reading_prompt_tokens=reading.prompt_tokens,
+            reading_completion_tokens=reading.completion_tokens,
         )
 
     def _tokens(self, memory: str) -> int:

@@ -46,3 +46,10 @@ class Decision(BaseModel):
     calls: int = 1
     """LLM calls spent on this decision (termination, selection, reasoning, action)."""
     dropped_turns: int = 0
+    left_out: int = 0
+    """Units that the memory chose but for which there was no room in the prompt."""
+    reading_calls: int = 0
+    """LLM calls among `calls` by which the memory was read (selection, termination, a query)."""
+    reading_prompt_tokens: int = 0
+    reading_completion_tokens: int = 0
+    """Of these calls; not among the move's own tokens."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
+from agents.models.adapters.metered import account
 from agents.prompts import PastTurn
 
 
@@ -24,8 +26,11 @@ class Guidance:
     units: tuple[str, ...] = ()
     skill: str | None = None
     started: bool = False
+    """A recall event: what stands in the prompt was chosen anew."""
     explored: bool = False
     calls: int = 0
+    left_out: int = 0
+    """Units that were chosen but for which there was no room."""
 
 
 class Guide(Protocol):
@@ -46,3 +51,48 @@ class NoGuide:
 
     def reset(self) -> None:
         pass
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a memory brings to mind at one recall event."""
+
+    text: str = ""
+    units: tuple[str, ...] = ()
+    left_out: int = 0
+
+
+RecallUnits = Callable[[State], Awaitable[Recalled]]
+
+
+class EachStep:
+    """Recalls anew at every decision."""
+
+    def __init__(self, recall: RecallUnits) -> None:
+        self._recall = recall
+
+    async def guide(self, state: State) -> Guidance:
+        with account() as spent:
+            found = await self._recall(state)
+        return Guidance(found.text, found.units, started=bool(found.units), calls=spent.calls, left_out=found.left_out)
+
+    def reset(self) -> None:
+        pass
+
+
+class AtStart:
+    """Recalls once an episode; the text stands until its end, so that prompts keep their prefix."""
+
+    def __init__(self, recall: RecallUnits) -> None:
+        self._each = EachStep(recall)
+        self._held: Guidance | None = None
+
+    async def guide(self, state: State) -> Guidance:
+        if self._held is None:
+            first = await self._each.guide(state)
+            self._held = replace(first, started=False, calls=0, left_out=0)
+            return first
+        return self._held
+
+    def reset(self) -> None:
+        self._held = None

@@ -36,9 +36,12 @@ ACTING = {
     ),
 }
 
+REMEMBERED = "What you have kept from earlier games:\n\n{units}"
+"""The heading of every memory but the skill pool. It stands apart so that runs without one keep their digest."""
+
 
 def digest() -> str:
-    """SHA-256 (12 digits) of all the wording above: two runs with one digest asked in the same words."""
+    """SHA-256 (12 digits) of the wording of `ACTING`: two runs with one digest asked in the same words."""
     return hashlib.sha256(json.dumps(ACTING, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -51,6 +54,11 @@ def fingerprint(prompt: Sequence[Message]) -> str:
 def skill_text(skill: Skill) -> str:
     """What the system message says while `skill` is active."""
     return ACTING["skill"].format(skill=skill.text)
+
+
+def memory_text(units: Sequence[str]) -> str:
+    """What the system message says of a memory's units, whatever the memory; nothing where there are none."""
+    return REMEMBERED.format(units="\n\n".join(units)) if units else ""
 
 
 def conversation(rules: str, memory: str, turns: Sequence[PastTurn], observation: str) -> tuple[Message, ...]:

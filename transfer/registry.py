@@ -11,17 +11,17 @@ import numpy as np
 
 from agents.embedding import Embedder
 from agents.models.model import Model
-from transfer.baselines.fixed import Fixed
-from transfer.baselines.keep_best import KeepBest
-from transfer.baselines.notes import CueNotes
 from transfer.gate.acceptance import ACCEPTANCES
 from transfer.gate.advantage import ADVANTAGES
 from transfer.gate.gate import GATES, Gate, PPOGate
 from transfer.gate.objective import LIKELIHOODS, REDUCTIONS
 from transfer.gate.replay import SCORING_POLICIES
-from transfer.learner import Learner
 from transfer.maintenance.credit import BASELINES, CREDITS
 from transfer.maintenance.rules import MAINTENANCE, Maintenance
+from transfer.memories.pools.fixed import Fixed
+from transfer.memories.pools.keep_best import KeepBest
+from transfer.memories.pools.notes import CueNotes
+from transfer.memory.learner import PoolLearner
 from transfer.nppo.aggregation import AGGREGATIONS
 from transfer.nppo.algorithm import NPPO
 from transfer.nppo.config import PAPER, ChoiceError, NPPOConfig
@@ -81,10 +81,10 @@ class LearnerModels:
 
 
 class LearnerFactory(Protocol):
-    def __call__(self, minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> Learner: ...
+    def __call__(self, minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> PoolLearner: ...
 
 
-def nppo(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> Learner:
+def nppo(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> PoolLearner:
     """Algorithm 1 with these choices. Raises ChoiceError when a scorer is asked for whom nobody named."""
     find = minds.resolve
     return NPPO(
@@ -150,15 +150,15 @@ def bookkeeping(choices: NPPOConfig, resolve: Resolve = ours) -> dict[str, Any]:
     }
 
 
-def fixed(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> Learner:
+def fixed(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> PoolLearner:
     return Fixed(**bookkeeping(choices, minds.resolve))
 
 
-def keep_best(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> Learner:
+def keep_best(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> PoolLearner:
     return KeepBest(**bookkeeping(choices, minds.resolve))
 
 
-def notes(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> Learner:
+def notes(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> PoolLearner:
     return CueNotes(**bookkeeping(choices, minds.resolve))
 
 
@@ -168,7 +168,7 @@ class Without:
 
     changes: Mapping[str, Any]
 
-    def __call__(self, minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> Learner:
+    def __call__(self, minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> PoolLearner:
         return nppo(minds, seeds, choices.model_copy(update=dict(self.changes)))
 
 

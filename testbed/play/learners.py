@@ -18,13 +18,13 @@ from transfer.exchange.exchange import Exchange, Terms
 from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.gate.advantage import StepBaseline
 from transfer.gate.gate import PPOGate
-from transfer.learner import Learner
+from transfer.memory.learner import PoolLearner
 from transfer.maintenance.intake import Intake
 from transfer.nppo.config import NPPOConfig, make_config
 from transfer.registry import LEARNERS, LearnerModels, maintenance, ppo_gate
 
 
-def build_learners(config: StudyConfig, players: Players) -> dict[str, Learner]:
+def build_learners(config: StudyConfig, players: Players) -> dict[str, PoolLearner]:
     """A learner per agent. The evolver is the acting model unless the study names another.
 
     Raises ConfigError for an unknown learner, ChoiceError for an unknown choice.
@@ -34,7 +34,7 @@ def build_learners(config: StudyConfig, players: Players) -> dict[str, Learner]:
     choices = make_config(learning.preset, learning.choices)
     seeds = np.random.SeedSequence(config.seed)
 
-    def learner(agent: AgentConfig) -> Learner:
+    def learner(agent: AgentConfig) -> PoolLearner:
         others = tuple(players.models[other.name] for other in config.agents if other.name != agent.name)
         named = learning.evolver.name if isinstance(learning.evolver, AgentConfig) else learning.evolver
         evolver = players.models[named or agent.name]
@@ -101,7 +101,7 @@ def _gate(lab: Lab, kind: str, choices: NPPOConfig) -> PPOGate:
     return ppo_gate((lab.players.models[kind],), temperature, choices, resolve)
 
 
-def policy_learners(lab: Lab, policy: PolicyConfig, learners: Mapping[str, Learner]) -> dict[str, Learner]:
+def policy_learners(lab: Lab, policy: PolicyConfig, learners: Mapping[str, PoolLearner]) -> dict[str, PoolLearner]:
     """A learner per member: the study's, unless the policy asks for another."""
     config = lab.players.config
     choices = _changes(lab, policy)

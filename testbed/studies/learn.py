@@ -14,7 +14,7 @@ from testbed.play.lab import Lab, first_cause
 from testbed.records.keys import LearnerKey
 from testbed.records.trial import Episode
 from testbed.studies.schedule import learning_trials
-from transfer.learner import Learner
+from transfer.memory.learner import PoolLearner
 from transfer.memory.events import EpisodesMissing, Event
 from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
@@ -34,7 +34,7 @@ def sources(lab: Lab) -> list[LearnerKey]:
     ]
 
 
-async def learn_all(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillPool) -> dict[LearnerKey, SkillPool]:
+async def learn_all(lab: Lab, learners: Mapping[str, PoolLearner], seed_pool: SkillPool) -> dict[LearnerKey, SkillPool]:
     """Learn every source's pool, concurrently; `learners` by agent. Raises as `Lab.play` does."""
     committed = lab.run.learner_states()
     pools: dict[LearnerKey, SkillPool] = {}
@@ -54,7 +54,7 @@ async def learn_all(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillP
     return {source: pools[source] for source in sources(lab)}
 
 
-async def learn(lab: Lab, learner: Learner, source: LearnerKey, state: LearnerState) -> SkillPool:
+async def learn(lab: Lab, learner: PoolLearner, source: LearnerKey, state: LearnerState) -> SkillPool:
     """Play with the pool, learn from it, commit; from the iteration after `state` to the last.
 
     An iteration is committed when none of its episodes is owed; those that were lost stand in an event of it.

@@ -10,13 +10,13 @@ from testbed.play.lab import Lab, first_cause
 from testbed.records.keys import LearnerKey
 from testbed.studies.learn import learn_all
 from testbed.studies.schedule import Cell, cell_trials
-from transfer.learner import Learner
+from transfer.memory.learner import PoolLearner
 from transfer.memory.control_pools import episodes_as_pool, shuffle_procedures
 from transfer.memory.experience import Trajectory
 from transfer.memory.pool import SkillPool
 
 
-async def run_matrix(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillPool) -> None:
+async def run_matrix(lab: Lab, learners: Mapping[str, PoolLearner], seed_pool: SkillPool) -> None:
     """Learn, then evaluate every cell on environment seeds common to all arms."""
     pools = await learn_all(lab, learners, seed_pool)
     open_cells = anyio.Semaphore(lab.players.config.concurrency)

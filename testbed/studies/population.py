@@ -25,7 +25,7 @@ from testbed.studies.shortfall import NOTHING_LEARNED
 from transfer.contamination.poison import plant
 from transfer.exchange.exchange import Exchange
 from transfer.exchange.population import MemberEvent, MemberUpdate, Population, RoundOutcome
-from transfer.learner import Learner
+from transfer.memory.learner import PoolLearner
 from transfer.memory.events import Event, MemberLost, Warned
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
@@ -36,7 +36,7 @@ Episodes = dict[str, list[Episode]]
 """Finished and failed episodes by focal member."""
 
 
-async def run_population(lab: Lab, learners: Mapping[str, Learner], seed_pool: SkillPool) -> None:
+async def run_population(lab: Lab, learners: Mapping[str, PoolLearner], seed_pool: SkillPool) -> None:
     """Every population's rounds, then everybody's evaluation with the pools they end with.
 
     The learning run is the replicate: populations of one run and task meet the same environment seeds under every
@@ -66,7 +66,7 @@ async def run_population(lab: Lab, learners: Mapping[str, Learner], seed_pool: S
 
 
 async def live(
-    lab: Lab, learners: Mapping[str, Learner], place: PopulationKey, policy: PolicyConfig, population: Population
+    lab: Lab, learners: Mapping[str, PoolLearner], place: PopulationKey, policy: PolicyConfig, population: Population
 ) -> Population:
     """The rounds after `population.round`, each committed whole: play, learn, exchange. Learners by member.
 
@@ -163,7 +163,7 @@ def remove_lost_members(
 
 
 async def learn(
-    lab: Lab, learners: Mapping[str, Learner], population: Population, episodes: Episodes
+    lab: Lab, learners: Mapping[str, PoolLearner], population: Population, episodes: Episodes
 ) -> tuple[Population, list[MemberEvent]]:
     """Everybody learns from its own seat, all at once. Whose learner fails keeps what it had, and says so.
 

@@ -24,11 +24,11 @@ from testbed.studies.matrix import run_matrix
 from testbed.studies.population import run_population
 from testbed.studies.run_log import run_log
 from testbed.studies.shortfall import Shortfall
-from transfer.learner import Learner
+from transfer.memory.learner import PoolLearner
 from transfer.memory.pool import SkillPool
 from transfer.memory.seed_pool import seed_pool
 
-Study = Callable[[Lab, Mapping[str, Learner], SkillPool], Awaitable[object]]
+Study = Callable[[Lab, Mapping[str, PoolLearner], SkillPool], Awaitable[object]]
 
 STUDIES: dict[str, Study] = {"learn": learn_all, "matrix": run_matrix, "population": run_population}
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from agents.agent import REASONING, DecisionMessage, ObservationMessage, SkillAgent
 from agents.decision import Decision, Observation
 from agents.guide import Guidance, NoGuide
-from agents.models.autogen import AutoGenClient
+from agents.models.adapters.autogen import AutoGenClient
 from agents.models.model import Completion, Message, ModelError, Request, Sampling
 from agents.models.scripted import ScriptedModel, scripted, uniform
 from agents.options import ByAge, SkillOptions

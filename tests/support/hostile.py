@@ -10,7 +10,7 @@ from agents.skill import Skill
 from environments.games.rounds import RoundGame, round_game
 from environments.spec import EnvSpec
 from tests.support.third_party import SIDES, FakeModel
-from transfer.baselines.fixed import Fixed
+from transfer.memories.pools.fixed import Fixed
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 

@@ -1,12 +1,71 @@
-"""Control pools: what a pool must beat to have earned anything by its content."""
+"""Controls: what a memory must beat to have earned anything by its content, or by choosing what to recall."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
+from agents.guide import AtStart, Guide, Recalled, State
 from agents.skill import Skill
 from transfer.memory.experience import Trajectory
+from transfer.memory.memory import Memory, Seat, Unit, UnitMemory, recallable
 from transfer.memory.pool import SkillPool
+
+
+def shuffle(memory: Memory, others: Sequence[Memory]) -> Memory | None:
+    """The same memory with the words of others in it; None where nobody has other words."""
+    if isinstance(memory, SkillPool):
+        return shuffle_procedures(memory, [other for other in others if isinstance(other, SkillPool)])
+    if isinstance(memory, UnitMemory):
+        return shuffle_units(memory, others)
+    return None
+
+
+def shuffle_units(memory: UnitMemory, others: Sequence[Memory]) -> UnitMemory | None:
+    """Each unit under its own key with another's text: that of one of its kind from elsewhere, or of its neighbour."""
+    own = {unit.text for unit in memory.units}
+    foreign = {unit.id: unit for other in others for unit in other.units if unit.text not in own}
+    donors = [foreign[id] for id in sorted(foreign)] or [*memory.units[1:], *memory.units[:1]]
+    shuffled: list[Unit] = []
+    for index, unit in enumerate(memory.units):
+        texts = [donor.text for donor in donors if donor.kind == unit.kind and donor.text != unit.text]
+        if not texts:
+            return None
+        text = texts[index % len(texts)]
+        shuffled.append(Unit(kind=unit.kind, text=text, key=unit.key, name=unit.name, parents=(unit.id,)))
+    return memory.holding(shuffled)
+
+
+@dataclass(frozen=True)
+class RandomUnits:
+    """The same units, as many at a time, but any of them: recall without choosing."""
+
+    memory: UnitMemory
+
+    @property
+    def digest(self) -> str:
+        return self.memory.digest
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        return self.memory.units
+
+    @property
+    def archive(self) -> tuple[str, ...]:
+        return self.memory.archive
+
+    def dumps(self) -> str:
+        return self.memory.dumps()
+
+    def guide(self, seat: Seat) -> Guide:
+        return AtStart(partial(self._recall, seat))
+
+    async def _recall(self, seat: Seat, state: State) -> Recalled:
+        known = recallable(self.units, seat.env_seed)
+        count = len(await self.memory.choose(seat, state, known))
+        drawn = seat.rng.permutation(len(known))[:count]
+        return self.memory.show([known[index] for index in drawn], seat, state)
 
 
 def shuffle_procedures(pool: SkillPool, others: Sequence[SkillPool]) -> SkillPool:

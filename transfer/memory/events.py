@@ -249,6 +249,33 @@ class Warned(BaseEvent):
     why: str = ""
 
 
+class Written(BaseEvent):
+    """What a writer did to a memory's units: `action` is written, rewritten, voted, linked or dropped.
+
+    `skill` is the unit's id, `parents` the units it came from.
+    """
+
+    kind: Literal["unit"] = "unit"
+    action: Literal["written", "rewritten", "voted", "linked", "dropped"]
+    of: str = ""
+    """The unit's kind: episode, rule, …"""
+    text: str = ""
+    value: float | None = None
+    """Its votes or utility afterwards, where it has any."""
+    why: str = ""
+
+
+class Spent(BaseEvent):
+    """What learning asked of language models in this iteration, moves of episodes not counted."""
+
+    kind: Literal["spent"] = "spent"
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    scored: int = 0
+    """Utterances whose likelihood was asked for."""
+
+
 Event = Annotated[
     Seeded
     | Scored
@@ -264,7 +291,9 @@ Event = Annotated[
     | Planted
     | EpisodesMissing
     | MemberLost
-    | Warned,
+    | Warned
+    | Written
+    | Spent,
     Field(discriminator="kind"),
 ]
 """Any of them, told apart by `kind`."""

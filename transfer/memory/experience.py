@@ -18,6 +18,10 @@ class Step(Decision):
     """Reward received between this decision and the seat's next one."""
 
 
+COUNTED_SINCE = ("left_out", "reading_calls", "reading_prompt_tokens", "reading_completion_tokens")
+"""Numbers of a step that are written where they are not 0: format 1 had none of them."""
+
+
 class Trajectory(BaseModel):
     """One seat's part of one episode."""
 
@@ -41,7 +45,11 @@ class Trajectory(BaseModel):
         """Grammars can be long and seldom change: each is written once, and a step names its place."""
         content: dict[str, Any] = handler(self)
         places = {text: place for place, text in enumerate(dict.fromkeys(step.grammar for step in self.steps))}
-        content["steps"] = [step | {"grammar": places[step["grammar"]]} for step in content["steps"]]
+        content["steps"] = [
+            {name: value for name, value in step.items() if value or name not in COUNTED_SINCE}
+            | {"grammar": places[step["grammar"]]}
+            for step in content["steps"]
+        ]
         return content | {"grammars": list(places)}
 
     @model_validator(mode="before")

@@ -12,7 +12,9 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from agents.guide import Guide
 from agents.skill import AS_WRITTEN, Skill
+from transfer.memory.memory import Seat, Unit
 
 FORMAT = "procmem skill pool"
 VERSION = 1
@@ -66,6 +68,25 @@ class SkillPool(BaseModel):
     @property
     def ids(self) -> tuple[str, ...]:
         return tuple(skill.id for skill in self.skills)
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """A unit per skill, as the protocol of memories has it."""
+        return tuple(
+            Unit(
+                kind="skill", text=skill.text, key=skill.activation, name=skill.name, parents=skill.parents, id=skill.id
+            )
+            for skill in self.skills
+        )
+
+    @property
+    def archive(self) -> tuple[str, ...]:
+        """Nothing: its learner's evidence stands in the learner's state."""
+        return ()
+
+    def guide(self, seat: Seat) -> Guide:
+        """The option loop over its skills."""
+        return seat.options(self.skills)
 
     def __len__(self) -> int:
         return len(self.skills)

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from transfer.memory.events import Event, Seeded, SkillTexts
+from transfer.memory.memory import Memory
 from transfer.memory.pool import SkillPool
 
 
@@ -35,6 +36,21 @@ class Baseline(BaseModel):
 
     mean: float
     n: int
+
+
+class MemoryState(BaseModel):
+    """What a learner of any memory but the pool knows between two iterations: all of it is in the memory."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    memory: Memory
+    iteration: int = 0
+    """Iterations finished."""
+    extra: int = 0
+    """Episodes played beside those of each iteration (retries, validations), which are taken off later ones."""
+    baselines: Mapping[str, Baseline] = {}
+    returns: tuple[float, ...] = ()
+    """Mean return of each iteration's episodes."""
 
 
 class LearnerState(BaseModel):
@@ -66,6 +82,15 @@ class LearnerState(BaseModel):
     def begin(cls, pool: SkillPool) -> Self:
         """Before the first iteration."""
         return cls(pool=pool, born=dict.fromkeys(pool.ids, 0))
+
+    @property
+    def memory(self) -> SkillPool:
+        return self.pool
+
+    @property
+    def extra(self) -> int:
+        """None: learners of a pool play each iteration's episodes and no others."""
+        return 0
 
     def seed_events(self) -> list[Event]:
         """At the first iteration: one event for each skill the learner began with."""

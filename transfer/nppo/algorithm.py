@@ -20,6 +20,7 @@ from transfer.maintenance.failure_signatures import warnings
 from transfer.maintenance.rules import Always, Maintenance
 from transfer.memory.events import Event, GradientsAggregated, GradientTaken, Proposed, SkillTexts
 from transfer.memory.experience import Recall, Segment, Trajectory, controlled, extremes, recalled
+from transfer.memory.learner import Play, unplayable
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 from transfer.nppo.aggregation import Aggregation
@@ -58,7 +59,7 @@ class NPPO:
         return LearnerState.begin(pool)
 
     async def iterate(
-        self, state: LearnerState, fresh: Sequence[Trajectory], recall: Recall
+        self, state: LearnerState, fresh: Sequence[Trajectory], recall: Recall, play: Play = unplayable
     ) -> tuple[LearnerState, list[Event]]:
         """Score the skills just used, evolve the most promising parents, admit what the gate lets in, prune."""
         born = state.seed_events()

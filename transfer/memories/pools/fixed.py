@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
 from transfer.memory.events import Event
 from transfer.memory.experience import Recall, Trajectory
+from transfer.memory.learner import Play, unplayable
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 
@@ -23,7 +24,7 @@ class Fixed:
         return LearnerState.begin(pool)
 
     async def iterate(
-        self, state: LearnerState, fresh: Sequence[Trajectory], recall: Recall
+        self, state: LearnerState, fresh: Sequence[Trajectory], recall: Recall, play: Play = unplayable
     ) -> tuple[LearnerState, list[Event]]:
         known, events = observe(state, fresh, self.credit, self.baseline)
         return known.model_copy(update={"iteration": state.iteration + 1, "buffer": {}}), [

@@ -16,6 +16,7 @@ from agents.skill import Skill
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
 from transfer.memory.events import Admitted, Event, Proposed, Pruned, SkillTexts
 from transfer.memory.experience import Recall, Step, Trajectory
+from transfer.memory.learner import Play, unplayable
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 
@@ -33,7 +34,7 @@ class CueNotes:
         return LearnerState.begin(pool)
 
     async def iterate(
-        self, state: LearnerState, fresh: Sequence[Trajectory], recall: Recall
+        self, state: LearnerState, fresh: Sequence[Trajectory], recall: Recall, play: Play = unplayable
     ) -> tuple[LearnerState, list[Event]]:
         state, scored = observe(state, fresh, self.credit, self.baseline)
         events = [*state.seed_events(), *scored]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
 from transfer.memory.events import Event, Pruned
 from transfer.memory.experience import Recall, Trajectory
+from transfer.memory.learner import Play, unplayable
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 
@@ -28,7 +29,7 @@ class KeepBest:
         return LearnerState.begin(pool)
 
     async def iterate(
-        self, state: LearnerState, fresh: Sequence[Trajectory], recall: Recall
+        self, state: LearnerState, fresh: Sequence[Trajectory], recall: Recall, play: Play = unplayable
     ) -> tuple[LearnerState, list[Event]]:
         known, events = observe(state, fresh, self.credit, self.baseline)
         events = [*state.seed_events(), *events]

@@ -1,0 +1,1 @@
+"""A model seen otherwise: as AutoGen's client, or with a meter."""
