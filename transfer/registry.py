@@ -1,4 +1,5 @@
-"""`LEARNERS`: every learner by name, each a factory from models and named choices to an object."""
+"""`LEARNERS`: every learner of a pool by name, each a factory from models and named choices to an object; and memories
+read back from what they wrote."""
 
 from __future__ import annotations
 
@@ -8,9 +9,11 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from pydantic import ValidationError
 
 from agents.embedding import Embedder
 from agents.models.model import Model
+from agents.skill import AS_WRITTEN
 from transfer.gate.acceptance import ACCEPTANCES
 from transfer.gate.advantage import ADVANTAGES
 from transfer.gate.gate import GATES, Gate, PPOGate
@@ -18,10 +21,15 @@ from transfer.gate.objective import LIKELIHOODS, REDUCTIONS
 from transfer.gate.replay import SCORING_POLICIES
 from transfer.maintenance.credit import BASELINES, CREDITS
 from transfer.maintenance.rules import MAINTENANCE, Maintenance
+from transfer.memories.kinds import MEMORIES
+from transfer.memories.lessons import Kind, Means
 from transfer.memories.pools.fixed import Fixed
 from transfer.memories.pools.keep_best import KeepBest
 from transfer.memories.pools.notes import CueNotes
-from transfer.memory.learner import PoolLearner
+from transfer.memory.learner import AnyLearner, PoolLearner
+from transfer.memory.memory import FORMAT, VERSION, Memory
+from transfer.memory.pool import FORMAT as POOL_FORMAT
+from transfer.memory.pool import PoolError, SkillPool, parse_document
 from transfer.nppo.aggregation import AGGREGATIONS
 from transfer.nppo.algorithm import NPPO
 from transfer.nppo.config import PAPER, ChoiceError, NPPOConfig
@@ -81,7 +89,9 @@ class LearnerModels:
 
 
 class LearnerFactory(Protocol):
-    def __call__(self, minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> PoolLearner: ...
+    def __call__(
+        self, minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER
+    ) -> PoolLearner: ...
 
 
 def nppo(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> PoolLearner:
@@ -181,3 +191,29 @@ LEARNERS: dict[str, LearnerFactory] = {
     "keep-best": keep_best,
     "notes": notes,
 }
+
+
+def memory_learner(
+    minds: LearnerModels, seeds: np.random.SeedSequence, kind: Kind, choices: Mapping[str, Any]
+) -> AnyLearner:
+    """The learner of a memory of the field. Raises ChoiceError."""
+    return kind.make(Means(minds.actor, minds.evolver, minds.embedder, seeds), choices)
+
+
+def load_memory(text: str, place: str, resolve: Resolve = ours) -> Memory:
+    """What a memory's `dumps` wrote, a pool's among them. Raises PoolError, or as `resolve` for an unknown kind."""
+    document = parse_document(text, place)
+    if document.get("format") == POOL_FORMAT:
+        return SkillPool.loads(text, place)
+    if document.get("format") != FORMAT or document.get("version") != VERSION:
+        raise PoolError(f'{place} is not a memory: its "format" is not "{FORMAT}", version {VERSION}')
+    kind = resolve(MEMORIES, str(document.get("memory")), group="memories.learner")
+    try:
+        memory = kind.value.model_validate(document.get("content"), context=AS_WRITTEN)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise PoolError(f"{place} is not a usable memory: at {where}, {first['msg']}") from None
+    if document.get("digest") != memory.digest:
+        raise PoolError(f"{place} was changed after it was written: its content is not that of its digest")
+    return memory

@@ -16,11 +16,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from testbed.config.agent import AgentConfig
+from testbed.config.memory import MemoryConfig
 from testbed.config.population import PolicyConfig, PopulationConfig
 from testbed.config.table import OUTCOME_NEUTRAL, SINCE_FORMAT_1, Table, digested
 from transfer.nppo.config import PRESETS
 
-Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled", "rag"]
+Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled", "rag", "matched"]
 ALWAYS: tuple[Arm, ...] = ("none", "seed", "self", "transfer", "random", "shuffled")
 
 
@@ -95,6 +96,10 @@ class StudyConfig(Table):
     tasks: tuple[TaskConfig, ...] = Field(min_length=1)
     skills: SkillsConfig = SkillsConfig()
     learning: LearningConfig = LearningConfig()
+    memories: tuple[MemoryConfig, ...] = Field(default=(), json_schema_extra=SINCE_FORMAT_1)
+    """What else is compared, in the same arms as the pool, in studies "learn" and "matrix"."""
+    budget: int | None = Field(default=None, ge=1, json_schema_extra=SINCE_FORMAT_1)
+    """Tokens of memory in a prompt that every memory is cut to in the arm "matched"."""
     population: PopulationConfig = PopulationConfig()
     """For the study "population" only."""
     concurrency: int = Field(default=16, ge=1, json_schema_extra=OUTCOME_NEUTRAL)
@@ -115,6 +120,7 @@ class StudyConfig(Table):
         for what, names in (
             ("agents", [agent.name for agent in self.agents]),
             ("tasks", [task.environment for task in self.tasks]),
+            ("memories", [memory.name for memory in self.memories]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
@@ -124,6 +130,10 @@ class StudyConfig(Table):
             raise ValueError(f"learning.evolver: no agent is named {evolver!r}")
         if isinstance(evolver, AgentConfig) and evolver.name in playing:
             raise ValueError(f'learning.evolver: {evolver.name!r} plays; write evolver = "{evolver.name}"')
+        if self.memories and self.study == "population":
+            raise ValueError('memories: a population shares skills; compare memories in a study = "matrix"')
+        if ("matched" in self.arms) != (self.budget is not None):
+            raise ValueError('budget: the arm "matched" cuts every memory to it; write both or neither')
         if self.study == "population":
             self.population.check([agent.name for agent in self.agents])
         elif not self.population.unused:
@@ -294,6 +304,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "agent": AgentConfig,  # an evolver of its own
     "tasks": TaskConfig,
     "skills": SkillsConfig,
+    "memories": MemoryConfig,
     "learning": LearningConfig,
     "population": PopulationConfig,
     "policies": PolicyConfig,

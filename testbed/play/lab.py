@@ -9,16 +9,14 @@ from typing import Protocol, TypeVar
 import anyio
 
 from agents.models.model import ModelUnavailable
-from agents.selection import Value
 from testbed.play.failures import PATIENCE, Failures, ModelGone
 from testbed.play.places import Places
-from testbed.play.players import HeldSkills, Players
+from testbed.play.players import STATE_ONLY, HeldMemory, Players
 from testbed.play.rollout import play
 from testbed.records.append_only import StoreError
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial, one_line
 from transfer.memory.experience import Trajectory
-from transfer.memory.pool import SkillPool
 
 T = TypeVar("T")
 
@@ -73,22 +71,21 @@ class Lab:
     async def play(
         self,
         trials: Sequence[Trial],
-        pool: SkillPool | None = None,
-        values: Mapping[str, Value] | None = None,
-        guests: Mapping[str, HeldSkills] = {},
+        held: HeldMemory = STATE_ONLY,
+        guests: Mapping[str, HeldMemory] = {},
     ) -> list[Episode]:
-        """Episodes in the order of `trials`, all of which play with `pool`: finished, or lost with their error.
+        """Episodes in the order of `trials`, all of which play with `held`: finished, or lost with their error.
 
         None of them is owed (see `Failures`): that is played again until it is there. `guests` are the members that
         the trials name in background seats. Raises ModelGone when a model has stopped answering, StudyStopped when too
         much was lost, StoreError when nothing can be written.
         """
         out: dict[str, Episode] = {}
-        if pool is not None:
-            self.run.keep(pool)
+        if held.memory is not None:
+            self.run.keep(held.memory)
 
         async def one(trial: Trial) -> None:
-            out[trial.id] = await self._settle(trial, HeldSkills(pool, values or {}), guests)
+            out[trial.id] = await self._settle(trial, held, guests)
 
         try:
             async with anyio.create_task_group() as group:
@@ -122,18 +119,18 @@ class Lab:
         finally:
             self.progress.thought(who)
 
-    async def _settle(self, trial: Trial, kit: HeldSkills, guests: Mapping[str, HeldSkills]) -> Episode:
+    async def _settle(self, trial: Trial, held: HeldMemory, guests: Mapping[str, HeldMemory]) -> Episode:
         """The trial's episode, finished or lost. While it is owed it waits its turn again, behind the others."""
         while True:
             async with self._limiter:
-                episode, owed = await self._attempt(trial, kit, guests)
+                episode, owed = await self._attempt(trial, held, guests)
             if not owed:
                 return episode
 
-    async def _attempt(self, trial: Trial, kit: HeldSkills, guests: Mapping[str, HeldSkills]) -> tuple[Episode, bool]:
+    async def _attempt(self, trial: Trial, held: HeldMemory, guests: Mapping[str, HeldMemory]) -> tuple[Episode, bool]:
         """The episode, and whether it is owed still. Every exception of a player or a game is such an episode."""
         spec = self.players.tasks[trial.task]
-        players, names = self.players.players(trial, kit.pool, kit.values, guests)
+        players, names = self.players.players(trial, held, guests)
         focal = f"player_{trial.seat}"
         try:
             seats = await play(spec, players, trial.env_seed, trial=trial.id, names=names)

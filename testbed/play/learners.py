@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from agents.models.adapters.metered import Metered
 from testbed.config.agent import AgentConfig
+from testbed.config.memory import MemoryConfig
 from testbed.config.plugins import resolve
 from testbed.config.population import PolicyConfig
-from testbed.config.study import StudyConfig
+from testbed.config.study import ConfigError, StudyConfig
 from testbed.play.lab import Lab
 from testbed.play.players import Players
+from testbed.records.keys import LearnerKey
 from transfer.contamination.poison import POISONS, Poison
 from transfer.exchange.exchange import Exchange, Terms
 from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.gate.advantage import StepBaseline
 from transfer.gate.gate import PPOGate
-from transfer.memory.learner import PoolLearner
 from transfer.maintenance.intake import Intake
+from transfer.memories.kinds import MEMORIES
+from transfer.memories.lessons import Kind
+from transfer.memory.learner import AnyLearner, PoolLearner
 from transfer.nppo.config import NPPOConfig, make_config
-from transfer.registry import LEARNERS, LearnerModels, maintenance, ppo_gate
+from transfer.registry import LEARNERS, LearnerModels, maintenance, memory_learner, ppo_gate
 
 
 def build_learners(config: StudyConfig, players: Players) -> dict[str, PoolLearner]:
@@ -35,13 +41,48 @@ def build_learners(config: StudyConfig, players: Players) -> dict[str, PoolLearn
     seeds = np.random.SeedSequence(config.seed)
 
     def learner(agent: AgentConfig) -> PoolLearner:
-        others = tuple(players.models[other.name] for other in config.agents if other.name != agent.name)
-        named = learning.evolver.name if isinstance(learning.evolver, AgentConfig) else learning.evolver
-        evolver = players.models[named or agent.name]
-        actor = players.models[agent.name]
-        return make(LearnerModels(actor, evolver, players.embedder, others, agent.temperature, resolve), seeds, choices)
+        return make(_models(config, players, agent), seeds, choices)
 
     return {agent.name: learner(agent) for agent in config.agents}
+
+
+def build_memory_learners(config: StudyConfig, players: Players) -> dict[str, AnyLearner]:
+    """A learner per memory and agent, as `LearnerKey.who` calls them.
+
+    Raises ConfigError for an unknown memory or one that cannot share experience, ChoiceError for an unknown choice.
+    """
+    learners: dict[str, AnyLearner] = {}
+    for memory in config.memories:
+        kind = memory_kind(memory)
+        for agent in config.agents:
+            who = LearnerKey(agent.name, "", 0, memory.name).who
+            if kind is None:
+                learning = config.learning.model_copy(update={"learner": memory.learner, "choices": memory.choices})
+                learners[who] = build_learners(config.model_copy(update={"learning": learning}), players)[agent.name]
+            else:
+                seeds = np.random.SeedSequence([config.seed, zlib.crc32(who.encode())])
+                learners[who] = memory_learner(_models(config, players, agent), seeds, kind, memory.choices)
+    return learners
+
+
+def memory_kind(memory: MemoryConfig) -> Kind | None:
+    """Which memory of the field a study names; None for a learner of a skill pool. Raises ConfigError."""
+    place = f"memories.{memory.name}.learner"
+    if memory.learner in LEARNERS and memory.learner not in MEMORIES:
+        return None
+    kind = resolve(MEMORIES, memory.learner, group="memories.learner", place=place)
+    if kind.own_only and memory.experience == "shared":
+        raise ConfigError(f'{place}: "{memory.learner}" plays episodes of its own; write experience = "own"')
+    return kind
+
+
+def _models(config: StudyConfig, players: Players, agent: AgentConfig) -> LearnerModels:
+    """What the learner of one agent may ask, each with a meter. The evolver is the acting model unless one is named."""
+    metered = {name: Metered(model) for name, model in players.models.items()}
+    others = tuple(metered[other.name] for other in config.agents if other.name != agent.name)
+    named = config.learning.evolver
+    evolver = named.name if isinstance(named, AgentConfig) else named or agent.name
+    return LearnerModels(metered[agent.name], metered[evolver], players.embedder, others, agent.temperature, resolve)
 
 
 class PolicyParts(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,16 +11,18 @@ import numpy as np
 from agents.agent import REASONING, Aloud, Reasoning, SkillAgent
 from agents.embedding import Embedder
 from agents.guide import Guide, NoGuide
+from agents.models.adapters.metered import Metered
 from agents.models.model import Model, ModelCard, Sampling
 from agents.options import TERMINATIONS, EpsilonGreedy, SkillOptions
 from agents.selection import SELECTORS, Value
+from agents.skill import Skill
 from environments.spec import EnvSpec
 from testbed.config.agent import AgentConfig
 from testbed.config.plugins import resolve
 from testbed.config.study import StudyConfig
 from testbed.play.seeds import stream
 from testbed.records.trial import Trial
-from transfer.memory.pool import SkillPool
+from transfer.memory.memory import Memory, Room, Seat
 
 
 class AgentModel(NamedTuple):
@@ -40,15 +42,19 @@ class AgentModel(NamedTuple):
         return cls(name, model, reasoning, sampling)
 
 
-class HeldSkills(NamedTuple):
-    """What an agent brings to its seat: its skills, and how it has fared with them."""
+class HeldMemory(NamedTuple):
+    """What an agent brings to its seat: its memory, and how it has fared with the skills in it."""
 
-    pool: SkillPool | None = None
+    memory: Memory | None = None
     values: Mapping[str, Value] = {}
 
     @property
     def digest(self) -> str | None:
-        return None if self.pool is None else self.pool.digest
+        return None if self.memory is None else self.memory.digest
+
+
+STATE_ONLY = HeldMemory()
+"""No memory at all."""
 
 
 class Players:
@@ -78,13 +84,13 @@ class Players:
         """Of who sits in the background seats, by task."""
         return {task: part.model.card for task, part in self._opponents.items()}
 
-    def tokens(self, agent: str, pool: SkillPool) -> dict[str, int]:
-        """Length of each of the pool's skills, by that agent's tokenizer."""
+    def tokens(self, agent: str, memory: Memory) -> dict[str, int]:
+        """Length of each of the memory's units, by that agent's tokenizer."""
         model = self.models[self._kinds[agent]]
-        return {skill.id: model.count(skill.text) for skill in pool.each()}
+        return {unit.id: model.count(unit.text) for unit in memory.units}
 
     def players(
-        self, trial: Trial, pool: SkillPool | None, values: Mapping[str, Value], guests: Mapping[str, HeldSkills] = {}
+        self, trial: Trial, held: HeldMemory, guests: Mapping[str, HeldMemory] = {}
     ) -> tuple[dict[str, SkillAgent], dict[str, str]]:
         """Who sits where: a player per seat, and what each is called in the records.
 
@@ -100,12 +106,12 @@ class Players:
             guest = None if focal else next(background, None)
             name = trial.agent if focal else guest.agent if guest else ""
             part = self._agents[self._kinds[name]] if name else self._opponents[trial.task]
-            kit = HeldSkills(pool, values) if focal else guests.get(name, HeldSkills())
+            kit = held if focal else guests.get(name, STATE_ONLY)
             names[seat] = name or part.name
             players[seat] = SkillAgent(
                 seat,
                 part.model,
-                self._guide(trial, kit, part.model, rng, trial.epsilon if focal else 0.0),
+                self._guide(trial, kit, part, rng, trial.epsilon if focal else 0.0),
                 rng,
                 reasoning=part.reasoning,
                 sampling=part.sampling,
@@ -113,18 +119,32 @@ class Players:
             )
         return players, names
 
-    def _guide(self, trial: Trial, kit: HeldSkills, model: Model, rng: np.random.Generator, epsilon: float) -> Guide:
-        if kit.pool is None:
+    def _guide(
+        self, trial: Trial, kit: HeldMemory, part: AgentModel, rng: np.random.Generator, epsilon: float
+    ) -> Guide:
+        if kit.memory is None:
             return NoGuide()
-        skills = self.config.skills
-        return SkillOptions(
-            kit.pool.skills,
-            resolve(SELECTORS, trial.selector, group="skills.selector")(model, self.embedder, kit.values),
-            resolve(TERMINATIONS, skills.termination, group="skills.termination")(model),
-            rng,
-            exploration=EpsilonGreedy(epsilon) if epsilon > 0 else None,
-            max_age=skills.max_age,
-        )
+        model, manner = Metered(part.model), self.config.skills
+        room = self._room(trial, part)
+
+        def options(skills: Sequence[Skill]) -> Guide:
+            return SkillOptions(
+                room.fitting(skills),
+                resolve(SELECTORS, trial.selector, group="skills.selector")(model, self.embedder, kit.values),
+                resolve(TERMINATIONS, manner.termination, group="skills.termination")(model),
+                rng,
+                exploration=EpsilonGreedy(epsilon) if epsilon > 0 else None,
+                max_age=manner.max_age,
+            )
+
+        evaluated = None if trial.phase == "learn" else trial.env_seed
+        return kit.memory.guide(Seat(model, self.embedder, rng, options, room, evaluated))
+
+    def _room(self, trial: Trial, part: AgentModel) -> Room:
+        budgets = [self.config.budget if trial.arm == "matched" else None]
+        budgets += [memory.budget for memory in self.config.memories if memory.name == trial.memory]
+        known = [budget for budget in budgets if budget is not None]
+        return Room(part.model, self.tasks[trial.task].horizon, part.sampling.max_tokens, min(known, default=None))
 
     async def close(self) -> None:
         parts = (*self._agents.values(), *self._opponents.values())

@@ -1,4 +1,7 @@
-"""Keys of learners and populations in the records: `name/task/learning run`, where a task may hold slashes itself."""
+"""Keys of learners and populations in the records: `name/task/learning run`, where a task may hold slashes itself.
+
+A learner of another memory than the study's pool is called `memory:agent`.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,24 @@ class LearnerKey(NamedTuple):
     agent: str
     task: str
     learning_run: int
+    memory: str = ""
+    """Name of the memory; blank for the study's own skill pool."""
+
+    @property
+    def who(self) -> str:
+        """The agent, with the memory it learns where that is not the study's pool."""
+        return f"{self.memory}:{self.agent}" if self.memory else self.agent
 
     @property
     def key(self) -> str:
-        return f"{self.agent}/{self.task}/{self.learning_run}"
+        return f"{self.who}/{self.task}/{self.learning_run}"
 
     @classmethod
     def of(cls, key: str) -> LearnerKey:
         """Raises ValueError for a key of another form."""
-        return cls(*_split(key))
+        who, task, run = _split(key)
+        memory, _, agent = who.rpartition(":")
+        return cls(agent, task, run, memory)
 
 
 class PopulationKey(NamedTuple):

@@ -23,7 +23,7 @@ from testbed.records.keys import LearnerKey, PopulationKey
 from transfer.exchange.population import Population
 from transfer.memory.events import Event
 from transfer.memory.pool import SkillPool
-from transfer.memory.state import LearnerState
+from transfer.memory.state import Baseline, LearnerState
 
 Learner = Annotated[str, AfterValidator(lambda key: LearnerKey.of(key).key)]
 """A `LearnerKey`, written out."""
@@ -82,6 +82,44 @@ class IterationCommit(BaseModel):
         return self
 
 
+class UnitRecord(BaseModel):
+    """A unit of a memory in its commit: all that a table needs of it. Its words stand in the memory's file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    kind: str
+    name: str = ""
+    parents: tuple[str, ...] = ()
+    tokens: int
+    """In tokens of the acting model."""
+
+
+class MemoryCommit(BaseModel):
+    """The line that ends an iteration of a learner of another memory than a pool. The memory itself stands in
+    `memories/<digest>.json`, which is on the disk before this line is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    learner: Learner
+    committed: int
+    """Iterations finished."""
+    memory: str
+    """Its digest."""
+    extra: int = 0
+    """Episodes played so far beside those of each iteration."""
+    baselines: Mapping[str, Baseline] = {}
+    returns: tuple[float, ...] = ()
+    units: tuple[UnitRecord, ...] = ()
+    archive: int = 0
+    """Trajectories kept for learning alone."""
+    archive_tokens: int = 0
+
+    def pools(self) -> list[SkillPool]:
+        """None: pools stand in commits of their own."""
+        return []
+
+
 class RoundCommit(BaseModel):
     """The line that ends a population's round. Without it the round never happened."""
 
@@ -114,6 +152,8 @@ def _tag(content: Any) -> str:
     committed = "committed" in content
     if "population" in content:
         return "RoundCommit" if committed else "MemberEventLine"
+    if committed and "memory" in content:
+        return "MemoryCommit"
     return "IterationCommit" if committed else "EventLine"
 
 
@@ -121,6 +161,7 @@ Line = Annotated[
     Annotated[EventLine, Tag("EventLine")]
     | Annotated[MemberEventLine, Tag("MemberEventLine")]
     | Annotated[IterationCommit, Tag("IterationCommit")]
+    | Annotated[MemoryCommit, Tag("MemoryCommit")]
     | Annotated[RoundCommit, Tag("RoundCommit")],
     Discriminator(_tag),
 ]

@@ -26,17 +26,20 @@ from testbed.records.lines import (
     IterationCommit,
     Line,
     MemberEventLine,
+    MemoryCommit,
     RoundCommit,
     first_problem,
     parse_line,
 )
 from testbed.records.side_files.episode_index import EpisodeIndex
 from testbed.records.side_files.manifest import Manifest
+from testbed.records.side_files.memory_folder import MemoryFolder
 from testbed.records.side_files.pool_folder import PoolFolder
 from testbed.records.side_files.study_file import StudyFile, StudyRecord
 from testbed.records.trial import Episode
 from testbed.records.versions import Versions, judge_restart
 from transfer.memory.events import Event
+from transfer.memory.memory import Memory
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 
@@ -52,6 +55,7 @@ class RunDirectory:
         self._lock = FileLock(path / ".lock")
         self._study = StudyFile(path)
         self._pools = PoolFolder(path / "pools")
+        self._memories = MemoryFolder(path / "memories")
         self._manifest = Manifest(path)
         self._unsynced: set[Path] = set()
         self._synced = 0.0
@@ -189,10 +193,14 @@ class RunDirectory:
 
     def commit(self, learner: str, state: LearnerState, events: Sequence[Event], tokens: Mapping[str, int]) -> None:
         """Store a learner's iteration: its pool, its events and its state, in one write, all or nothing."""
-        self.keep(state.pool)
-        lines = [EventLine(learner=learner, event=event).model_dump_json() for event in events]
         committed = IterationCommit(learner=learner, committed=state.iteration, state=state, tokens=tokens)
-        self._commit([*lines, committed.model_dump_json()])
+        self.commit_memory(state.pool, events, committed)
+
+    def commit_memory(self, memory: Memory, events: Sequence[Event], commit: IterationCommit | MemoryCommit) -> None:
+        """Store an iteration of the learner of any memory, in one write, all or nothing."""
+        self.keep(memory)
+        lines = [EventLine(learner=commit.learner, event=event).model_dump_json() for event in events]
+        self._commit([*lines, commit.model_dump_json()])
 
     def commit_round(self, events: Sequence[MemberEventLine], commit: RoundCommit) -> None:
         """Store a population's round: everybody's events and states in one write, all or nothing."""
@@ -206,9 +214,9 @@ class RunDirectory:
             self._unsynced.add(self.events_file)
             self.sync()
 
-    def keep(self, pool: SkillPool) -> str:
-        """Store a pool, also where its file is there but empty or torn; its digest."""
-        return self._pools.keep(pool)
+    def keep(self, memory: Memory) -> str:
+        """Store a pool or another memory, also where its file is there but empty or torn; its digest."""
+        return self._pools.keep(memory) if isinstance(memory, SkillPool) else self._memories.keep(memory)
 
     def _drop_unfinished_iteration(self) -> None:
         """Events behind the last commit belong to an iteration that will be done again; pools stand in commits, too.
@@ -224,7 +232,7 @@ class RunDirectory:
                 torn = number
                 break
             event = self._event(number, line)
-            if isinstance(event, IterationCommit | RoundCommit):
+            if isinstance(event, IterationCommit | MemoryCommit | RoundCommit):
                 done = place + len(line)
                 for pool in event.pools():
                     self.keep(pool)
@@ -289,6 +297,18 @@ class RunDirectory:
             return [f"{note.note} ({note.at})" for note in self._manifest.notes()]
         except ValueError as error:
             return [f"{self._manifest.path.name} is damaged: {error}"]
+
+    def memory_commits(self) -> dict[str, MemoryCommit]:
+        """The last committed iteration of every learner of another memory than a pool."""
+        return {event.learner: event for event in self.events() if isinstance(event, MemoryCommit)}
+
+    def memory(self, digest: str) -> Memory:
+        """A memory that is no pool. Raises PoolError where it is not there, damaged, or another."""
+        return self._memories.load(digest)
+
+    def memory_digests(self) -> set[str]:
+        """Of all memories that are no pools, whether their files are whole or not."""
+        return self._memories.digests()
 
     def learner_states(self) -> dict[str, IterationCommit]:
         """The last committed state of every learner."""

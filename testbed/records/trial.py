@@ -53,15 +53,23 @@ class Trial(BaseModel):
     epsilon: float = 0.0
     source_agent: str | None = None
     source_task: str | None = None
+    memory: str | None = None
+    """Name of the memory whose digest `pool` is; None for the study's own pool."""
+    attempt: int = 0
+    """How many times this learning game was played before, in the same iteration."""
     background: tuple[BackgroundSeat, ...] = ()
     """Who sits in the other seats, in their order; the task's opponent where nobody is named."""
 
     @model_serializer(mode="wrap")
     def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Trials without guests are written, and so named, as they were before there were populations.
+        # Trials are written, and so named, as they were before there were populations and other memories.
         content: dict[str, Any] = handler(self)
         if not self.background:
             content.pop("background", None)
+        if self.memory is None:
+            content.pop("memory", None)
+        if not self.attempt:
+            content.pop("attempt", None)
         return content
 
     @cached_property

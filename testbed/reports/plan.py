@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -29,11 +29,25 @@ def _sources(config: StudyConfig, tasks: Mapping[str, int]) -> Iterator[Row]:
             if learning:
                 yield _row("learn", run, learning, ("learn", "", "", agent, task))
             if config.study == "matrix":
-                for arm, source in _memories(config, places, (agent, task)):
+                for arm, source in _arms(config, places, (agent, task)):
                     yield _row("evaluate", run, _evaluated(config), (arm, *source, agent, task))
 
 
-def _memories(
+def memory_plan(config: StudyConfig, tasks: Iterable[str]) -> pd.DataFrame:
+    """The plan of any of the study's other memories: the arms that need one, and the one without."""
+    places = list(product([agent.name for agent in config.agents], tasks))
+    rows: list[Row] = []
+    learning = config.learning.iterations * config.learning.episodes
+    for run, (agent, task) in product(range(config.learning_runs), places):
+        if learning:
+            rows.append(_row("learn", run, learning, ("learn", "", "", agent, task)))
+        for arm, source in _arms(config, places, (agent, task)) if config.study == "matrix" else ():
+            if arm not in ("seed", "rag"):
+                rows.append(_row("evaluate", run, _evaluated(config), (arm, *source, agent, task)))
+    return pd.DataFrame(rows, columns=[column.name for column in PLAN])
+
+
+def _arms(
     config: StudyConfig, places: list[tuple[str, str]], own: tuple[str, str]
 ) -> Iterator[tuple[str, tuple[str, str]]]:
     for arm in sorted(set(config.arms)):

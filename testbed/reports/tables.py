@@ -14,13 +14,14 @@ from analysis.tables.run import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, P
 from analysis.tables.schema import TableError
 from environments.registry import ENVIRONMENTS
 from environments.spec import EnvSpec
+from testbed.config.memory import MemoryConfig
 from testbed.config.study import StudyConfig
 from testbed.records.keys import LearnerKey
-from testbed.records.lines import EventLine, IterationCommit, Line, MemberEventLine
+from testbed.records.lines import IterationCommit, Line, MemberEventLine, MemoryCommit, RoundCommit
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.study_file import StudyRecord
 from testbed.records.trial import Episode, Trial
-from testbed.reports.plan import declared_plan
+from testbed.reports.plan import declared_plan, memory_plan
 from testbed.reports.population_tables import PopulationReader
 from testbed.reports.reader import Reader, Rows, read_records
 from transfer.memory.events import (
@@ -44,8 +45,11 @@ class RunTables(NamedTuple):
     """Everything a report is made from."""
 
     run: Tables
+    """Of the study's own pool."""
     population: PopulationTables | None
     """None but for a population study."""
+    memories: Mapping[str, Tables]
+    """Of each other memory, by name, as if it were the study's own; the arm without memory is in all of them."""
 
 
 def load_run(path: Path | str) -> Tables:
@@ -64,11 +68,16 @@ def load_population(path: Path | str) -> PopulationTables:
 def read_run(run: RunDirectory, *others: Reader) -> RunTables:
     """All tables of a run, whose files are read once; `others` look on. Raises as `load_run`."""
     study, config = run.study(), run.config()
-    matrix = _MatrixReader(config.study, run.path.name)
+    matrix = _MatrixReader(config, run.path.name)
+    memories = {memory.name: _MatrixReader(config, run.path.name, memory) for memory in config.memories}
     population = PopulationReader(config) if config.study == "population" else None
-    read_records(run, [matrix, *([population] if population else []), *others])
-    tables = matrix.tables(study, config, population, run.notes())
-    return RunTables(tables, population.tables() if population else None)
+    read_records(run, [matrix, *memories.values(), *([population] if population else []), *others])
+    notes = run.notes()
+    return RunTables(
+        matrix.tables(study, population, notes),
+        population.tables() if population else None,
+        {name: reader.tables(study, None, notes) for name, reader in memories.items()},
+    )
 
 
 def transcript(episode: Episode) -> Transcript:
@@ -94,21 +103,27 @@ def transcript(episode: Episode) -> Transcript:
 
 
 class _MatrixReader(Reader):
-    """Evaluated episodes, learning episodes, learners' events and last pools."""
+    """Evaluated episodes, learning episodes, learners' events and last memories, of one memory: the study's own pool,
+    unless another is named. The arm without memory is every memory's."""
 
-    def __init__(self, study: str, run: str) -> None:
-        self._names = {"study": study, "run": run}
+    def __init__(self, config: StudyConfig, run: str, memory: MemoryConfig | None = None) -> None:
+        self._config = config
+        self._memory = memory
+        self._name = memory.name if memory else ""
+        self._names = {"study": config.study, "run": run}
         self._evaluated, self._invoked, self._learned = Rows(EPISODES), Rows(INVOCATIONS), Rows(LEARNING)
         self._events, self._pools = Rows(EVENTS), Rows(POOLS)
-        self._states: dict[str, IterationCommit] = {}
+        self._states: dict[str, IterationCommit | MemoryCommit] = {}
         self._seeds: set[str] = set()
         self._samples: dict[tuple[str, str, str], Episode] = {}
         self._tasks: set[str] = set()
 
     def event(self, order: int, line: Line) -> None:
-        if isinstance(line, IterationCommit):
+        if isinstance(line, RoundCommit | MemberEventLine) or LearnerKey.of(line.learner).memory != self._name:
+            return
+        if isinstance(line, IterationCommit | MemoryCommit):
             self._states[line.learner] = line
-        elif isinstance(line, EventLine) and not isinstance(line, MemberEventLine):
+        else:
             if isinstance(line.event, Seeded):
                 self._seeds.add(line.event.skill)
             self._events.add(_event_row(order, line.learner, line.event))
@@ -116,6 +131,8 @@ class _MatrixReader(Reader):
     def episode(self, episode: Episode) -> None:
         trial = episode.trial
         self._tasks.add(trial.task)
+        if not self._is_mine(trial):
+            return
         if trial.phase == "learn" and self._names["study"] != "population":  # whose rounds PopulationReader keeps
             self._learned.add(_learning_row(episode))
         if trial.phase == "evaluate":
@@ -123,6 +140,14 @@ class _MatrixReader(Reader):
             for row in _invocation_rows(episode):
                 self._invoked.add(row)
             self._sample(episode)
+
+    def _is_mine(self, trial: Trial) -> bool:
+        if trial.phase != "learn":
+            return (trial.memory or "") == self._name or trial.arm == "none"
+        shared = trial.pool is None
+        if self._memory is None:
+            return trial.memory is None and not shared
+        return shared if self._memory.experience == "shared" else trial.memory == self._name
 
     def _sample(self, episode: Episode) -> None:
         """Keep the first episode of the first cells, in an order that does not depend on who finished first."""
@@ -133,9 +158,8 @@ class _MatrixReader(Reader):
         if len(self._samples) > SAMPLED_TRANSCRIPTS:
             del self._samples[max(self._samples)]
 
-    def tables(
-        self, study: StudyRecord, config: StudyConfig, population: PopulationReader | None, notes: Sequence[str]
-    ) -> Tables:
+    def tables(self, study: StudyRecord, population: PopulationReader | None, notes: Sequence[str]) -> Tables:
+        config = self._config
         for row in _pool_rows(self._states, self._seeds):
             self._pools.add(row)
         for row in population.pool_rows() if population else ():
@@ -147,7 +171,9 @@ class _MatrixReader(Reader):
             pools=self._pools.frame("learning_run", "agent", "task", "unit"),
             learning=self._learned.frame("learning_run", "agent", "task", "iteration", "episode"),
             events=_in_turn(self._events.frame("learning_run", "agent", "task", "order")),
-            plan=declared_plan(config, {name: 1 if game is None else game.seats for name, game in games.items()}),
+            plan=memory_plan(config, games)
+            if self._memory
+            else declared_plan(config, {name: 1 if game is None else game.seats for name, game in games.items()}),
             ranges={name: game.reward_range for name, game in games.items() if game is not None},
             transcripts=[transcript(self._samples[cell]) for cell in sorted(self._samples)],
             versions=_versions(study) | {f"note {number}": note for number, note in enumerate(notes, 1)},
@@ -202,7 +228,7 @@ def _invocation_rows(episode: Episode) -> Iterator[dict[str, Any]]:
         return
     trial = episode.trial
     cell = trial.model_dump(include={*CELL, "learning_run", "env_seed"})
-    calls = Counter(step.skill for step in episode.trajectory.steps if step.started and step.skill)
+    calls = Counter(unit for step in episode.trajectory.steps if step.started for unit in step.units)
     for unit, count in calls.items():
         yield {**cell, "unit": unit, "calls": count}
 
@@ -217,9 +243,14 @@ def _learning_row(episode: Episode) -> dict[str, Any]:
     return row | {"error": episode.error}
 
 
-def _pool_rows(states: Mapping[str, IterationCommit], seeds: set[str]) -> Iterator[dict[str, Any]]:
+def _pool_rows(states: Mapping[str, IterationCommit | MemoryCommit], seeds: set[str]) -> Iterator[dict[str, Any]]:
     for committed in states.values():
         source = LearnerKey.of(committed.learner)
+        if isinstance(committed, MemoryCommit):
+            for unit in committed.units:
+                row = {"unit": unit.id, "name": unit.name or unit.kind, "tokens": unit.tokens, "origin": unit.kind}
+                yield {"pool": committed.memory, **source._asdict(), **row}
+            continue
         for skill in committed.state.pool.each():
             origin = "seed" if skill.id in seeds else "refined" if skill.parents else "discovered"
             yield {

@@ -50,11 +50,16 @@ def count_episodes(config: StudyConfig) -> tuple[int, int]:
     if config.study == "population":
         return _count_population(config)
     pools = len(config.agents) * len(config.tasks)
-    learning = pools * config.learning_runs * config.learning.iterations * config.learning.episodes
+    shared = any(memory.experience == "shared" for memory in config.memories)
+    players = 1 + shared + sum(memory.experience == "own" for memory in config.memories)
+    learning = players * pools * config.learning_runs * config.learning.iterations * config.learning.episodes
     if config.study == "learn":
         return learning, 0
     played = {arm for arm in config.arms if arm != "rag" or config.learning.iterations}
     sources = sum(pools - 1 if arm == "transfer" else 1 for arm in played)
+    sources += len(config.memories) * sum(
+        pools - 1 if arm == "transfer" else 1 for arm in played if arm not in ("none", "seed", "rag")
+    )
     return learning, pools * sources * config.learning_runs * config.evaluation_episodes * config.epochs
 
 

@@ -5,45 +5,51 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import anyio
 
+from agents.models.adapters.metered import account, no_account
 from agents.selection import Value
 from testbed.play.lab import Lab, first_cause
+from testbed.play.players import HeldMemory
 from testbed.records.keys import LearnerKey
+from testbed.records.lines import MemoryCommit, UnitRecord
 from testbed.records.trial import Episode
-from testbed.studies.schedule import learning_trials
-from transfer.memory.learner import PoolLearner
-from transfer.memory.events import EpisodesMissing, Event
-from transfer.memory.experience import Trajectory
+from testbed.studies.schedule import asked_trials, learning_trials
+from transfer.memories.lessons import whole
+from transfer.memory.events import EpisodesMissing, Event, Spent
+from transfer.memory.experience import Trajectory, recalled
+from transfer.memory.learner import AnyLearner, State
+from transfer.memory.memory import Memory
 from transfer.memory.pool import SkillPool
-from transfer.memory.state import LearnerState
+from transfer.memory.state import LearnerState, MemoryState
 
 _log = logging.getLogger(__name__)
 
 
 def sources(lab: Lab) -> list[LearnerKey]:
-    """All independent learning runs of a study."""
+    """All independent learning runs of a study: of its pool first, then of each other memory."""
     config = lab.players.config
     return [
-        LearnerKey(agent.name, task, run)
+        LearnerKey(agent.name, task, run, memory)
+        for memory in ("", *(memory.name for memory in config.memories))
         for run in range(config.learning_runs)
         for agent in config.agents
         for task in lab.players.tasks
     ]
 
 
-async def learn_all(lab: Lab, learners: Mapping[str, PoolLearner], seed_pool: SkillPool) -> dict[LearnerKey, SkillPool]:
-    """Learn every source's pool, concurrently; `learners` by agent. Raises as `Lab.play` does."""
-    committed = lab.run.learner_states()
-    pools: dict[LearnerKey, SkillPool] = {}
+async def learn_all(lab: Lab, learners: Mapping[str, AnyLearner], seed_pool: SkillPool) -> dict[LearnerKey, Memory]:
+    """Learn every source's memory, concurrently; `learners` as `LearnerKey.who`. Raises as `Lab.play` does."""
+    committed: dict[str, State] = {key: stored.state for key, stored in lab.run.learner_states().items()}
+    committed |= {key: _state(lab, stored) for key, stored in lab.run.memory_commits().items()}
+    memories: dict[LearnerKey, Memory] = {}
 
     async def one(source: LearnerKey) -> None:
-        stored = committed.get(source.key)
-        learner = learners[source.agent]
-        state = learner.begin(seed_pool) if stored is None else stored.state
-        pools[source] = await learn(lab, learner, source, state)
+        learner = learners[source.who]
+        memories[source] = await learn(lab, learner, source, committed.get(source.key) or learner.begin(seed_pool))
 
     try:
         async with anyio.create_task_group() as group:
@@ -51,25 +57,100 @@ async def learn_all(lab: Lab, learners: Mapping[str, PoolLearner], seed_pool: Sk
                 group.start_soon(one, source)
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from None
-    return {source: pools[source] for source in sources(lab)}
+    return {source: memories[source] for source in sources(lab)}
 
 
-async def learn(lab: Lab, learner: PoolLearner, source: LearnerKey, state: LearnerState) -> SkillPool:
-    """Play with the pool, learn from it, commit; from the iteration after `state` to the last.
+async def learn(lab: Lab, learner: AnyLearner, source: LearnerKey, state: State) -> Memory:
+    """Play with the memory, learn from it, commit; from the iteration after `state` to the last.
 
     An iteration is committed when none of its episodes is owed; those that were lost stand in an event of it.
+    Every memory's budget is as many episodes: those that its learner asks for beside are taken off the last iterations.
     """
-    for iteration in range(state.iteration, lab.players.config.learning.iterations):
-        episodes = await lab.play(
-            learning_trials(lab.players, source, iteration, state.pool), state.pool, values_of(state)
-        )
+    plan = lab.players.config.learning
+    shared = {memory.name for memory in lab.players.config.memories if memory.experience == "shared"}
+    for iteration in range(state.iteration, plan.iterations):
+        left = (plan.iterations - iteration) * plan.episodes - state.extra
+        if left <= 0:
+            break
+        memory = None if source.memory in shared else state.memory
+        trials = learning_trials(lab.players, source, iteration, memory, min(left, plan.episodes))
+        episodes = await lab.play(trials, HeldMemory(memory, values_of(state)))
         lost = missing(lab, source.key, episodes, iteration + 1)
-        state, events = await lab.patiently(
-            source.agent, partial(learner.iterate, state, finished(episodes), lab.recall)
+        allowance = 0 if source.memory in shared else left - len(trials)
+        thought = Thought(lab, source, [trial.env_seed for trial in trials], iteration, allowance)
+        state, events = await lab.patiently(source.agent, partial(thought.iterate, learner, state, finished(episodes)))
+        commit(lab, source, state, [*lost, *events])
+        _log.info("%s: iteration %d of %d committed", source.key, iteration + 1, plan.iterations)
+    return state.memory
+
+
+@dataclass(frozen=True)
+class Thought:
+    """One iteration of a learner, with the further episodes that it may ask for and the account of what it costs."""
+
+    lab: Lab
+    source: LearnerKey
+    met: Sequence[int]
+    """The games of this iteration so far."""
+    iteration: int
+    allowance: int
+    """Episodes."""
+
+    async def iterate(
+        self, learner: AnyLearner, state: State, fresh: Sequence[Trajectory]
+    ) -> tuple[State, list[Event]]:
+        """As `Learner.iterate`, with an event that says what was asked of models, where anything was."""
+        met, allowance = list(self.met), self.allowance
+
+        async def play(memory: Memory | None, env_seeds: Sequence[int]) -> list[Trajectory]:
+            nonlocal allowance
+            games = env_seeds[:allowance]
+            trials = asked_trials(self.lab.players, self.source, self.iteration, memory, games, met)
+            met.extend(games)
+            allowance -= len(games)
+            with no_account():
+                return finished(await self.lab.play(trials, HeldMemory(memory)))
+
+        with account() as spent:
+            state, events = await learner.iterate(state, fresh, self.lab.recall, play)
+        asked = spent.calls or spent.scored
+        return state, [*events, *([Spent(iteration=state.iteration, **asdict(spent))] if asked else [])]
+
+
+def commit(lab: Lab, source: LearnerKey, state: State, events: Sequence[Event]) -> None:
+    """Store an iteration of a pool's learner, or of another memory's. Raises StoreError."""
+    tokens = lab.players.tokens(source.agent, state.memory)
+    if isinstance(state, LearnerState):
+        lab.run.commit(source.key, state, events, tokens)
+    elif isinstance(state, MemoryState):
+        units = [
+            UnitRecord(id=unit.id, kind=unit.kind, name=unit.name, parents=unit.parents, tokens=tokens[unit.id])
+            for unit in state.memory.units
+        ]
+        kept = [whole(trajectory) for trajectory in recalled(state.memory.archive, lab.recall)]
+        line = MemoryCommit(
+            learner=source.key,
+            committed=state.iteration,
+            memory=state.memory.digest,
+            extra=state.extra,
+            baselines=state.baselines,
+            returns=state.returns,
+            units=tuple(units),
+            archive=len(kept),
+            archive_tokens=sum(map(lab.players.models[source.agent].count, kept)),
         )
-        lab.run.commit(source.key, state, [*lost, *events], lab.players.tokens(source.agent, state.pool))
-        _log.info("%s: iteration %d of %d committed", source.key, iteration + 1, lab.players.config.learning.iterations)
-    return state.pool
+        lab.run.commit_memory(state.memory, events, line)
+
+
+def _state(lab: Lab, stored: MemoryCommit) -> MemoryState:
+    """Raises PoolError where the memory's file is not there or was changed."""
+    return MemoryState(
+        memory=lab.run.memory(stored.memory),
+        iteration=stored.committed,
+        extra=stored.extra,
+        baselines=stored.baselines,
+        returns=stored.returns,
+    )
 
 
 def finished(episodes: Sequence[Episode]) -> list[Trajectory]:
@@ -90,6 +171,8 @@ def missing(lab: Lab, who: str, episodes: Sequence[Episode], iteration: int) -> 
     return [EpisodesMissing(iteration=iteration, episodes=reasons.total(), of=len(episodes), why=why)]
 
 
-def values_of(state: LearnerState) -> dict[str, Value]:
-    """Online scores as the selectors read them."""
+def values_of(state: State) -> dict[str, Value]:
+    """Online scores as the selectors read them; of skills alone."""
+    if not isinstance(state, LearnerState):
+        return {}
     return {skill: Value(score.value, score.n) for skill, score in state.scores.items()}

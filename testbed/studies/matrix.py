@@ -6,28 +6,31 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import anyio
 
+from testbed.config.study import Arm
 from testbed.play.lab import Lab, first_cause
+from testbed.play.players import HeldMemory
 from testbed.records.keys import LearnerKey
 from testbed.studies.learn import learn_all
 from testbed.studies.schedule import Cell, cell_trials
-from transfer.memory.learner import PoolLearner
-from transfer.memory.control_pools import episodes_as_pool, shuffle_procedures
+from transfer.memory.control_pools import RandomUnits, episodes_as_pool, shuffle, shuffle_procedures
 from transfer.memory.experience import Trajectory
+from transfer.memory.learner import AnyLearner
+from transfer.memory.memory import Memory, UnitMemory
 from transfer.memory.pool import SkillPool
 
 
-async def run_matrix(lab: Lab, learners: Mapping[str, PoolLearner], seed_pool: SkillPool) -> None:
+async def run_matrix(lab: Lab, learners: Mapping[str, AnyLearner], seed_pool: SkillPool) -> None:
     """Learn, then evaluate every cell on environment seeds common to all arms."""
-    pools = await learn_all(lab, learners, seed_pool)
+    memories = await learn_all(lab, learners, seed_pool)
     open_cells = anyio.Semaphore(lab.players.config.concurrency)
 
     async def evaluate(cell: Cell) -> None:
-        await lab.play(cell_trials(lab.players, cell), cell.pool)
+        await lab.play(cell_trials(lab.players, cell), HeldMemory(cell.held))
         open_cells.release()
 
     try:
         async with anyio.create_task_group() as group:
-            for cell in failed_first(lab, cells(lab, pools, seed_pool)):
+            for cell in failed_first(lab, cells(lab, memories, seed_pool)):
                 await open_cells.acquire()
                 group.start_soon(evaluate, cell)
     except BaseExceptionGroup as errors:
@@ -46,32 +49,62 @@ def failed_first(lab: Lab, every: Iterable[Cell]) -> Iterator[Cell]:
     yield from later
 
 
-def cells(lab: Lab, pools: Mapping[LearnerKey, SkillPool], seed_pool: SkillPool) -> Iterator[Cell]:
-    """Every cell of every arm the study asks for, in `statistics.md`'s sense."""
+def cells(lab: Lab, memories: Mapping[LearnerKey, Memory], seed_pool: SkillPool) -> Iterator[Cell]:
+    """Every cell of every arm the study asks for: of its pool, then of each other memory."""
+    pools = {key: memory for key, memory in memories.items() if not key.memory and isinstance(memory, SkillPool)}
+    yield from pool_cells(lab, pools, seed_pool)
+    for memory in lab.players.config.memories:
+        yield from memory_cells(
+            lab, memory.name, {key: each for key, each in memories.items() if key.memory == memory.name}
+        )
+
+
+def memory_cells(lab: Lab, name: str, memories: Mapping[LearnerKey, Memory]) -> Iterator[Cell]:
+    """The cells of one memory, in every arm that needs one."""
+    arms = set(lab.players.config.arms)
+    for own, memory in memories.items():
+        peers = {key: each for key, each in memories.items() if key.learning_run == own.learning_run}
+        chosen = lab.players.config.skills.selector if isinstance(memory, SkillPool) else "none"
+        shown: dict[Arm, Memory | None] = {
+            "self": memory,
+            "matched": memory,
+            "random": RandomUnits(memory) if isinstance(memory, UnitMemory) else memory,
+            "shuffled": shuffle(memory, [each for key, each in peers.items() if key.task != own.task]),
+        }
+        for arm, held in shown.items():
+            if arm in arms and held is not None:
+                how = "random" if arm == "random" else chosen
+                yield Cell(arm, own.agent, own.task, own.learning_run, held, how, own, name)
+        if "transfer" in arms:
+            for source, held in peers.items():
+                if source != own:
+                    yield Cell("transfer", own.agent, own.task, own.learning_run, held, chosen, source, name)
+
+
+def pool_cells(lab: Lab, pools: Mapping[LearnerKey, SkillPool], seed_pool: SkillPool) -> Iterator[Cell]:
+    """The cells of the study's own pool, and those without any memory."""
     config = lab.players.config
     arms, chosen = set(config.arms), config.skills.selector
     episodes = experience(lab) if "rag" in arms else {}
-    for run in range(config.learning_runs):
-        for agent in (agent.name for agent in config.agents):
-            for task in lab.players.tasks:
-                own = LearnerKey(agent, task, run)
-                if "none" in arms:
-                    yield Cell("none", agent, task, run, None, "none")
-                if "seed" in arms:
-                    yield Cell("seed", agent, task, run, seed_pool, chosen)
-                if "self" in arms:
-                    yield Cell("self", agent, task, run, pools[own], chosen, own)
-                if "random" in arms:
-                    yield Cell("random", agent, task, run, pools[own], "random", own)
-                if own in episodes:
-                    yield Cell("rag", agent, task, run, episodes_as_pool(episodes[own]), "similarity", own)
-                if "shuffled" in arms:
-                    others = [pools[source] for source in pools if source.learning_run == run and source.task != task]
-                    yield Cell("shuffled", agent, task, run, shuffle_procedures(pools[own], others), chosen, own)
-                if "transfer" in arms:
-                    for source in pools:
-                        if source.learning_run == run and source != own:
-                            yield Cell("transfer", agent, task, run, pools[source], chosen, source)
+    for own in pools:
+        agent, task, run, _ = own
+        elsewhere = [source for source in pools if source.learning_run == run and source != own]
+        shown: dict[Arm, Cell] = {
+            "none": Cell("none", agent, task, run, None, "none"),
+            "seed": Cell("seed", agent, task, run, seed_pool, chosen),
+            "self": Cell("self", agent, task, run, pools[own], chosen, own),
+            "matched": Cell("matched", agent, task, run, pools[own], chosen, own),
+            "random": Cell("random", agent, task, run, pools[own], "random", own),
+        }
+        yield from (cell for arm, cell in shown.items() if arm in arms)
+        if own in episodes:
+            yield Cell("rag", agent, task, run, episodes_as_pool(episodes[own]), "similarity", own)
+        if "shuffled" in arms:
+            others = [pools[source] for source in elsewhere if source.task != task]
+            yield Cell("shuffled", agent, task, run, shuffle_procedures(pools[own], others), chosen, own)
+        if "transfer" in arms:
+            for source in elsewhere:
+                yield Cell("transfer", agent, task, run, pools[source], chosen, source)
 
 
 def experience(lab: Lab) -> dict[LearnerKey, list[Trajectory]]:
@@ -79,7 +112,7 @@ def experience(lab: Lab) -> dict[LearnerKey, list[Trajectory]]:
     found: dict[LearnerKey, list[tuple[int, int, Trajectory]]] = {}
     for episode in lab.run.episodes():
         trial = episode.trial
-        if trial.phase == "learn" and episode.error is None:
+        if trial.phase == "learn" and trial.pool is not None and trial.memory is None and episode.error is None:
             source = LearnerKey(trial.agent, trial.task, trial.learning_run)
             found.setdefault(source, []).append((trial.iteration, trial.episode, episode.trajectory))
     return {

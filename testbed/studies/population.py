@@ -14,7 +14,7 @@ from testbed.config.population import PolicyConfig
 from testbed.play.failures import ModelGone, StudyStopped
 from testbed.play.lab import Lab, first_cause
 from testbed.play.learners import build_exchange, policy_learners, policy_parts
-from testbed.play.players import HeldSkills
+from testbed.play.players import HeldMemory
 from testbed.play.seeds import stream
 from testbed.records.keys import LearnerKey, PopulationKey
 from testbed.records.lines import MemberEventLine, RoundCommit
@@ -25,8 +25,8 @@ from testbed.studies.shortfall import NOTHING_LEARNED
 from transfer.contamination.poison import plant
 from transfer.exchange.exchange import Exchange
 from transfer.exchange.population import MemberEvent, MemberUpdate, Population, RoundOutcome
-from transfer.memory.learner import PoolLearner
 from transfer.memory.events import Event, MemberLost, Warned
+from transfer.memory.learner import PoolLearner
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 
@@ -60,7 +60,7 @@ async def run_population(lab: Lab, learners: Mapping[str, PoolLearner], seed_poo
                         group.start_soon(one, PopulationKey(policy.name, task, run), policy)
                     if "none" in config.arms:
                         unaided = partial(evaluation_trials, lab.players, PopulationKey("none", task, run))
-                        group.start_soon(play, lab, dict.fromkeys(config.members, HeldSkills()), unaided)
+                        group.start_soon(play, lab, dict.fromkeys(config.members, HeldMemory()), unaided)
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from None
 
@@ -96,14 +96,14 @@ async def live(
     return population
 
 
-async def evaluate(lab: Lab, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> None:
+async def evaluate(lab: Lab, place: PopulationKey, roster: Mapping[str, HeldMemory]) -> None:
     """Everybody with the pool it ends with, against the task's opponent; then, in a game for several, a league."""
     await play(lab, roster, partial(evaluation_trials, lab.players, place))
     await play(lab, roster, partial(league_trials, lab.players, place))
 
 
 async def play(
-    lab: Lab, roster: Mapping[str, HeldSkills], arrange: Callable[[Mapping[str, HeldSkills]], Schedule]
+    lab: Lab, roster: Mapping[str, HeldMemory], arrange: Callable[[Mapping[str, HeldMemory]], Schedule]
 ) -> tuple[Episodes, dict[str, str]]:
     """Everybody's episodes, and who had to leave because its model is gone, each with the reason.
 
@@ -111,8 +111,8 @@ async def play(
     ModelGone when a model is gone that is no member's, or the study waits for its members (`on_outage`).
     """
     for kit in roster.values():
-        if kit.pool is not None:
-            lab.run.keep(kit.pool)
+        if kit.memory is not None:
+            lab.run.keep(kit.memory)
     left: dict[str, str] = {}
     gone: ModelGone | None = None
     while remaining := {name: kit for name, kit in roster.items() if name not in left}:
@@ -135,11 +135,11 @@ def leaving(lab: Lab, gone: ModelGone, members: Collection[str]) -> dict[str, st
     return {name: gone.reason for name in members if kinds[name] == kinds[gone.agent]}
 
 
-async def _at_once(lab: Lab, roster: Mapping[str, HeldSkills], schedule: Schedule) -> Episodes:
+async def _at_once(lab: Lab, roster: Mapping[str, HeldMemory], schedule: Schedule) -> Episodes:
     episodes: Episodes = {}
 
-    async def one(name: str, kit: HeldSkills) -> None:
-        episodes[name] = await lab.play(schedule[name], kit.pool, kit.values, roster)
+    async def one(name: str, kit: HeldMemory) -> None:
+        episodes[name] = await lab.play(schedule[name], kit, roster)
 
     try:
         async with anyio.create_task_group() as group:
@@ -251,6 +251,6 @@ def commit(
     lab.run.commit_round(lines, last)
 
 
-def kits(population: Population) -> dict[str, HeldSkills]:
+def kits(population: Population) -> dict[str, HeldMemory]:
     """What everybody that still plays brings to its seat."""
-    return {name: HeldSkills(member.state.pool, values_of(member.state)) for name, member in population.playing.items()}
+    return {name: HeldMemory(member.state.pool, values_of(member.state)) for name, member in population.playing.items()}

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 
@@ -15,7 +15,7 @@ from testbed.config.plugins import resolve
 from testbed.config.study import StudyConfig
 from testbed.play.failures import Failures
 from testbed.play.lab import Lab, Progress
-from testbed.play.learners import build_learners
+from testbed.play.learners import build_learners, build_memory_learners
 from testbed.play.models import build_players, probe_servers, versions
 from testbed.records.run_directory import RunDirectory
 from testbed.studies.cost import count_episodes
@@ -24,11 +24,10 @@ from testbed.studies.matrix import run_matrix
 from testbed.studies.population import run_population
 from testbed.studies.run_log import run_log
 from testbed.studies.shortfall import Shortfall
-from transfer.memory.learner import PoolLearner
 from transfer.memory.pool import SkillPool
 from transfer.memory.seed_pool import seed_pool
 
-Study = Callable[[Lab, Mapping[str, PoolLearner], SkillPool], Awaitable[object]]
+Study = Callable[[Lab, Mapping[str, Any], SkillPool], Awaitable[object]]
 
 STUDIES: dict[str, Study] = {"learn": learn_all, "matrix": run_matrix, "population": run_population}
 
@@ -49,7 +48,7 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outco
     today = date.fromisoformat(stored.date) if stored and stored.date else date.today()
     players = await build_players(config, today)
     try:
-        learners = build_learners(config, players)
+        learners = build_learners(config, players) | build_memory_learners(config, players)
         study = resolve(STUDIES, config.study, group="study")
         probes = await probe_servers(config, players)
         with (

@@ -6,21 +6,22 @@ same company, the member in each seat once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from testbed.config.study import Arm, LearningConfig
-from testbed.play.players import HeldSkills, Players
+from testbed.play.players import HeldMemory, Players
 from testbed.play.seeds import environment_seed
 from testbed.records.keys import LearnerKey, PopulationKey
 from testbed.records.trial import BackgroundSeat, Trial
+from transfer.memory.memory import Memory
 from transfer.memory.pool import SkillPool
 
 Schedule = dict[str, list[Trial]]
 """Episodes by focal member."""
 
 
-def round_trials(players: Players, place: PopulationKey, round: int, roster: Mapping[str, HeldSkills]) -> Schedule:
+def round_trials(players: Players, place: PopulationKey, round: int, roster: Mapping[str, HeldMemory]) -> Schedule:
     """Everybody's learning episodes of round `round` (from 1), each member on seeds of its own, the same in all arms.
 
     In a game for several, the other seats belong to other members in turn, or always to the task's opponent.
@@ -54,12 +55,12 @@ def round_trials(players: Players, place: PopulationKey, round: int, roster: Map
     }
 
 
-def evaluation_trials(players: Players, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> Schedule:
+def evaluation_trials(players: Players, place: PopulationKey, roster: Mapping[str, HeldMemory]) -> Schedule:
     """Everybody with the pool it ends with, on seeds common to all members and arms, against the task's opponent."""
     return {name: _frozen(players, place, "evaluate", name, roster, meets=False) for name in roster}
 
 
-def league_trials(players: Players, place: PopulationKey, roster: Mapping[str, HeldSkills]) -> Schedule:
+def league_trials(players: Players, place: PopulationKey, roster: Mapping[str, HeldMemory]) -> Schedule:
     """Everybody against the others in turn, with frozen pools; nothing where the game has one seat."""
     if players.tasks[place.task].seats == 1 or len(roster) == 1:
         return {name: [] for name in roster}
@@ -71,7 +72,7 @@ def _frozen(
     place: PopulationKey,
     phase: Literal["evaluate", "league"],
     name: str,
-    roster: Mapping[str, HeldSkills],
+    roster: Mapping[str, HeldMemory],
     *,
     meets: bool,
 ) -> list[Trial]:
@@ -87,14 +88,14 @@ def _frozen(
             env_seed=environment_seed(config.seed, "evaluate", place.task, place.learning_run, episode // seats),
             seat=episode % seats,
             pool=kit.digest,
-            selector=config.skills.selector if kit.pool else "none",
+            selector=config.skills.selector if kit.memory else "none",
             background=_guests(roster, name, seats, episode // seats) if meets else (),
         )
         for episode in range(config.evaluation_episodes)
     ]
 
 
-def _guests(roster: Mapping[str, HeldSkills], name: str, seats: int, encounter: int) -> tuple[BackgroundSeat, ...]:
+def _guests(roster: Mapping[str, HeldMemory], name: str, seats: int, encounter: int) -> tuple[BackgroundSeat, ...]:
     """The next members after `name` in the roster, moving on by one company with every encounter."""
     names = list(roster)
     place = names.index(name)
@@ -105,8 +106,13 @@ def _guests(roster: Mapping[str, HeldSkills], name: str, seats: int, encounter: 
     return tuple(BackgroundSeat(agent=guest, pool=roster[guest].digest) for guest in chosen)
 
 
-def learning_trials(players: Players, source: LearnerKey, iteration: int, pool: SkillPool) -> list[Trial]:
-    """The episodes of one iteration, on environment seeds never used to evaluate."""
+def learning_trials(
+    players: Players, source: LearnerKey, iteration: int, memory: Memory | None, episodes: int | None = None
+) -> list[Trial]:
+    """The episodes of one iteration, on environment seeds never used to evaluate, the same for every memory.
+
+    Without a memory they are those that all memories with shared experience learn from.
+    """
     config = players.config
     return [
         Trial(
@@ -119,11 +125,48 @@ def learning_trials(players: Players, source: LearnerKey, iteration: int, pool: 
             episode=episode,
             env_seed=environment_seed(config.seed, "learn", source.task, source.learning_run, iteration, episode),
             seat=episode % players.tasks[source.task].seats,
-            pool=pool.digest,
-            selector=config.skills.selector,
-            epsilon=epsilon(iteration, config.learning),
+            pool=None if memory is None else memory.digest,
+            memory=None if memory is None else source.memory or None,
+            **_manner(players, memory, iteration),
         )
-        for episode in range(config.learning.episodes)
+        for episode in range(config.learning.episodes if episodes is None else episodes)
+    ]
+
+
+def _manner(players: Players, memory: Memory | None, iteration: int) -> dict[str, Any]:
+    """How skills are chosen while learning; other memories say themselves what they recall."""
+    if not isinstance(memory, SkillPool):
+        return {}
+    return {"selector": players.config.skills.selector, "epsilon": epsilon(iteration, players.config.learning)}
+
+
+def asked_trials(
+    players: Players,
+    source: LearnerKey,
+    iteration: int,
+    memory: Memory | None,
+    env_seeds: Sequence[int],
+    met: list[int],
+) -> list[Trial]:
+    """Further learning episodes that a learner asks for. `met`: the games of this iteration so far, in order."""
+    games = [*met, *env_seeds]
+    return [
+        Trial(
+            phase="learn",
+            arm="learn",
+            agent=source.agent,
+            task=source.task,
+            learning_run=source.learning_run,
+            iteration=iteration,
+            episode=number,
+            env_seed=games[number],
+            seat=number % players.tasks[source.task].seats,
+            pool=None if memory is None else memory.digest,
+            memory=source.memory or None,
+            attempt=games[:number].count(games[number]),
+            **_manner(players, memory, iteration),
+        )
+        for number in range(len(met), len(games))
     ]
 
 
@@ -140,9 +183,11 @@ class Cell(NamedTuple):
     agent: str
     task: str
     learning_run: int
-    pool: SkillPool | None
+    held: Memory | None
     selector: str
     source: LearnerKey | None = None
+    memory: str | None = None
+    """Name of the memory; None for the study's own pool."""
 
 
 def cell_trials(players: Players, cell: Cell) -> list[Trial]:
@@ -158,8 +203,9 @@ def cell_trials(players: Players, cell: Cell) -> list[Trial]:
             episode=episode,
             env_seed=environment_seed(config.seed, "evaluate", cell.task, cell.learning_run, episode // config.epochs),
             seat=episode // config.epochs % players.tasks[cell.task].seats,
-            pool=None if cell.pool is None else cell.pool.digest,
+            pool=None if cell.held is None else cell.held.digest,
             selector=cell.selector,
+            memory=cell.memory,
             source_agent=cell.source.agent if cell.source else None,
             source_task=cell.source.task if cell.source else None,
         )

@@ -16,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from agents.embedding import Embedder
 from agents.guide import AtStart, Guide, Recalled, State
 from agents.models.model import Model
-from agents.prompts import memory_text
+from agents.prompts import memory_text, skill_text
 from agents.skill import Skill, Words
 
 FORMAT = "procmem memory"
 VERSION = 1
+TURN = 24
+"""Tokens of a turn beside what is seen: the move, and the marks of the chat template."""
 
 
 class Unit(BaseModel):
@@ -61,9 +63,37 @@ class Seat:
     options: Callable[[Sequence[Skill]], Guide]
     """The option loop over these skills, as the study chooses and ends them."""
     room: Callable[[State], int]
-    """Tokens that the memory's text may take at a decision, by budget and context."""
+    """Tokens that the memory's text may take at a decision (`Room`)."""
     env_seed: int | None = None
     """The game that is evaluated; None while learning."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """Tokens that a memory's text may take, by a budget and by the model's context.
+
+    Of the context it leaves room for the rules and for the turns to come, to the horizon: a memory too large would
+    otherwise push the episode's own turns out of the prompt. It always has half of what the rules leave.
+    """
+
+    model: Model
+    horizon: int
+    answer: int
+    """Tokens of one answer at most."""
+    budget: int | None = None
+
+    def __call__(self, state: State) -> int:
+        context = self.model.card.context - self.answer - self.model.count(state.rules)
+        seen = [state.observation, *(observation for observation, _ in state.turns)]
+        turn = max(map(self.model.count, seen)) + TURN
+        left = max(context - self.horizon * turn, context // 2, 0)
+        return left if self.budget is None else min(left, self.budget)
+
+    def fitting(self, skills: Sequence[Skill]) -> Sequence[Skill]:
+        """Those that are no longer than the budget."""
+        if self.budget is None:
+            return skills
+        return [skill for skill in skills if self.model.count(skill_text(skill)) <= self.budget]
 
 
 class Memory(Protocol):
@@ -137,9 +167,13 @@ class UnitMemory(BaseModel, ABC):
         """The same memory with these units in place of its own, for a control."""
         return self.model_copy(update={"units": tuple(units)})
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of all its content."""
+        return self.content_digest
+
+    @cached_property
+    def content_digest(self) -> str:
         content = json.dumps([self.label, self.model_dump(mode="json")], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 

@@ -59,9 +59,13 @@ class SkillPool(BaseModel):
             raise PoolFull(f"{len(distinct)} skills do not fit into a pool of {capacity}: raise pool_size or drop some")
         return cls(skills=tuple(distinct.values()), capacity=capacity)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of its capacity and its skills' ids."""
+        return self.content_digest
+
+    @cached_property
+    def content_digest(self) -> str:
         content = json.dumps([self.capacity, self.ids])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
@@ -143,7 +147,7 @@ class SkillPool(BaseModel):
     @classmethod
     def loads(cls, text: str, place: str = "this text") -> SkillPool:
         """What `dumps` wrote. `place` names the source in errors. Raises PoolError."""
-        document = _document(text, place)
+        document = _document(parse_document(text, place), place)
         try:
             content = {"skills": document.get("skills"), "capacity": document.get("capacity")}
             pool = cls.model_validate(content, context=AS_WRITTEN)
@@ -156,15 +160,19 @@ class SkillPool(BaseModel):
         return pool
 
 
-def _document(text: str, place: str) -> dict[str, Any]:
-    """The JSON object of a pool file of this version. Raises PoolError."""
+def parse_document(text: str, place: str) -> dict[str, Any]:
+    """The JSON object that a pool or a memory is written as. Raises PoolError."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise PoolError(f"{place} is not JSON, so it is no skill pool: {error}") from None
     if not isinstance(document, dict):
         raise PoolError(f"{place} is not a skill pool: it holds no JSON object")
-    known = cast("dict[str, Any]", document)
+    return cast("dict[str, Any]", document)
+
+
+def _document(known: dict[str, Any], place: str) -> dict[str, Any]:
+    """The same, where it is a pool file of this version. Raises PoolError."""
     if known.get("format") != FORMAT:
         raise PoolError(f'{place} is not a skill pool: its "format" is not "{FORMAT}"')
     if known.get("version") != VERSION:

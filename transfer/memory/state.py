@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
@@ -38,17 +39,16 @@ class Baseline(BaseModel):
     n: int
 
 
-class MemoryState(BaseModel):
+@dataclass(frozen=True)
+class MemoryState:
     """What a learner of any memory but the pool knows between two iterations: all of it is in the memory."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     memory: Memory
     iteration: int = 0
     """Iterations finished."""
     extra: int = 0
     """Episodes played beside those of each iteration (retries, validations), which are taken off later ones."""
-    baselines: Mapping[str, Baseline] = {}
+    baselines: Mapping[str, Baseline] = field(default_factory=dict[str, Baseline])
     returns: tuple[float, ...] = ()
     """Mean return of each iteration's episodes."""
 

@@ -43,6 +43,16 @@ def account() -> Generator[Account]:
             outer.add(opened)
 
 
+@contextmanager
+def no_account() -> Generator[None]:
+    """What is asked within stands on nobody's account out here."""
+    token = _OPEN.set(None)
+    try:
+        yield
+    finally:
+        _OPEN.reset(token)
+
+
 class Metered(Model):
     """The same model; what it is asked while an account is open is put there."""
 

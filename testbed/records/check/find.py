@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from math import fsum, isclose
 from pathlib import Path
 
 from testbed.config.study import ConfigError, StudyConfig
 from testbed.records.append_only import StoreError, complete_lines
-from testbed.records.lines import IterationCommit, Line, MemberEventLine, RoundCommit, parse_line
+from testbed.records.lines import IterationCommit, Line, MemberEventLine, MemoryCommit, RoundCommit, parse_line
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.manifest import Fault, verify_chain
 from testbed.records.side_files.pool_folder import DIGEST
@@ -32,8 +32,10 @@ def check_run(path: Path) -> list[Fault]:
         raise StoreError(f"{path}: this is not a run directory (it has no study.json)")
     config, faults = _study(run)
     pools, broken = read_pools(run)
-    faults += broken
-    for found in (_episodes(run, config, pools), _events(run, config, pools), _strays(run)):
+    memories, damaged = read_memories(run)
+    faults += [*broken, *damaged]
+    known = pools.keys() | memories
+    for found in (_episodes(run, config, known), _events(run, config, known), _strays(run)):
         faults += _first(found)
     faults += verify_chain(path)
     return sorted(faults, key=lambda fault: fault.severity)
@@ -71,7 +73,19 @@ def read_pools(run: RunDirectory) -> tuple[dict[str, SkillPool], list[Fault]]:
     return pools, faults
 
 
-def _episodes(run: RunDirectory, config: StudyConfig | None, pools: dict[str, SkillPool]) -> Iterator[Fault]:
+def read_memories(run: RunDirectory) -> tuple[set[str], list[Fault]]:
+    """Digests of the stored memories that are no pools, and a fault for each file that holds none, or another."""
+    whole: set[str] = set()
+    faults: list[Fault] = []
+    for digest in sorted(run.memory_digests()):
+        try:
+            whole.add(run.memory(digest).digest)
+        except (PoolError, ConfigError) as error:
+            faults.append(Fault("error", f"memories/{digest}.json", "", str(error), COPY))
+    return whole, faults
+
+
+def _episodes(run: RunDirectory, config: StudyConfig | None, known: Set[str]) -> Iterator[Fault]:
     name = run.episodes_file.name
     finished: dict[str, int] = {}
     failed: dict[str, int] = {}
@@ -92,7 +106,7 @@ def _episodes(run: RunDirectory, config: StudyConfig | None, pools: dict[str, Sk
             failed[trial.id] = number
         for what in (*_contradictions(episode), *(_strangers(trial, config) if config else ())):
             yield Fault("error", name, where, what, COPY)
-        missing.update(pool for pool in _pools_of(trial) if pool not in pools)
+        missing.update(pool for pool in _pools_of(trial) if pool not in known)
     if torn := _torn(run.episodes_file):
         yield Fault("note", name, f"from byte {torn}", "the last line is not complete", AGAIN, repairable=True)
     for pool, count in sorted(missing.items()):
@@ -128,7 +142,11 @@ def _strangers(trial: Trial, config: StudyConfig) -> Iterator[str]:
     if not 0 <= trial.learning_run < config.learning_runs:
         yield f"the study has no learning run {trial.learning_run}"
     evaluated = config.evaluation_episodes * config.epochs
-    most = config.learning.episodes if trial.phase == "learn" else evaluated
+    budget = config.learning.episodes * config.learning.iterations
+    of_iteration = config.learning.episodes if trial.memory is None else budget
+    most = of_iteration if trial.phase == "learn" else evaluated
+    if trial.memory is not None and trial.memory not in {memory.name for memory in config.memories}:
+        yield f"the study has no memory {trial.memory!r}"
     if not 0 <= trial.episode < most:
         yield f"the study has no episode {trial.episode} there"
 
@@ -137,9 +155,10 @@ def _pools_of(trial: Trial) -> set[str]:
     return {pool for pool in (trial.pool, *(guest.pool for guest in trial.background)) if pool is not None}
 
 
-def _events(run: RunDirectory, config: StudyConfig | None, pools: dict[str, SkillPool]) -> Iterator[Fault]:
+def _events(run: RunDirectory, config: StudyConfig | None, known: Set[str]) -> Iterator[Fault]:
     name = run.events_file.name
     done: Counter[str] = Counter()
+    extra: dict[str, int] = {}
     pending = 0
     for number, _, line in complete_lines(run.events_file):
         where = f"line {number}"
@@ -150,19 +169,31 @@ def _events(run: RunDirectory, config: StudyConfig | None, pools: dict[str, Skil
             yield Fault("error", name, where, f"not an event ({error})", what, repairable=True)
             return
         pending += 1
-        if isinstance(event, IterationCommit | RoundCommit):
+        if isinstance(event, IterationCommit | MemoryCommit | RoundCommit):
             pending = 0
             key = _key(event)
             if event.committed != done[key] + 1:
                 yield Fault("error", name, where, f"{key} goes from {done[key]} to {event.committed} iterations", COPY)
             done[key] = event.committed
-            for digest in sorted({pool.digest for pool in event.pools()} - pools.keys()):
+            if isinstance(event, MemoryCommit):
+                extra[key] = event.extra
+                if event.memory not in known:
+                    yield Fault(
+                        "error", f"memories/{event.memory[:60]}.json", "", f"not there, though {where} commits it", COPY
+                    )
+            for digest in sorted({pool.digest for pool in event.pools()} - known):
                 what = f"not there, though {name}, {where}, commits it"
                 yield Fault("error", f"pools/{digest}.json", "", what, "", repairable=True)
     if pending or _torn(run.events_file):
         yield Fault("note", name, "", "ends in an iteration that was not finished", "it is done again", repairable=True)
-    if config and done and (late := sum(count < config.learning.iterations for count in done.values())):
+    if config and done and (late := sum(_is_late(config, count, extra.get(key, 0)) for key, count in done.items())):
         yield Fault("note", name, "", f"{late} learners have not finished", "the same `procmem run` goes on")
+
+
+def _is_late(config: StudyConfig, iterations: int, extra: int) -> bool:
+    """Whether a learner has budget left, in iterations and in episodes."""
+    left = (config.learning.iterations - iterations) * config.learning.episodes - extra
+    return iterations < config.learning.iterations and left > 0
 
 
 def _key(event: Line) -> str:

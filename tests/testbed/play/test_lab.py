@@ -10,6 +10,7 @@ import pytest
 from testbed.play.failures import PATIENCE, StudyStopped
 from testbed.play.lab import Lab
 from testbed.play.models import build_players, versions
+from testbed.play.players import HeldMemory
 from testbed.records.keys import LearnerKey
 from testbed.records.run_directory import RunDirectory
 from testbed.studies.schedule import learning_trials
@@ -41,9 +42,9 @@ def test_trials_in_episodes_out(open_lab, watcher):
     played = []
 
     async def use(lab, trials, pool):
-        played.extend(await lab.play(trials, pool))
+        played.extend(await lab.play(trials, HeldMemory(pool)))
         assert [episode.trial for episode in played] == trials
-        assert await lab.play(trials, pool) == played
+        assert await lab.play(trials, HeldMemory(pool)) == played
         assert lab.recall(played[2].trajectory.id) == played[2].trajectory
         with pytest.raises(KeyError):
             lab.recall("nobody/player_0")
@@ -55,11 +56,11 @@ def test_trials_in_episodes_out(open_lab, watcher):
 
 def test_what_is_stored_is_not_played_again_and_counts_at_once(open_lab, watcher):
     async def use(lab, trials, pool):
-        await lab.play(trials[:4], pool)
+        await lab.play(trials[:4], HeldMemory(pool))
 
     async def again(lab, trials, pool):
         assert len(watcher.episodes) == 8
-        await lab.play(trials, pool)
+        await lab.play(trials, HeldMemory(pool))
 
     size = open_lab(use).episodes_file.stat().st_size
     run = open_lab(again)
@@ -70,7 +71,7 @@ def test_what_is_stored_is_not_played_again_and_counts_at_once(open_lab, watcher
 
 def test_a_game_that_raises_is_one_failed_episode(open_lab):
     async def use(lab, trials, pool):
-        episodes = await lab.play(trials, pool)
+        episodes = await lab.play(trials, HeldMemory(pool))
         failed = [episode for episode in episodes if episode.error is not None]
         assert 0 < len(failed) < len(episodes)
         assert all(not episode.seats for episode in failed)
@@ -94,7 +95,7 @@ def test_a_game_that_raises_is_one_failed_episode(open_lab):
 )
 def test_a_game_that_breaks_its_contract_fails_and_the_record_stays_readable(open_lab, environment, said):
     async def use(lab, trials, pool):
-        for episode in await lab.play(trials, pool):
+        for episode in await lab.play(trials, HeldMemory(pool)):
             assert said in episode.error
             assert "\n" not in episode.error
 
@@ -108,7 +109,7 @@ def test_a_game_that_breaks_its_contract_fails_and_the_record_stays_readable(ope
 )
 def test_whatever_a_model_answers_is_an_episode(open_lab, model, environment):
     async def use(lab, trials, pool):
-        for episode in await lab.play(trials, pool):
+        for episode in await lab.play(trials, HeldMemory(pool)):
             assert episode.error is None
             assert episode.trajectory.invalid > 0 or environment == "tests.support.third_party:COIN"
 
@@ -123,7 +124,9 @@ def test_whatever_a_model_answers_is_an_episode(open_lab, model, environment):
 
 def test_a_bug_of_a_model_is_a_failed_episode(open_lab):
     async def use(lab, trials, pool):
-        assert {episode.error for episode in await lab.play(trials, pool)} == {"ZeroDivisionError: a bug of the model"}
+        assert {episode.error for episode in await lab.play(trials, HeldMemory(pool))} == {
+            "ZeroDivisionError: a bug of the model"
+        }
 
     open_lab(use, agents=[{"name": "a", "model": "tests.support.third_party:Broken"}])
 
@@ -140,7 +143,7 @@ def test_a_model_that_is_gone_stops_the_study_and_the_next_run_makes_it_good(ope
 
     async def use(lab, trials, pool):
         with pytest.raises(StudyStopped) as caught:
-            await lab.play(trials, pool)
+            await lab.play(trials, HeldMemory(pool))
         assert str(caught.value) == (
             "agent a: fake at http://127.0.0.1:9/v1 does not answer: connection refused. "
             "Finished episodes are stored; the same command resumes."
@@ -156,7 +159,7 @@ def test_a_model_that_is_gone_stops_the_study_and_the_next_run_makes_it_good(ope
     }
 
     async def again(lab, trials, pool):
-        assert all(episode.error is None for episode in await lab.play(trials, pool))
+        assert all(episode.error is None for episode in await lab.play(trials, HeldMemory(pool)))
 
     switch.unlink()
     run = open_lab(again, **changes)
@@ -180,7 +183,7 @@ def test_an_opponent_plays_alike_whoever_sits_opposite(study):
                 for trial in learning_trials(players, LearnerKey(name, "KuhnPoker-v0", 0), 0, seed_pool(8))
                 if trial.seat == 0
             )
-            seated, names = players.players(trial, None, {})
+            seated, names = players.players(trial, HeldMemory())
             assert names == {"player_0": name, "player_1": "opponent:scripted:random"}
             sampling.append((seated["player_0"]._sampling, seated["player_1"]._sampling))
         return sampling

@@ -1,0 +1,1 @@
+"""Memories of whole episodes: retrieved, or as many as fit."""

@@ -1,0 +1,99 @@
+"""RAG over trajectories: whole episodes, shown as examples. The nearest sources are Synapse (2306.07863), ExpeL's
+retrieval half (2308.10144) and self-generated examples (2505.00234); no single paper defines it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from agents.guide import EachStep, Guide, State
+from transfer.memories.choices import Choices
+from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, opening, whole
+from transfer.memory.experience import Trajectory
+from transfer.memory.memory import Seat, Unit, UnitMemory
+
+
+class RagChoices(Choices):
+    k: int = Field(default=3, ge=1)
+    """Episodes shown (Synapse)."""
+    keep: Literal["successes", "all"] = "successes"
+    """What is stored: all official forms keep successes only."""
+    recall: Literal["start", "step"] = "start"
+    """Once an episode by its first observation, or at each step by the latest."""
+
+
+class Rag(UnitMemory):
+    """Episodes by likeness of what is seen; among equals the best return, then the latest."""
+
+    label: ClassVar[str] = "rag"
+
+    k: int
+    at: Literal["start", "step"]
+    returns: Mapping[str, float] = {}
+    """R(τ) by unit."""
+
+    def guide(self, seat: Seat) -> Guide:
+        if self.at == "start":
+            return super().guide(seat)
+        return EachStep(lambda state: self.recall(seat, state))
+
+    async def choose(self, seat: Seat, state: State, units: Sequence[Unit]) -> Sequence[Unit]:
+        return nearest(seat, state.observation, units, self.k, prefer=self.returns)
+
+
+def nearest(seat: Seat, query: str, units: Sequence[Unit], k: int, prefer: Mapping[str, float] = {}) -> Sequence[Unit]:
+    """The k units whose keys are likest to the query; equal ones by `prefer`, then the latest first, then by id.
+
+    Units stand in the order of their writing. Likeness is rounded to 10⁻⁶: embedders differ in the last digits.
+    """
+    if not units:
+        return []
+    query_row, *rows = seat.embedder.embed([query, *(unit.key for unit in units)])
+    likeness = np.round(np.stack(rows) @ query_row, 6)
+    order = sorted(
+        range(len(units)),
+        key=lambda index: (-likeness[index], -prefer.get(units[index].id, 0.0), -index, units[index].id),
+    )
+    return [units[index] for index in order[:k]]
+
+
+class RagLearner(MemoryLearner[Rag]):
+    """Stores episodes as they are; asks no model."""
+
+    def __init__(self, means: Means, choices: RagChoices) -> None:
+        super().__init__(means, Rag(k=choices.k, at=choices.recall))
+        self._keep = choices.keep
+
+    async def learn(self, memory: Rag, lessons: Lessons) -> Rag:
+        units, returns = list(memory.units), dict(memory.returns)
+        for trajectory, success in lessons.outcomes:
+            if not success and self._keep == "successes":
+                continue
+            unit = episode_unit(trajectory)
+            if unit.id not in returns:
+                units.append(unit)
+                lessons.written(unit, text="", value=trajectory.total)
+            returns[unit.id] = trajectory.total
+        return memory.model_copy(update={"units": tuple(units), "returns": returns})
+
+
+def episode_unit(trajectory: Trajectory) -> Unit:
+    """A whole episode as a unit, found again by what was seen first."""
+    return Unit(
+        kind="episode",
+        text=whole(trajectory),
+        key=opening(trajectory),
+        trajectories=(trajectory.id,),
+        env_seeds=(trajectory.env_seed,),
+    )
+
+
+def _make(means: Means, given: Mapping[str, Any]) -> RagLearner:
+    return RagLearner(means, RagChoices.read(given, Rag.label))
+
+
+RAG = Kind(Rag, _make, "no single paper; Synapse (2306.07863), ltzheng/Synapse: k = 3, trajectories as examples")

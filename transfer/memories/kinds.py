@@ -1,0 +1,10 @@
+"""`MEMORIES`: every memory of the field by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from transfer.memories.episodes.rag import RAG
+from transfer.memories.lessons import Kind
+
+MEMORIES: Mapping[str, Kind] = {kind.value.label: kind for kind in (RAG,)}
