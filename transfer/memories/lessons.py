@@ -166,6 +166,11 @@ def opening(trajectory: Trajectory) -> str:
     return trajectory.steps[0].observation if trajectory.steps else trajectory.rules
 
 
+def shown(trajectory: Trajectory) -> tuple[str, ...]:
+    """Ids of the units that stood in its prompts, each once, in the order in which they came."""
+    return tuple(dict.fromkeys(unit for step in trajectory.steps for unit in step.units))
+
+
 def course(trajectory: Trajectory) -> str:
     """What was seen, done, paid and replied, for a writer: with its middle left out, and said so, where it is long."""
     return record([Segment(trajectory, "", 0, len(trajectory.steps))])

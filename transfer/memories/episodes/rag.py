@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from agents.guide import EachStep, Guide, State
 from transfer.memories.choices import Choices
 from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, opening, whole
+from transfer.memories.likeness import nearest
 from transfer.memory.experience import Trajectory
 from transfer.memory.memory import Seat, Unit, UnitMemory
 
@@ -43,22 +43,6 @@ class Rag(UnitMemory):
 
     async def choose(self, seat: Seat, state: State, units: Sequence[Unit]) -> Sequence[Unit]:
         return nearest(seat, state.observation, units, self.k, prefer=self.returns)
-
-
-def nearest(seat: Seat, query: str, units: Sequence[Unit], k: int, prefer: Mapping[str, float] = {}) -> Sequence[Unit]:
-    """The k units whose keys are likest to the query; equal ones by `prefer`, then the latest first, then by id.
-
-    Units stand in the order of their writing. Likeness is rounded to 10⁻⁶: embedders differ in the last digits.
-    """
-    if not units:
-        return []
-    query_row, *rows = seat.embedder.embed([query, *(unit.key for unit in units)])
-    likeness = np.round(np.stack(rows) @ query_row, 6)
-    order = sorted(
-        range(len(units)),
-        key=lambda index: (-likeness[index], -prefer.get(units[index].id, 0.0), -index, units[index].id),
-    )
-    return [units[index] for index in order[:k]]
 
 
 class RagLearner(MemoryLearner[Rag]):
