@@ -1,0 +1,1 @@
+"""Skills as SKILL.md files (agentskills.io): out, and in."""
