@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from numpy.random import Generator
 
@@ -24,7 +24,8 @@ def sample(grammar: Grammar, rng: Generator) -> str:
         case Regex(pattern):
             return _from_tree(parse(pattern), rng)
         case JsonSchema(schema):
-            return json.dumps(_value(json.loads(schema), rng))
+            document = json.loads(schema)
+            return json.dumps(_value(_resolved(document, document.get("$defs", {})), rng))
 
 
 def _from_tree(node: Node, rng: Generator) -> str:
@@ -37,6 +38,24 @@ def _from_tree(node: Node, rng: Generator) -> str:
             return _from_tree(options[int(rng.integers(len(options)))], rng)
         case Repeat(part, least, most):
             return "".join(_from_tree(part, rng) for _ in range(int(rng.integers(least, most + 1))))
+
+
+def _resolved(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The schema with what it refers to in the place of each reference to one of its own definitions.
+
+    Raises ValueError for any other reference.
+    """
+    if isinstance(schema, list):
+        return [_resolved(part, definitions) for part in cast(list[Any], schema)]
+    if not isinstance(schema, dict):
+        return schema
+    parts = cast(dict[str, Any], schema)
+    if "$ref" not in parts:
+        return {name: _resolved(part, definitions) for name, part in parts.items() if name != "$defs"}
+    name = str(parts["$ref"]).removeprefix("#/$defs/")
+    if name not in definitions:
+        raise ValueError(f"a JSON schema refers to {parts['$ref']!r}, which it does not define")
+    return _resolved(definitions[name], {other: text for other, text in definitions.items() if other != name})
 
 
 def _value(schema: dict[str, Any], rng: Generator) -> Any:

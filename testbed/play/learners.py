@@ -66,12 +66,12 @@ def build_memory_learners(config: StudyConfig, players: Players) -> dict[str, An
 
 
 def memory_kind(memory: MemoryConfig) -> Kind | None:
-    """Which memory of the field a study names; None for a learner of a skill pool. Raises ConfigError."""
+    """Which memory of the field a study names; None for a learner of a skill pool. Raises ConfigError, ChoiceError."""
     place = f"memories.{memory.name}.learner"
     if memory.learner in LEARNERS and memory.learner not in MEMORIES:
         return None
     kind = resolve(MEMORIES, memory.learner, group="memories.learner", place=place)
-    if kind.own_only and memory.experience == "shared":
+    if memory.experience == "shared" and kind.needs_own(memory.choices):
         raise ConfigError(f'{place}: "{memory.learner}" plays episodes of its own; write experience = "own"')
     return kind
 

@@ -138,7 +138,7 @@ class Players:
             )
 
         evaluated = None if trial.phase == "learn" else trial.env_seed
-        return kit.memory.guide(Seat(model, self.embedder, rng, options, room, evaluated))
+        return kit.memory.guide(Seat(model, self.embedder, rng, options, room, evaluated, trial.env_seed))
 
     def _room(self, trial: Trial, part: AgentModel) -> Room:
         budgets = [self.config.budget if trial.arm == "matched" else None]

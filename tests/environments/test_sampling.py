@@ -65,6 +65,19 @@ def test_json(seed: int):
     assert set(json.loads(text)) == {"name", "kind", "one", "count", "share", "sure", "list"}
 
 
+@given(seeds)
+def test_json_within_json(seed: int):
+    grammar = JsonSchema.of({
+        "$defs": {"Rule": {"type": "object", "properties": {"votes": {"const": 2}}, "required": ["votes"]}},
+        "type": "object",
+        "properties": {"rules": {"type": "array", "items": {"$ref": "#/$defs/Rule"}, "minItems": 1}},
+        "required": ["rules"],
+    })  # fmt: skip
+    text = sample(grammar, np.random.default_rng(seed))
+    assert grammar.accepts(text)
+    assert json.loads(text)["rules"][0] == {"votes": 2}
+
+
 @given(st.sampled_from(sorted(ENVIRONMENTS)), seeds)
 def test_every_games_grammar(id: str, seed: int):
     grammar = ENVIRONMENTS[id].grammar
@@ -91,3 +104,5 @@ def test_patterns_outside_the_subset_are_refused(pattern: str):
 def test_schemas_outside_the_subset_are_refused():
     with pytest.raises(ValueError, match="type None"):
         sample(JsonSchema.of({"not": {}}), np.random.default_rng(0))
+    with pytest.raises(ValueError, match="does not define"):
+        sample(JsonSchema.of({"$ref": "#/$defs/Tree"}), np.random.default_rng(0))

@@ -197,5 +197,9 @@ class Kind(NamedTuple):
     """Raises ChoiceError."""
     source: str
     """The paper, and the official code whose defaults are ours."""
-    own_only: bool = False
-    """It plays games again, or validates: experience that is shared does not do."""
+    own_only: bool | Callable[[Mapping[str, Any]], bool] = False
+    """It plays games again, or validates, always or with some choices: experience that is shared does not do."""
+
+    def needs_own(self, given: Mapping[str, Any]) -> bool:
+        """Whether it does with these choices. Raises ChoiceError."""
+        return self.own_only if isinstance(self.own_only, bool) else self.own_only(given)

@@ -66,6 +66,9 @@ class Seat:
     """Tokens that the memory's text may take at a decision (`Room`)."""
     env_seed: int | None = None
     """The game that is evaluated; None while learning."""
+    playing: int | None = None
+    """The environment seed of the game that is played, learning or not: for memories that hold what they know of one
+    game for that game alone."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,219 @@
+"""What every memory of the field must keep to (U1 to U6), whatever it learns. The evolvers are fakes: one writes random
+text in the form asked for, one writes nonsense.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+
+from agents.agent import SkillAgent
+from agents.decision import Decision, Observation
+from agents.guide import NoGuide
+from agents.models.model import Completion, Request
+from agents.prompts import conversation
+from environments.sampling import sample
+from tests.support.fake_evolver import FakeModel
+from tests.support.lessons import Learned, episode, learn, replay, said, seat
+from transfer.memories.kinds import MEMORIES
+from transfer.memory.experience import Trajectory
+from transfer.memory.memory import Memory
+from transfer.registry import load_memory
+
+ROOT = Path(__file__).parents[3]
+SIGHTS = ("A cellar with a red door.", "A garden with a blue gate.", "A hall.")
+every_memory = pytest.mark.parametrize("name", sorted(MEMORIES))
+
+
+def batch(number: int) -> list[Trajectory]:
+    """Twelve episodes of six games; some are solved, and two games are seen twice with another end."""
+    return [
+        episode(
+            f"{number}-{index}",
+            *("north", "take key", "open")[: 1 + index % 3],
+            solved=index % 3 == 1,
+            seed=100 * number + index % 6,
+            sight=SIGHTS[index % 3],
+        )
+        for index in range(12)
+    ]
+
+
+BATCHES = (batch(1), batch(2))
+
+
+class Author(FakeModel):
+    """Writes random text in the form asked for: a function of the request alone, after a wait that is not."""
+
+    def __init__(self, haste: int = 0) -> None:
+        super().__init__(lambda request: sample(request.grammar, np.random.default_rng(request.sampling.seed)))  # pyright: ignore[reportArgumentType]
+        self._haste = np.random.default_rng(haste)
+
+    async def generate(self, request: Request) -> Completion:
+        for _ in range(int(self._haste.integers(4))):
+            await anyio.lowlevel.checkpoint()
+        return await super().generate(request)
+
+
+def again(memory: Memory | None, env_seed: int, number: int) -> Trajectory:
+    """Every other game that is played again is solved."""
+    return episode(f"again-{number}", "north", "open", solved=number % 2 == 0, seed=env_seed, sight=SIGHTS[number % 3])
+
+
+def learned(name: str, evolver: FakeModel | None = None) -> Learned:
+    play, _ = replay(again)
+    return learn(name, *BATCHES, evolver=evolver or Author(), play=play)
+
+
+async def _played(memory: Memory | None, model: FakeModel) -> list[Decision]:
+    guide = NoGuide() if memory is None else memory.guide(seat(model))
+    agent = SkillAgent("p", model, guide, np.random.default_rng(1))
+    sights = [*SIGHTS, "A red door."]
+    return [await agent.decide(Observation(text=sight, rules="Find the key.")) for sight in sights]
+
+
+def played(memory: Memory | None, model: FakeModel | None = None) -> list[Decision]:
+    """An episode of four moves, always the same ones."""
+    return anyio.run(_played, memory, model or FakeModel(lambda request: "north" if request.grammar is None else "{}"))
+
+
+@every_memory
+def test_an_empty_memory_is_no_memory(name):
+    """U1."""
+    empty = learn(name).memory
+    assert [step.prompt_digest for step in played(empty)] == [step.prompt_digest for step in played(None)]
+    assert not any(step.units or step.reading_calls or step.memory_tokens for step in played(empty))
+
+
+@every_memory
+def test_evaluation_leaves_it_as_it_was(name):
+    """U2."""
+    memory = learned(name).memory
+    before = memory.dumps()
+    played(memory)
+    assert memory.dumps() == before
+    read = load_memory(before, name)
+    assert read == memory
+    assert read.dumps() == before
+
+
+@every_memory
+def test_the_same_seed_writes_the_same_units(name):
+    """U3: however long each answer takes."""
+    one, other = learned(name, Author(haste=1)), learned(name, Author(haste=2))
+    assert one.memory.dumps() == other.memory.dumps()
+    assert one.events == other.events
+
+
+def test_no_order_of_a_set_enters(tmp_path):
+    """U3: Python orders the texts of a set anew in every process."""
+    code = f"from {__name__} import digests; print(digests())"
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert told[0] == told[1]
+
+
+def digests() -> str:
+    """Of every memory, and of the prompts of an episode played with it."""
+    memories = {name: learned(name).memory for name in sorted(MEMORIES)}
+    prompts = {name: [step.prompt_digest for step in played(memory)] for name, memory in memories.items()}
+    return json.dumps([{name: memory.digest for name, memory in memories.items()}, prompts])
+
+
+@every_memory
+@pytest.mark.parametrize("nonsense", ["I would rather not.", '{"cut": "in the mid', "[]"])
+def test_nonsense_changes_nothing_and_is_said(name, nonsense):
+    """U4. Whole episodes may come in: nobody wrote them."""
+    before = learned(name)
+    evolver = FakeModel(lambda request: nonsense)
+    play, _ = replay(again)
+    after = learn(name, batch(3), evolver=evolver, start=before.state, play=play)
+    assert wording(after.memory) == wording(before.memory)
+    assert bool(said(after.events, "skipped")) == bool(evolver.requests)
+    assert not [event for event in said(after.events, "unit") if event.of != "episode"]
+
+
+def wording(memory: Memory) -> list[str]:
+    """What a model wrote of it."""
+    return [unit.text for unit in memory.units if unit.kind != "episode"]
+
+
+@every_memory
+def test_tokens_of_memory_are_what_the_prompt_is_longer_by(name):
+    """U5."""
+    prompts: list[Request] = []
+
+    def answer(request: Request) -> str:
+        if request.grammar is None:
+            prompts.append(request)
+            return "north"
+        return sample(request.grammar, np.random.default_rng(0))
+
+    model = FakeModel(answer)
+    steps = played(learned(name).memory, model)
+    turns: list[tuple[str, str]] = []
+    for step, request, sight in zip(steps, prompts, [*SIGHTS, "A red door."], strict=True):
+        bare = conversation("Find the key.", "", turns, sight)
+        assert step.memory_tokens == length(model, request.messages) - length(model, bare)
+        assert bool(step.memory_tokens) == bool(step.units)
+        turns.append((sight, "north"))
+
+
+def length(model: FakeModel, messages) -> int:
+    return sum(model.count(message.content) for message in messages)
+
+
+@every_memory
+def test_what_is_shown_is_held_and_fits(name):
+    memory = learned(name).memory
+    held = {unit.id for unit in memory.units}
+    assert len(held) == len(memory.units), "two units of one id"
+    assert all(set(step.units) <= held for step in played(memory))
+    assert all(unit.text.strip() for unit in memory.units)
+
+
+@every_memory
+def test_a_game_that_is_evaluated_is_not_recalled(name):
+    memory = learned(name).memory
+    own = memory.holding([unit.model_copy(update={"env_seeds": (*unit.env_seeds, 999)}) for unit in memory.units])
+    assert not any(step.units for step in played(own))
+
+
+@every_memory
+def test_without_episodes_nothing_is_asked(name):
+    before = learned(name)
+    after = learn(name, [], evolver=FakeModel(lambda request: pytest.fail("asked")), start=before.state)
+    assert after.memory.digest == before.memory.digest
+
+
+@every_memory
+def test_where_nothing_can_be_learned_nothing_breaks(name, study, run):
+    """U6: a whole study of one memory on the negative control, by a player that draws its doors blindly."""
+    config = study(
+        learning_runs=1,
+        arms=["none", "self", "random", "shuffled"],
+        agents=[{"name": "a", "model": "scripted:random"}],
+        tasks=[{"environment": "Doors-v0-chance"}],
+        learning={"learner": "fixed", "iterations": 2, "episodes": 2},
+        memories=[{"name": "m", "learner": name}],
+    )
+    finished = run(config)
+    assert not [episode for episode in finished.episodes() if episode.error]
+    (line,) = finished.memory_commits().values()
+    assert finished.memory(line.memory).digest == line.memory
