@@ -8,5 +8,9 @@ from environments.diagnostics.doors import DOORS
 from environments.diagnostics.levers import LEVERS
 from environments.spec import EnvSpec
 from environments.worlds.text_arena.specs import GAMES
+from environments.worlds.text_view.classic import CLASSIC
+from environments.worlds.text_view.toy_text import TOY_TEXT
 
-ENVIRONMENTS: dict[str, EnvSpec] = {spec.id: spec for spec in (*GAMES, *DOORS, *BOXES, *DIALS, *LEVERS)}
+ENVIRONMENTS: dict[str, EnvSpec] = {
+    spec.id: spec for spec in (*GAMES, *DOORS, *BOXES, *DIALS, *LEVERS, *CLASSIC, *TOY_TEXT)
+}

@@ -45,6 +45,10 @@ class EnvSpec:
     """False where every seed is the same game (tic-tac-toe): its environment seeds are no sample of anything."""
     examples: tuple[str, ...] = ()
     """Legal first moves, where a text drawn from the grammar is rarely one (Wordle's words)."""
+    needs: str = ""
+    """What has to be there beside procmem itself, in a few words: "procmem[classic]", "NLTK words"."""
+    patience: float = 60.0
+    """Seconds that a step or a reset may take; then the episode is given up (see `environments.games.watchdog`)."""
 
     def __post_init__(self) -> None:
         if not self.id.isprintable() or not self.id:

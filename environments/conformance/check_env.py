@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from environments.conformance.checks import CHECKS, Subject
-from environments.games.game import MissingData
+from environments.games.game import GameError, MissingData
+from environments.games.watchdog import TooLate
 from environments.spec import EnvSpec
 
 
@@ -34,7 +35,8 @@ class Report:
 def check_env(spec: EnvSpec, progress: Callable[[str], None] = lambda check: None) -> Report:
     """Run every check on an environment; `progress` is told each check's name as it begins.
 
-    Whatever goes wrong is a row of the report; nothing is raised.
+    Whatever goes wrong is a row of the report; nothing is raised. A game that does not answer in time is asked no more:
+    its row is the last one.
     """
     subject = Subject(spec)
     rows: list[Check] = []
@@ -42,10 +44,13 @@ def check_env(spec: EnvSpec, progress: Callable[[str], None] = lambda check: Non
         progress(name)
         started = time.perf_counter()
         try:
-            passed, detail = True, check(subject)
+            passed, detail, late = True, check(subject), False
         except MissingData as error:
             return Report(spec.id, (), str(error))
         except Exception as error:
-            passed, detail = False, str(error) if isinstance(error, AssertionError) else repr(error)
+            told = isinstance(error, AssertionError | GameError)
+            passed, detail, late = False, str(error) if told else repr(error), isinstance(error, TooLate)
         rows.append(Check(name, passed, detail, time.perf_counter() - started))
+        if late:
+            break
     return Report(spec.id, tuple(rows))

@@ -17,6 +17,7 @@ from pettingzoo.test import api_test, seed_test
 
 from environments import grammar as grammars
 from environments.conformance.playthrough import Playthrough, play_randomly, random_moves
+from environments.games.watchdog import Watched
 from environments.grammar import Choices, JsonSchema, Regex
 from environments.sampling import sample
 from environments.spec import EnvSpec
@@ -44,6 +45,10 @@ class Subject:
     def __init__(self, spec: EnvSpec) -> None:
         self.spec = spec
 
+    def make(self) -> Watched:
+        """A fresh environment, every answer of which has to come in time."""
+        return Watched(self.spec)
+
     @property
     def limit(self) -> int:
         """More turns than any episode may have."""
@@ -51,7 +56,7 @@ class Subject:
 
     @cached_property
     def plays(self) -> list[Playthrough]:
-        env = self.spec.make()
+        env = self.make()
         return [play_randomly(env, seed, self.limit) for seed in range(EPISODES)]
 
 
@@ -61,7 +66,7 @@ def _require(kept: bool, otherwise: str) -> None:
 
 
 def _description(subject: Subject) -> str:
-    spec, env = subject.spec, subject.spec.make()
+    spec, env = subject.spec, subject.make()
     low, high = spec.reward_range
     _require(bool(spec.id) and spec.horizon >= 1, "the spec needs an id and a horizon of at least 1")
     _require(low < high, f"the reward range {low} to {high} is empty")
@@ -86,7 +91,7 @@ def _description(subject: Subject) -> str:
 def _api(subject: Subject) -> str:
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        api_test(subject.spec.make(), num_cycles=subject.limit)
+        api_test(subject.make(), num_cycles=subject.limit)
     texts = {str(warning.message) for warning in caught}
     odd = sorted(text for text in texts if not any(known in text for known in _EXPECTED_WARNINGS))
     return f"passed, with warnings: {'; '.join(odd)}" if odd else "passed"
@@ -94,7 +99,7 @@ def _api(subject: Subject) -> str:
 
 def _seeds(subject: Subject) -> str:
     with contextlib.redirect_stdout(io.StringIO()):
-        seed_test(subject.spec.make, num_cycles=subject.limit)
+        seed_test(subject.make, num_cycles=subject.limit)
     return "passed"
 
 
@@ -102,7 +107,7 @@ def _repeatable(subject: Subject) -> str:
     """Two copies in turn, and the global generators disturbed between them."""
     with _global_state_kept():
         for seed in (3, 4):
-            pair = [subject.spec.make(), subject.spec.make()]
+            pair = [subject.make(), subject.make()]
             for disturbance, env in enumerate(pair):
                 _disturb(disturbance)
                 env.reset(seed=seed)
@@ -124,7 +129,7 @@ def _varied(subject: Subject) -> str:
 
 def _answered_alike(subject: Subject, seed: int) -> tuple[tuple[str, float], ...]:
     """What game number `seed` says and pays to a player who answers every seed alike."""
-    env = subject.spec.make()
+    env = subject.make()
     env.reset(seed=seed)
     for text in subject.spec.examples:
         env.step(text)
@@ -135,7 +140,7 @@ def _answered_alike(subject: Subject, seed: int) -> tuple[tuple[str, float], ...
 def _illegal(subject: Subject) -> str:
     refused = 0
     for text in GARBAGE:
-        env = subject.spec.make()
+        env = subject.make()
         env.reset(seed=0)
         seat = env.agent_selection
         before = env.observe(seat)
@@ -158,7 +163,7 @@ def _illegal(subject: Subject) -> str:
 def _stumble_on(subject: Subject) -> None:
     """One illegal answer before every legal one: still the episode ends, within its horizon and its reward range."""
     low, high = subject.spec.reward_range
-    env = subject.spec.make()
+    env = subject.make()
     rng = np.random.default_rng(0)
     env.reset(seed=0)
     totals = dict.fromkeys(env.possible_agents, 0.0)
@@ -175,7 +180,9 @@ def _ends(subject: Subject) -> str:
     spec = subject.spec
     longest = 0
     for play in subject.plays:
-        _require(len(play.ends) == spec.seats, f"still running after {len(play.moves)} turns")
+        _require(not play.running, f"still running after {len(play.moves)} turns")
+        left = [seat for index in range(spec.seats) if (seat := f"player_{index}") not in play.ends]
+        _require(not left, f"{', '.join(left)} left the game without being told that it was over")
         for seat, info in play.ends.items():
             _require(isinstance(info.get("solved"), bool), "infos do not say at the end whether it was solved")
             _require(isinstance(info.get("reason"), str), "infos give no reason for the end")
@@ -202,7 +209,7 @@ def _grammar(subject: Subject) -> str:
                 made += 1
         illegal += sum(info["invalid"] for info in play.ends.values())
     for text in spec.examples:
-        env = spec.make()
+        env = subject.make()
         env.reset(seed=0)
         seat = env.agent_selection
         _require(env.infos[seat]["grammar"].accepts(text), f"the grammar does not accept the example {text!r}")
@@ -216,7 +223,7 @@ def _untouched(subject: Subject) -> str:
     with _global_state_kept():
         _disturb(11)
         before = _global_state()
-        env = subject.spec.make()
+        env = subject.make()
         _require(_global_state() == before, "make() changes the global random state")
         play_randomly(env, 0, subject.limit)
         env.close()

@@ -28,13 +28,15 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Playthrough:
-    """What happened; `ends` holds the last info of each seat, and is empty where the limit came first."""
+    """What happened; `ends` holds the last info of each seat that was told that its game was over."""
 
     moves: tuple[Move, ...]
     rules: str
     """As the first seat to move was told them."""
     ends: dict[str, dict[str, Any]]
     truncated: bool
+    running: bool
+    """The limit came before the end."""
 
     def total(self, seat: str) -> float:
         return sum(move.reward for move in self.moves if move.seat == seat)
@@ -67,4 +69,4 @@ def play_randomly(env: AECEnv[str, Any, Any], seed: int, limit: int) -> Playthro
             truncated |= env.truncations[move.seat]
         elif len(moves) >= limit:
             break
-    return Playthrough(tuple(moves), rules, ends, truncated)
+    return Playthrough(tuple(moves), rules, ends, truncated, bool(env.agents))

@@ -124,7 +124,7 @@ class TextEnv(AECEnv[str, dict[str, str], str | None]):
         self._pay(turn.rewards)
         self.agent_selection = self.possible_agents[turn.seat]
         if turn.over:
-            self._end(self.terminations, turn.reason)
+            self._end(self.terminations, turn.reason, turn.solved)
         elif self._decisions[self.agent_selection] >= self._horizon:
             self._pay(self._game.cut_off())
             self._end(self.truncations, f"Stopped after {self._horizon} moves.")
@@ -138,13 +138,13 @@ class TextEnv(AECEnv[str, dict[str, str], str | None]):
             self.rewards[seat] += float(reward)
             self._totals[seat] += float(reward)
 
-    def _end(self, ended: dict[str, bool], reason: str) -> None:
+    def _end(self, ended: dict[str, bool], reason: str, solved: tuple[bool, ...] = ()) -> None:
         low, high = self._range
-        for seat, total in self._totals.items():
+        for index, (seat, total) in enumerate(self._totals.items()):
             if not low - 1e-9 <= total <= high + 1e-9:
                 raise GameError(f"{self} paid {seat} {total}, outside its declared range {low} to {high}")
             ended[seat] = True
-            self.infos[seat] |= {"solved": total >= high - 1e-9, "reason": reason}
+            self.infos[seat] |= {"solved": solved[index] if solved else total >= high - 1e-9, "reason": reason}
             if reason and all(note.text != reason for note in self._inbox[seat]):
                 self._inbox[seat].append(Note(reason))
 

@@ -40,6 +40,8 @@ class Turn:
     over: bool = False
     reason: str = ""
     """The game's last words, when it is over."""
+    solved: tuple[bool, ...] = ()
+    """Who has won, when it is over; where empty, those who were paid the most there is."""
 
 
 class Game(Protocol):

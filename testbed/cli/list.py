@@ -12,6 +12,9 @@ from rich.table import Table
 
 from testbed.cli.terminal import output, plain, say_json
 
+UNBOUNDED = 10_000
+"""A pipe has no width: there each name has a line of its own."""
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -24,11 +27,11 @@ class Listing:
 def _environments() -> Listing:
     from environments.registry import ENVIRONMENTS
 
-    columns = ("name", "seats", "family", "difficulty", "moves", "summary")
+    columns = ("name", "seats", "family", "difficulty", "horizon", "needs", "summary")
     return Listing(
         columns,
         tuple(
-            (spec.id, str(spec.seats), spec.family, str(spec.difficulty), str(spec.horizon), spec.summary)
+            (spec.id, str(spec.seats), spec.family, str(spec.difficulty), str(spec.horizon), spec.needs, spec.summary)
             for spec in ENVIRONMENTS.values()
         ),
     )
@@ -159,13 +162,16 @@ def names(
     if as_json:
         say_json([row[0] for row in listing.rows])
     else:
-        output().print(_table(listing))
+        console = output()
+        if not console.is_terminal:
+            console.width = UNBOUNDED
+        console.print(_table(listing))
 
 
 def _table(listing: Listing) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in listing.columns:
-        right = name in ("seats", "difficulty", "moves")
+        right = name in ("seats", "difficulty", "horizon")
         table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=name == "name")
     for row in listing.rows:
         table.add_row(*map(plain, row))

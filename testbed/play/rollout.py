@@ -12,6 +12,7 @@ from agents.agent import ObservationMessage, SkillAgent
 from agents.decision import Decision, Observation
 from environments import grammar as grammars
 from environments.games.game import GameError
+from environments.games.watchdog import Watched
 from environments.spec import EnvSpec
 from transfer.memory.experience import Step, Trajectory
 
@@ -25,7 +26,7 @@ async def play(
     Raises GameError where the game breaks its contract, a return outside its declared range among it; whatever else a
     player or the environment raises goes through. The notes of a player's error name its seat.
     """
-    env = spec.make()
+    env = Watched(spec)
     notes = {seat: _Notes() for seat in players}
     token = CancellationToken()
     try:
@@ -61,6 +62,8 @@ async def play(
         for player in players.values():
             await player.close()
     for seat, note in notes.items():
+        if not note.closed:
+            raise GameError(f"{spec.id} let {seat} go without saying that its game was over")
         _check_return(spec, seat, note.total)
     return {seat: note.trajectory(f"{trial}/{seat}", names[seat], spec.id, env_seed) for seat, note in notes.items()}
 
@@ -87,6 +90,7 @@ class _Notes:
     solved: bool = False
     invalid: int = 0
     reason: str = ""
+    closed: bool = False
 
     def pay(self, reward: float) -> None:
         self.total += reward
@@ -102,6 +106,7 @@ class _Notes:
         self.solved = bool(info.get("solved", False))
         self.invalid = int(info.get("invalid", 0))  # pyright: ignore[reportArgumentType]
         self.reason = str(info.get("reason", ""))
+        self.closed = True
 
     def trajectory(self, id: str, agent: str, task: str, env_seed: int) -> Trajectory:
         steps = tuple(

@@ -17,6 +17,8 @@ REQUIRED = {
     "FrozenLake-v0-random", "Bandit-v0", "Blackjack-v0", "Hangman-v0", "Wordle-v0", "2048-v0-small",
     "TowerOfHanoi-v0", "TicTacToe-v0", "ConnectFour-v0", "KuhnPoker-v0", "Nim-v0", "IteratedPrisonersDilemma-v0",
     "LiarsDice-v0", "Doors-v0", "Doors-v0-inverted", "Doors-v0-chance", "Repeat-v0", "Dial-v0", "Lever-v0",
+    "PettingZoo-TicTacToe-v3", "PettingZoo-ConnectFour-v3", "PettingZoo-LeducHoldem-v4", "PettingZoo-TexasHoldem-v4",
+    "Gymnasium-Taxi-v4", "Gymnasium-CliffWalking-v1", "Gymnasium-FrozenLake-v1", "Gymnasium-Blackjack-v1",
 }  # fmt: skip
 
 
@@ -35,7 +37,7 @@ def test_ids_are_keys_and_difficulties_rank_a_family():
 
 
 def test_the_catalog_imports_no_game_engine():
-    code = "import sys, environments.registry; print(*({'textarena', 'nltk', 'pettingzoo'} & {*sys.modules}))"
+    code = "import sys, environments.registry; print(*({'textarena', 'nltk', 'pettingzoo', 'gymnasium'} & {*sys.modules}))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
 

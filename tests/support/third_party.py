@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def priceless() -> EnvSpec:
         env = COIN.make()
         last = env.last
 
-        def unpriced() -> Any:
+        def unpriced(observe: bool = True) -> Any:
             observation, _, *rest = last()
             return observation, math.nan, *rest
 
@@ -103,7 +104,7 @@ def generous() -> EnvSpec:
         env = COIN.make()
         last = env.last
 
-        def overpaid() -> Any:
+        def overpaid(observe: bool = True) -> Any:
             observation, _, *rest = last()
             return observation, 1e308, *rest
 
@@ -116,6 +117,40 @@ def generous() -> EnvSpec:
 def endless() -> EnvSpec:
     """Says that a game has one move, and goes on."""
     return _changed(COIN.make, id="Endless-v0", horizon=1)
+
+
+def stuck() -> EnvSpec:
+    """Waits for ever at its second move."""
+
+    def make() -> Any:
+        env = COIN.make()
+        moves = iter((env.step,))
+
+        def wait(action: Any) -> None:
+            next(moves, lambda _: threading.Event().wait())(action)
+
+        env.step = wait  # type: ignore[method-assign]
+        return env
+
+    return _changed(make, id="Stuck-v0", patience=0.3)
+
+
+def deserting() -> EnvSpec:
+    """Drops its seat in place of ending its game."""
+
+    def make() -> Any:
+        env = COIN.make()
+        step = env.step
+
+        def desert(action: Any) -> None:
+            step(action)
+            if any(env.terminations.values()):
+                env.agents = []
+
+        env.step = desert  # type: ignore[method-assign]
+        return env
+
+    return _changed(make, id="Deserting-v0")
 
 
 def surrogates() -> EnvSpec:

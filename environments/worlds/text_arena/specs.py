@@ -53,7 +53,18 @@ def _game(
         return TextEnv(game, id=id, seats=seats, grammar=grammar, horizon=horizon, reward_range=reward_range)
 
     return EnvSpec(
-        id, make, seats, grammar, horizon, reward_range, family, difficulty, summary, seeded=seeded, examples=examples
+        id,
+        make,
+        seats,
+        grammar,
+        horizon,
+        reward_range,
+        family,
+        difficulty,
+        summary,
+        seeded=seeded,
+        examples=examples,
+        needs="NLTK data" if words else "",
     )
 
 
@@ -157,11 +168,11 @@ SINGLE: tuple[EnvSpec, ...] = (
     ),
     _game(
         "Hangman-v0", Regex(r"\[[A-Z]\]"), 52, "Hangman", 0, moves=legal.hangman, words=True,
-        summary="Guess a common English word letter by letter with 6 misses; pays the share uncovered (NLTK data).",
+        summary="Guess a common English word letter by letter with 6 misses; pays the share uncovered.",
     ),
     _game(
         "Wordle-v0", Regex(r"\[[a-z]{5}\]"), 12, "Wordle", 0, words=True, examples=("[apple]",),
-        summary="Guess a common 5-letter noun in 6 tries; the last guess pays (green + ½ yellow)/5 (NLTK data).",
+        summary="Guess a common 5-letter noun in 6 tries; the last guess pays (green + ½ yellow)/5.",
     ),
 )  # fmt: skip
 

@@ -13,6 +13,7 @@ from environments.games.game import Note, Turn
 from environments.grammar import Choices
 from environments.registry import ENVIRONMENTS
 from environments.spec import EnvSpec
+from tests.support.third_party import deserting, stuck
 
 YES_NO = Choices(("[yes]", "[no]"))
 
@@ -154,3 +155,15 @@ def test_an_environment_that_cannot_be_built_fails_in_rows():
     report = check_env(spec(Fake, make=make))
     assert not report.passed
     assert "no board" in failures(report)["describes itself"]
+
+
+def test_a_game_that_lets_a_seat_go_without_a_word_is_found():
+    found = failures(check_env(deserting()))
+    assert found["ends within its horizon"] == "player_0 left the game without being told that it was over"
+
+
+def test_a_game_that_does_not_answer_is_asked_no_more():
+    report = check_env(stuck())
+    assert not report.passed
+    assert [row.passed for row in report.rows] == [True, False]
+    assert "did not answer within 0.3 s" in report.rows[-1].detail

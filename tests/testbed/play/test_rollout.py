@@ -85,6 +85,8 @@ def test_a_seat_that_never_moved_is_paid_all_the_same():
     [
         ("tests.support.third_party:priceless", "Priceless-v0 paid player_0 nan, which is no finite number"),
         ("tests.support.third_party:endless", "Endless-v0 did not stop player_0 at its horizon of 1 moves"),
+        ("tests.support.third_party:deserting", "Deserting-v0 let player_0 go without saying that its game was over"),
+        ("tests.support.third_party:stuck", r"Stuck-v0: the action '\[.*\]' did not answer within 0.3 s"),
     ],
 )
 def test_a_game_that_breaks_its_contract_is_stopped(environment, said):

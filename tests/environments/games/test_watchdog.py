@@ -1,0 +1,89 @@
+"""So many seconds for each answer, and everything as before afterwards."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from environments.games.watchdog import TooLate, Watched, watch
+from environments.registry import ENVIRONMENTS
+
+COIN = ENVIRONMENTS["Lever-v0"]
+
+
+def sleep() -> None:
+    time.sleep(30)
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def deadlock() -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+
+
+def swallow() -> None:
+    """A game that takes every exception for its own."""
+    for _ in range(2):
+        try:
+            time.sleep(30)
+        except Exception:
+            continue
+    time.sleep(30)
+
+
+@pytest.mark.parametrize("hang", [sleep, spin, deadlock, swallow])
+def test_whatever_hangs_is_interrupted(hang):
+    handler, began = signal.getsignal(signal.SIGALRM), time.monotonic()
+    with pytest.raises(TooLate, match=r"^it did not answer within 0\.2 s$"), watch("it", 0.2):
+        hang()
+    assert time.monotonic() - began < 15
+    assert signal.getsignal(signal.SIGALRM) is handler
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_an_answer_in_time_is_left_alone():
+    with watch("it", 0.2):
+        time.sleep(0.01)
+    time.sleep(0.3)
+
+
+def test_another_thread_is_not_watched():
+    done: list[bool] = []
+
+    def work() -> None:
+        with watch("it", 0.05):
+            time.sleep(0.2)
+        done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [True]
+
+
+def test_making_an_environment_is_watched_too():
+    with pytest.raises(TooLate, match=r"Lever-v0: make\(\) did not answer"):
+        Watched(replace(COIN, make=sleep, patience=0.2))
+
+
+def test_a_watched_environment_plays_like_the_bare_one():
+    said = []
+    for env in (COIN.make(), Watched(COIN)):
+        env.reset(seed=4)
+        row = []
+        for seat in env.agent_iter():
+            observation, reward, terminated, _, info = env.last()
+            row.append((seat, observation, reward, info["invalid"]))
+            env.step(None if terminated else "[C]")
+        said.append(row)
+    assert said[0] == said[1]
+    assert len(said[0]) == 6
