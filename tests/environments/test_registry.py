@@ -37,7 +37,9 @@ def test_ids_are_keys_and_difficulties_rank_a_family():
 
 
 def test_the_catalog_imports_no_game_engine():
-    code = "import sys, environments.registry; print(*({'textarena', 'nltk', 'pettingzoo', 'gymnasium'} & {*sys.modules}))"
+    code = (
+        "import sys, environments.registry; print(*({'textarena', 'nltk', 'pettingzoo', 'gymnasium'} & {*sys.modules}))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
 

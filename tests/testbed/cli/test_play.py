@@ -8,7 +8,6 @@ import pty
 import signal
 import subprocess
 import sys
-from functools import partial
 
 import pytest
 
@@ -84,13 +83,19 @@ def test_what_a_game_says_is_shown_and_never_obeyed(sit_down):
         assert said.code == 0 or said.err.splitlines()[-1].startswith("Error: Shouting-v0 crashed: RuntimeError: ")
 
 
+SITTING_DOWN = """
+import signal, sys
+from testbed.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background is born ignoring it
+sys.argv = ["procmem", "play", "TicTacToe-v0"]
+main()
+"""
+
+
 def test_ctrl_c_leaves_at_once(environment):
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "testbed", "play", "TicTacToe-v0"]
-    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a test run in the background ignores it
-    with subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, preexec_fn=heeding
-    ) as game:
+    command = [sys.executable, "-c", SITTING_DOWN]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as game:
         os.close(theirs)
         said = b""
         while not said.endswith(b"> "):
