@@ -6,5 +6,6 @@ from collections.abc import Mapping
 
 from transfer.memories.episodes.rag import RAG
 from transfer.memories.lessons import Kind
+from transfer.memories.routines.memp import MEMP
 
-MEMORIES: Mapping[str, Kind] = {kind.value.label: kind for kind in (RAG,)}
+MEMORIES: Mapping[str, Kind] = {kind.value.label: kind for kind in (RAG, MEMP)}
