@@ -7,5 +7,13 @@ from collections.abc import Mapping
 from transfer.memories.episodes.rag import RAG
 from transfer.memories.lessons import Kind
 from transfer.memories.routines.memp import MEMP
+from transfer.memories.rules.reflexion import REFLEXION
 
-MEMORIES: Mapping[str, Kind] = {kind.value.label: kind for kind in (RAG, MEMP)}
+MEMORIES: Mapping[str, Kind] = {
+    kind.value.label: kind
+    for kind in (
+        RAG,
+        MEMP,
+        REFLEXION,
+    )
+}
