@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from transfer.memories.episodes.long_context import LONG_CONTEXT
 from transfer.memories.episodes.rag import RAG
 from transfer.memories.lessons import Kind
 from transfer.memories.routines.memp import MEMP
@@ -17,3 +18,9 @@ MEMORIES: Mapping[str, Kind] = {
         REFLEXION,
     )
 }
+KINDS = (
+    RAG,
+    MEMP,
+    LONG_CONTEXT,
+)
+MEMORIES: Mapping[str, Kind] = {kind.value.label: kind for kind in KINDS}

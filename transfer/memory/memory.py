@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -18,6 +18,8 @@ from agents.guide import AtStart, Guide, Recalled, State
 from agents.models.model import Model
 from agents.prompts import memory_text, skill_text
 from agents.skill import Skill, Words
+
+Value = TypeVar("Value")
 
 FORMAT = "procmem memory"
 VERSION = 1
@@ -184,6 +186,12 @@ class UnitMemory(BaseModel, ABC):
         document: dict[str, Any] = {"format": FORMAT, "version": VERSION, "memory": self.label, "digest": self.digest}
         content = {"content": self.model_dump(mode="json")}
         return json.dumps(document | content, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def inherited(values: Mapping[str, Value], units: Iterable[Unit]) -> dict[str, Value]:
+    """What is known by unit, where `units` take the place of the parents they name."""
+    heirs = {parent: unit.id for unit in units for parent in unit.parents}
+    return {heirs.get(id, id): value for id, value in values.items()}
 
 
 def recallable(units: Sequence[Unit], env_seed: int | None) -> list[Unit]:

@@ -4,8 +4,8 @@ retrieval half (2308.10144) and self-generated examples (2505.00234); no single 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from transfer.memories.choices import Choices
 from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, opening, whole
 from transfer.memories.likeness import nearest
 from transfer.memory.experience import Trajectory
-from transfer.memory.memory import Seat, Unit, UnitMemory
+from transfer.memory.memory import Seat, Unit, UnitMemory, inherited
 
 
 class RagChoices(Choices):
@@ -44,6 +44,10 @@ class Rag(UnitMemory):
     async def choose(self, seat: Seat, state: State, units: Sequence[Unit]) -> Sequence[Unit]:
         return nearest(seat, state.observation, units, self.k, prefer=self.returns)
 
+    def holding(self, units: Iterable[Unit]) -> Self:
+        held = tuple(units)
+        return self.model_copy(update={"units": held, "returns": inherited(self.returns, held)})
+
 
 class RagLearner(MemoryLearner[Rag]):
     """Stores episodes as they are; asks no model."""
@@ -53,16 +57,16 @@ class RagLearner(MemoryLearner[Rag]):
         self._keep = choices.keep
 
     async def learn(self, memory: Rag, lessons: Lessons) -> Rag:
-        units, returns = list(memory.units), dict(memory.returns)
+        units, returns = memory.units, dict(memory.returns)
         for trajectory, success in lessons.outcomes:
             if not success and self._keep == "successes":
                 continue
             unit = episode_unit(trajectory)
+            units = remembered(units, unit)
             if unit.id not in returns:
-                units.append(unit)
                 lessons.written(unit, text="", value=trajectory.total)
             returns[unit.id] = trajectory.total
-        return memory.model_copy(update={"units": tuple(units), "returns": returns})
+        return memory.model_copy(update={"units": units, "returns": returns})
 
 
 def episode_unit(trajectory: Trajectory) -> Unit:
@@ -74,6 +78,15 @@ def episode_unit(trajectory: Trajectory) -> Unit:
         trajectories=(trajectory.id,),
         env_seeds=(trajectory.env_seed,),
     )
+
+
+def remembered(units: Sequence[Unit], unit: Unit) -> tuple[Unit, ...]:
+    """The units with this one as the latest; where its words were known, with the evidence of both."""
+    same = next((each for each in units if each.id == unit.id), None)
+    if same is not None:
+        joined = {name: (*getattr(same, name), *getattr(unit, name)) for name in ("trajectories", "env_seeds")}
+        unit = unit.model_copy(update={name: tuple(dict.fromkeys(both)) for name, both in joined.items()})
+    return (*(each for each in units if each.id != unit.id), unit)
 
 
 def _make(means: Means, given: Mapping[str, Any]) -> RagLearner:
