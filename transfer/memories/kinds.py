@@ -7,20 +7,17 @@ from collections.abc import Mapping
 from transfer.memories.episodes.long_context import LONG_CONTEXT
 from transfer.memories.episodes.rag import RAG
 from transfer.memories.lessons import Kind
+from transfer.memories.routines.awm import AWM
 from transfer.memories.routines.memp import MEMP
 from transfer.memories.rules.reflexion import REFLEXION
 
 MEMORIES: Mapping[str, Kind] = {
     kind.value.label: kind
     for kind in (
+        LONG_CONTEXT,
         RAG,
+        AWM,
         MEMP,
         REFLEXION,
     )
 }
-KINDS = (
-    RAG,
-    MEMP,
-    LONG_CONTEXT,
-)
-MEMORIES: Mapping[str, Kind] = {kind.value.label: kind for kind in KINDS}

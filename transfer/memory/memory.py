@@ -54,6 +54,12 @@ class Unit(BaseModel):
             object.__setattr__(self, "id", hashlib.sha256(words.encode()).hexdigest()[:16])
         return self
 
+    def with_evidence_of(self, other: Unit) -> Unit:
+        """The same words, with the trajectories and the games of both."""
+        trajectories, env_seeds = (*self.trajectories, *other.trajectories), (*self.env_seeds, *other.env_seeds)
+        joined = {"trajectories": tuple(dict.fromkeys(trajectories)), "env_seeds": tuple(dict.fromkeys(env_seeds))}
+        return self.model_copy(update=joined)
+
 
 @dataclass(frozen=True)
 class Seat:

@@ -82,10 +82,9 @@ def episode_unit(trajectory: Trajectory) -> Unit:
 
 def remembered(units: Sequence[Unit], unit: Unit) -> tuple[Unit, ...]:
     """The units with this one as the latest; where its words were known, with the evidence of both."""
-    same = next((each for each in units if each.id == unit.id), None)
-    if same is not None:
-        joined = {name: (*getattr(same, name), *getattr(unit, name)) for name in ("trajectories", "env_seeds")}
-        unit = unit.model_copy(update={name: tuple(dict.fromkeys(both)) for name, both in joined.items()})
+    for each in units:
+        if each.id == unit.id:
+            unit = each.with_evidence_of(unit)
     return (*(each for each in units if each.id != unit.id), unit)
 
 
