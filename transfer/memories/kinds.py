@@ -8,6 +8,7 @@ from transfer.memories.episodes.long_context import LONG_CONTEXT
 from transfer.memories.episodes.rag import RAG
 from transfer.memories.lessons import Kind
 from transfer.memories.routines.awm import AWM
+from transfer.memories.routines.mem_rl import MEM_RL
 from transfer.memories.routines.memp import MEMP
 from transfer.memories.rules.reflexion import REFLEXION
 
@@ -21,3 +22,4 @@ MEMORIES: Mapping[str, Kind] = {
         REFLEXION,
     )
 }
+MEMORIES: Mapping[str, Kind] = {kind.value.label: kind for kind in (RAG, MEMP, MEM_RL)}
