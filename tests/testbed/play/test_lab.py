@@ -87,10 +87,13 @@ def test_a_game_that_raises_is_one_failed_episode(open_lab):
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ("priceless", "no finite number"),
-        ("generous", "in all, outside the range it declares, 0 to 1"),
-        ("endless", "at its horizon"),
-        ("surrogates", "surrogates not allowed"),
+        ("third_party:priceless", "no finite number"),
+        ("third_party:generous", "in all, outside the range it declares, 0 to 1"),
+        ("third_party:endless", "at its horizon"),
+        ("third_party:surrogates", "surrogates not allowed"),
+        ("third_party:deserting", "let player_0 go without saying that its game was over"),
+        ("third_party:stuck", "did not answer within 0.3 s"),
+        ("arrays:unmovable", "Countdown-v0 leaves ann no action: its action mask is empty"),
     ],
 )
 def test_a_game_that_breaks_its_contract_fails_and_the_record_stays_readable(open_lab, environment, said):
@@ -99,7 +102,7 @@ def test_a_game_that_breaks_its_contract_fails_and_the_record_stays_readable(ope
             assert said in episode.error
             assert "\n" not in episode.error
 
-    run = open_lab(use, tasks=[{"environment": f"tests.support.third_party:{environment}"}])
+    run = open_lab(use, tasks=[{"environment": f"tests.support.{environment}"}])
     assert len(list(run.episodes())) == 6
 
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from environments.registry import ENVIRONMENTS
 from testbed.config.study import ConfigError, load_study, parse_study
 from testbed.play.failures import ModelGone
 from testbed.records import append_only, run_directory
@@ -24,6 +25,7 @@ from testbed.records.keys import LearnerKey
 from testbed.records.lines import MemberEventLine, RoundCommit
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Trial
+from testbed.reports.audit import check_records
 from testbed.reports.tables import load_population, load_run
 from testbed.studies.cost import count_episodes
 from testbed.studies.shortfall import Shortfall
@@ -114,9 +116,13 @@ def test_sharing_helps_where_experience_is_all(finished):
     assert means["none"] < 0.45 < means["commons"]
 
 
-@pytest.mark.parametrize(("task", "seats"), [("KuhnPoker-v0", 2), ("LiarsDice-v0-small", 3)])
+@pytest.mark.parametrize(
+    ("task", "seats"), [("KuhnPoker-v0", 2), ("LiarsDice-v0-small", 3), ("PettingZoo-LeducHoldem-v4", 2)]
+)
 def test_games_between_members(run, task, seats):
     """Seats rotate, an encounter keeps its seed and company, guests bring their own pools and never explore."""
+    if ENVIRONMENTS[task].needs:
+        pytest.importorskip("rlcard")
     config = village(
         learning_runs=1,
         tasks=[{"environment": task}],
@@ -129,6 +135,7 @@ def test_games_between_members(run, task, seats):
     episodes = list(found.episodes())
     assert len(episodes) == sum(count_episodes(config))
     assert [each.error for each in episodes if each.error] == []
+    assert check_records(found, config)[0] == []
     encounters = defaultdict(list)
     for episode in episodes:
         trial = episode.trial

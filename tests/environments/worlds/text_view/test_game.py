@@ -15,7 +15,7 @@ from environments.games.game import GameError
 from environments.spec import EnvSpec
 from environments.worlds.text_view.view import TextView
 from environments.worlds.text_view.worlds import gymnasium_world
-from tests.environments.worlds.text_view.arrays import VIEW, Countdown, world
+from tests.support.arrays import VIEW, Countdown, Empty, world
 
 
 def start(spec: EnvSpec, seed: int = 0):
@@ -138,11 +138,6 @@ def test_without_a_mask_every_action_is_legal():
 
 
 # -- what environments do wrong ----------------------------------------------------------------------------------------
-
-
-class Empty(Countdown):
-    def mask(self, agent: str) -> Any:
-        return np.zeros(2)
 
 
 class Wide(Countdown):

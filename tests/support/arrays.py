@@ -75,3 +75,14 @@ VIEW = TextView(
 def world(kind: type[AECEnv[Any, Any, Any]] = Countdown, view: TextView = VIEW, **facts: Any) -> EnvSpec:
     declared = {"seats": 2, "horizon": 14, "reward_range": (-1.0, 1.0), **facts}
     return aec_world("Countdown-v0", kind, view, **declared)
+
+
+class Empty(Countdown):
+    """Leaves nobody a move."""
+
+    def mask(self, agent: str) -> Any:
+        return np.zeros(2)
+
+
+def unmovable() -> EnvSpec:
+    return world(Empty)
