@@ -19,7 +19,7 @@ MEMORIES: Mapping[str, Kind] = {
         RAG,
         AWM,
         MEMP,
+        MEM_RL,
         REFLEXION,
     )
 }
-MEMORIES: Mapping[str, Kind] = {kind.value.label: kind for kind in (RAG, MEMP, MEM_RL)}
