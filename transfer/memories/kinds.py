@@ -10,6 +10,7 @@ from transfer.memories.lessons import Kind
 from transfer.memories.routines.awm import AWM
 from transfer.memories.routines.mem_rl import MEM_RL
 from transfer.memories.routines.memp import MEMP
+from transfer.memories.rules.reasoning_bank import REASONING_BANK
 from transfer.memories.rules.reflexion import REFLEXION
 
 MEMORIES: Mapping[str, Kind] = {
@@ -21,5 +22,6 @@ MEMORIES: Mapping[str, Kind] = {
         MEMP,
         MEM_RL,
         REFLEXION,
+        REASONING_BANK,
     )
 }

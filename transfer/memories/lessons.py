@@ -171,9 +171,12 @@ def shown(trajectory: Trajectory) -> tuple[str, ...]:
     return tuple(dict.fromkeys(unit for step in trajectory.steps for unit in step.units))
 
 
-def course(trajectory: Trajectory) -> str:
-    """What was seen, done, paid and replied, for a writer: with its middle left out, and said so, where it is long."""
-    return record([Segment(trajectory, "", 0, len(trajectory.steps))])
+def course(trajectory: Trajectory, *, paid: bool = True) -> str:
+    """What was seen, done, paid and replied, for a writer: with its middle left out, and said so, where it is long.
+
+    Not `paid`: for who must judge by what was seen alone.
+    """
+    return record([Segment(trajectory, "", 0, len(trajectory.steps))], paid=paid)
 
 
 def whole(trajectory: Trajectory) -> str:

@@ -104,6 +104,9 @@ EVOLVING = {
     "characters left out": " [… {count} characters …] ",
 }
 
+UNPAID = "Move {number}: {action}. Reply: {reply}"
+"""A move as it is shown to who must not see what it paid; asked by other memories alone, so it is not in the digest."""
+
 OBSERVATION = 500
 """Characters of one observation that an evolver is shown; the middle of a longer one is left out, and marked."""
 
@@ -127,19 +130,19 @@ def skill_words(skill: Skill | None) -> str:
     return skill.text if skill is not None else EVOLVING["no skill"]
 
 
-def record(spans: Sequence[Segment]) -> str:
-    """What was seen, done and paid while the skill was in control, with the reply to each move."""
+def record(spans: Sequence[Segment], *, paid: bool = True) -> str:
+    """What was seen, done and (unless not `paid`) paid while the skill was in control, with the reply to each move."""
     lines: list[str] = []
     for span in spans:
         lines.append(EVOLVING["seen"].format(observation=shortened(span.trajectory.steps[span.start].observation)))
-        lines += [_move(span.trajectory, index) for index in range(span.start, span.stop)]
+        lines += [_move(span.trajectory, index, paid) for index in range(span.start, span.stop)]
     return _fold(lines)
 
 
-def _move(trajectory: Trajectory, index: int) -> str:
+def _move(trajectory: Trajectory, index: int, paid: bool) -> str:
     steps = trajectory.steps
     reply = steps[index + 1].observation if index + 1 < len(steps) else trajectory.reason or EVOLVING["over"]
-    return EVOLVING["move"].format(
+    return (EVOLVING["move"] if paid else UNPAID).format(
         number=index + 1, action=shortened(steps[index].action), reward=steps[index].reward, reply=shortened(reply)
     )
 
