@@ -16,8 +16,8 @@ from transfer.memories.rules.reflexion import REFLEXION
 MEMORIES: Mapping[str, Kind] = {
     kind.value.label: kind
     for kind in (
-        LONG_CONTEXT,
         RAG,
+        LONG_CONTEXT,
         AWM,
         MEMP,
         MEM_RL,
