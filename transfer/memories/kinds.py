@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from transfer.memories.episodes.long_context import LONG_CONTEXT
 from transfer.memories.episodes.rag import RAG
 from transfer.memories.lessons import Kind
+from transfer.memories.notes.a_mem import A_MEM
 from transfer.memories.routines.awm import AWM
 from transfer.memories.routines.mem_rl import MEM_RL
 from transfer.memories.routines.memp import MEMP
@@ -16,12 +17,13 @@ from transfer.memories.rules.reflexion import REFLEXION
 MEMORIES: Mapping[str, Kind] = {
     kind.value.label: kind
     for kind in (
-        RAG,
         LONG_CONTEXT,
+        RAG,
+        A_MEM,
         AWM,
-        MEMP,
         MEM_RL,
-        REFLEXION,
+        MEMP,
         REASONING_BANK,
+        REFLEXION,
     )
 }

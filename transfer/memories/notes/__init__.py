@@ -1,0 +1,1 @@
+"""Memories of notes that refer to each other."""
