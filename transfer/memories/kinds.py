@@ -9,6 +9,7 @@ from transfer.memories.episodes.rag import RAG
 from transfer.memories.lessons import Kind
 from transfer.memories.notes.a_mem import A_MEM
 from transfer.memories.routines.awm import AWM
+from transfer.memories.routines.library import LIBRARY
 from transfer.memories.routines.mem_rl import MEM_RL
 from transfer.memories.routines.memp import MEMP
 from transfer.memories.rules.reasoning_bank import REASONING_BANK
@@ -21,8 +22,9 @@ MEMORIES: Mapping[str, Kind] = {
         RAG,
         A_MEM,
         AWM,
-        MEM_RL,
+        LIBRARY,
         MEMP,
+        MEM_RL,
         REASONING_BANK,
         REFLEXION,
     )

@@ -7,8 +7,8 @@ the second overwrites the first; ids shifted by a failed write. ε and γ are 0 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,7 +19,7 @@ from agents.prompts import memory_text
 from transfer.memories.choices import Choices
 from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, Outcome, course, opening, shown, whole
 from transfer.memories.likeness import likeness
-from transfer.memory.memory import Seat, Unit, UnitMemory
+from transfer.memory.memory import Seat, Unit, UnitMemory, inherited
 
 REWARDS = {True: 1.0, False: -1.0}
 """r of an episode that was solved, or not."""
@@ -109,6 +109,10 @@ class MemRL(UnitMemory):
         keys = list(dict.fromkeys(unit.key for unit in reversed(units)))
         alike = sorted(zip(keys, likeness(seat.embedder, query, keys), strict=True), key=lambda each: -each[1])
         return {key: float(cosine) for key, cosine in alike[: self.choices.intents] if cosine >= self.choices.threshold}
+
+    def holding(self, units: Iterable[Unit]) -> Self:
+        held = tuple(units)
+        return self.model_copy(update={"units": held, "utilities": inherited(self.utilities, held)})
 
     def words(self, units: Sequence[Unit]) -> str:
         worked = [unit.text for unit in units if unit.kind == "script"]

@@ -117,7 +117,7 @@ class WorkflowWriter:
     async def facts(self, trajectory: Trajectory, lessons: Lessons) -> str | None:
         """The key facts of its opening, one a line."""
         prompt = ask("facts", query=opening(trajectory))
-        found = await lessons.ask(KeyFacts, prompt, trajectory.id, "facts", tokens=512)
+        found = await lessons.ask(KeyFacts, prompt, trajectory.id, tokens=512)
         return None if found is None else "\n".join(found.facts)
 
     async def mend(self, workflow: str, trajectory: Trajectory, lessons: Lessons) -> str | None:
