@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 MODELS := smollm2-135m-instruct gemma3-270m all-minilm-l6-v2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-vllm vllm check fuzz mutants lock clean
+.PHONY: help demo test test-vllm alfworld vllm check fuzz mutants lock clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,11 @@ demo: $(VENV)/installed ## a real transfer matrix: two small language models, tw
 test: $(VENV)/installed ## all tests but those that need vLLM or take minutes
 	$(BIN)/procmem models pull $(MODELS)
 	$(BIN)/pytest -m "not vllm and not slow"
+
+# Not in the lock: it compiles a planner (g++, make) and brings spaCy. alfworld itself is what the tests compare with.
+alfworld: $(VENV)/installed ## TextWorld for ALFWorld's games, compiled here (minutes)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock \
+	'textworld[pddl]==1.7.0' alfworld==0.4.2
 
 vllm: .venv-vllm/installed ## vLLM in an environment of its own
 

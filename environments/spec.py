@@ -12,6 +12,13 @@ if TYPE_CHECKING:  # the catalog is read by commands that never play
     from pettingzoo import AECEnv
 
 
+class ChoiceError(KeyError):
+    """A game under a choice that it does not offer; one sentence."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 @dataclass(frozen=True, slots=True)
 class EnvSpec:
     """A game as plain data.
@@ -49,6 +56,10 @@ class EnvSpec:
     """What has to be there beside procmem itself, in a few words: "procmem[classic]", "NLTK words"."""
     patience: float = 60.0
     """Seconds that a step or a reset may take; then the episode is given up (see `environments.games.watchdog`)."""
+    remote: bool = False
+    """True where the game is played in a process of its own: whoever plays many at once awaits it in a thread."""
+    choose: Callable[[str], EnvSpec] | None = None
+    """The same game under the choices that are written after the colon of `ID:key=value,…`. Raises ChoiceError."""
 
     def __post_init__(self) -> None:
         if not self.id.isprintable() or not self.id:

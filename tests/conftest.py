@@ -13,7 +13,7 @@ settings.register_profile(
 )
 """For `make mutants`: a mutant is dead at the first failing example, whatever the smallest would be."""
 
-pytest_plugins = ["tests.support.studies"]
+pytest_plugins = ["tests.support.alfworld", "tests.support.studies"]
 
 
 def _weights(name: str) -> Path:

@@ -21,6 +21,7 @@ ScriptedPolicy = Callable[[tuple[Message, ...], Grammar | None], "dict[str, floa
 
 WORD = re.compile(r"\w+|[^\w\s]")
 CUE = re.compile(r":\s+([\w-]+)")
+WALKTHROUGH = re.compile(r"^Walkthrough: (.+)$", re.MULTILINE)
 
 
 class ScriptedModel(Model):
@@ -117,11 +118,27 @@ def obedient(messages: tuple[Message, ...], grammar: Grammar | None) -> dict[str
     return {option: weight / total for option, weight in zip(grammar.options, weights, strict=True)}
 
 
+def walkthrough(messages: tuple[Message, ...], grammar: Grammar | None) -> dict[str, float] | None:
+    """The oracle: follows "Walkthrough: one; two; …" in its rules, move by move. Any option alike where there is none.
+
+    Nobody is told a walkthrough who has not asked for it: `ALFWorld-v0:told=walkthrough`.
+    """
+    if not isinstance(grammar, Choices):
+        return None
+    told = WALKTHROUGH.search(messages[0].content)
+    moves = told[1].split("; ") if told else []
+    made = sum(message.role == "assistant" for message in messages)
+    if made >= len(moves) or moves[made] not in grammar.options:
+        return uniform(messages, grammar)
+    return {option: float(option == moves[made]) for option in grammar.options}
+
+
 POLICIES: dict[str, ScriptedPolicy] = {
     "random": uniform,
     "suggestible": suggestible,
     "stubborn": stubborn,
     "obedient": obedient,
+    "walkthrough": walkthrough,
 }
 
 

@@ -121,6 +121,7 @@ class TextEnv(AECEnv[str, dict[str, str], str | None]):
         for seat, notes in zip(self.possible_agents, turn.notes, strict=True):
             for note in notes:
                 _deliver(self._inbox[seat], note)
+            self.infos[seat] |= turn.infos
         self._pay(turn.rewards)
         self.agent_selection = self.possible_agents[turn.seat]
         if turn.over:
@@ -171,6 +172,7 @@ class TextEnv(AECEnv[str, dict[str, str], str | None]):
 
     def close(self) -> None:
         self.agents = []
+        vars(self).pop("_game", None)  # whatever it holds is free
 
 
 def _deliver(inbox: list[Note], note: Note) -> None:

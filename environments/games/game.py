@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from environments.grammar import Grammar
 
@@ -42,6 +43,8 @@ class Turn:
     """The game's last words, when it is over."""
     solved: tuple[bool, ...] = ()
     """Who has won, when it is over; where empty, those who were paid the most there is."""
+    infos: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What else is known of the game and told to no player; added to the infos of all seats."""
 
 
 class Game(Protocol):

@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, cast
 
 from environments.registry import ENVIRONMENTS
-from environments.spec import EnvSpec
+from environments.spec import ChoiceError, EnvSpec
 from testbed.config.study import ConfigError, StudyConfig
 
 T = TypeVar("T")
@@ -45,6 +45,12 @@ def resolve(known: Mapping[str, T], name: str, *, group: str, place: str = "") -
 
 def find_environment(name: str, place: str = "environment") -> EnvSpec:
     """The game called `name`, which may also name an EnvSpec or what returns one. Raises ConfigError as `resolve`."""
+    try:
+        return ENVIRONMENTS[name]
+    except ChoiceError as error:
+        raise ConfigError(f"{place}: {error}") from None
+    except KeyError:
+        pass
     found: object = resolve(ENVIRONMENTS, name, group="environments", place=place)
     spec = call(found, name, place) if callable(found) else found
     if not isinstance(spec, EnvSpec):

@@ -39,6 +39,8 @@ class TaskConfig(Table):
     """One game, and who sits in the seats that are not studied."""
 
     environment: str = Field(min_length=1)
+    evaluation_environment: str | None = Field(default=None, min_length=1, json_schema_extra=SINCE_FORMAT_1)
+    """The game that is played to evaluate, where it is not the one that is learned on: a held-out split of it."""
     opponent: str = "scripted:random"
     """The model in the background seats of a game for several."""
 

@@ -129,7 +129,7 @@ class Lab:
 
     async def _attempt(self, trial: Trial, held: HeldMemory, guests: Mapping[str, HeldMemory]) -> tuple[Episode, bool]:
         """The episode, and whether it is owed still. Every exception of a player or a game is such an episode."""
-        spec = self.players.tasks[trial.task]
+        spec = self.players.game(trial)
         players, names = self.players.players(trial, held, guests)
         focal = f"player_{trial.seat}"
         try:

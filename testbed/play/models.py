@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -54,6 +54,7 @@ async def build_players(config: StudyConfig, today: date | None = None) -> Playe
     Raises ModelError or ConfigError in one sentence.
     """
     tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
+    evaluations = build_evaluations(config, tasks)
     loaded: dict[Any, Model] = {}
 
     async def part(name: str, agent: AgentConfig) -> AgentModel:
@@ -72,7 +73,7 @@ async def build_players(config: StudyConfig, today: date | None = None) -> Playe
         # One of the study's agents by name, or a model with the default manner: it plays alike whoever sits opposite.
         agent = named.get(task.opponent) or AgentConfig(name="opponent", model=task.opponent)
         opponents[id] = await part(f"opponent:{task.opponent}", agent)
-    return Players(config, tasks, agents, opponents, build_embedder(config.skills.embedder))
+    return Players(config, tasks, agents, opponents, build_embedder(config.skills.embedder), evaluations)
 
 
 def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
@@ -100,6 +101,24 @@ def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
         _try_out(spec, f"tasks.{index}")
         tasks[spec.id] = spec
     return tasks
+
+
+def build_evaluations(config: StudyConfig, tasks: Mapping[str, EnvSpec]) -> dict[str, EnvSpec]:
+    """By task, the game that it is evaluated on where that is another; records call it by the task's id.
+
+    Raises ConfigError, also where returns in the two could not be compared.
+    """
+    games: dict[str, EnvSpec] = {}
+    for index, (task, learned) in enumerate(zip(config.tasks, tasks.values(), strict=True)):
+        if task.evaluation_environment is None:
+            continue
+        place = f"tasks.{index}.evaluation_environment"
+        game = find_environment(task.evaluation_environment, place)
+        _try_out(game, place)
+        if (game.seats, game.reward_range) != (learned.seats, learned.reward_range):
+            raise ConfigError(f"{place}: {game.id} has other seats or pays in another range than {learned.id}")
+        games[learned.id] = replace(game, id=learned.id)
+    return games
 
 
 def _try_out(spec: EnvSpec, place: str) -> None:

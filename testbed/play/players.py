@@ -67,15 +67,23 @@ class Players:
         agents: Mapping[str, AgentModel],
         opponents: Mapping[str, AgentModel],
         embedder: Embedder,
+        evaluations: Mapping[str, EnvSpec] = {},
     ) -> None:
-        """`agents` by name (an evolver that does not play among them), `opponents` by task."""
+        """`agents` by name (an evolver that does not play among them), `opponents` by task; `evaluations` are the games
+        of those tasks that are evaluated on another one than they are learned on."""
         self.config = config
         self.tasks = tasks
         self.models = {name: part.model for name, part in agents.items()}
         self.embedder = embedder
+        self._evaluations = evaluations
         self._agents = agents
         self._kinds = config.members
         self._opponents = opponents
+
+    def game(self, trial: Trial) -> EnvSpec:
+        """What a trial plays."""
+        learned = self.tasks[trial.task]
+        return learned if trial.phase == "learn" else self._evaluations.get(trial.task, learned)
 
     def cards(self) -> dict[str, ModelCard]:
         return {name: model.card for name, model in self.models.items()}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
+from anyio import to_thread
 from autogen_core import CancellationToken
 
 from agents.agent import ObservationMessage, SkillAgent
@@ -30,7 +32,7 @@ async def play(
     notes = {seat: _Notes() for seat in players}
     token = CancellationToken()
     try:
-        env.reset(seed=env_seed)
+        await _wait(spec, partial(env.reset, seed=env_seed))
         for seat in env.agent_iter():
             observation, reward, terminated, truncated, info = env.last()
             note = notes[seat]
@@ -56,7 +58,7 @@ async def play(
                 raise
             decision: Decision = response.chat_message.content  # pyright: ignore[reportAttributeAccessIssue]
             note.add(observed, decision)
-            env.step(decision.action)
+            await _wait(spec, partial(env.step, decision.action))
     finally:
         env.close()
         for player in players.values():
@@ -66,6 +68,14 @@ async def play(
             raise GameError(f"{spec.id} let {seat} go without saying that its game was over")
         _check_return(spec, seat, note.total)
     return {seat: note.trajectory(f"{trial}/{seat}", names[seat], spec.id, env_seed) for seat, note in notes.items()}
+
+
+async def _wait(spec: EnvSpec, move: Callable[[], None]) -> None:
+    """Have the game move; while another process does it, other episodes go on."""
+    if spec.remote:
+        await to_thread.run_sync(move)
+    else:
+        move()
 
 
 def _check_return(spec: EnvSpec, seat: str, total: float) -> None:

@@ -15,7 +15,7 @@ from agents.prompts import skill_text
 from environments.spec import EnvSpec
 from testbed.config.plugins import find_environment
 from testbed.config.study import ConfigError, StudyConfig
-from testbed.play.models import build_tasks
+from testbed.play.models import build_evaluations, build_tasks
 from testbed.play.rollout import play
 from testbed.records.trial import one_line
 from transfer.memory.experience import Trajectory
@@ -83,7 +83,9 @@ def forecast(config: StudyConfig) -> Forecast:
     judged = config.skills.termination == "judgement"
     asked = config.skills.selector in ("model", "likelihood")
     steps = calls = prompt = completion = 0.0
-    for spec in build_tasks(config).values():
+    tasks = build_tasks(config)
+    build_evaluations(config, tasks)
+    for spec in tasks.values():
         games = list(_sample(spec))
         length = float(np.mean([len(game.steps) for game in games]))
         seen = float(np.mean([tokens for game in games for tokens in _prompts(game)])) + skill

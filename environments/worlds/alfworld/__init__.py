@@ -1,0 +1,1 @@
+"""ALFWorld: household tasks in text, from its own game files, by TextWorld."""
