@@ -27,9 +27,9 @@ class Environments(Mapping[str, EnvSpec]):
             return self._specs[id]
         name, _, choices = id.partition(":")
         spec = self._specs[name]
-        if spec.choose is None:
-            raise ChoiceError(f"{name} offers no choices")
         try:
+            if spec.choose is None:
+                raise ChoiceError(f"{name} offers no choices")
             return spec.choose(choices)
         except ChoiceError as error:
             raise ChoiceError(f"{id}: {error}") from None

@@ -84,6 +84,19 @@ def test_policies_in_closed_form():
     assert odds("obedient", "[green]") / odds("obedient", "[red]") == pytest.approx(math.exp(4))
 
 
+def test_a_walkthrough_is_followed_move_by_move():
+    def told(*moves):
+        past = [message for move in moves for message in (Message("user", "?"), Message("assistant", move))]
+        return (Message("system", "Play.\nWalkthrough: [red]; [blue]; [pink]"), *past, Message("user", "?"))
+
+    follow = POLICIES["walkthrough"]
+    assert follow(told(), COLOURS) == {"[green]": 0.0, "[red]": 1.0, "[blue]": 0.0}
+    assert follow(told("[red]"), COLOURS) == {"[green]": 0.0, "[red]": 0.0, "[blue]": 1.0}
+    assert follow(told("[red]", "[blue]"), COLOURS) == POLICIES["random"](PROMPT, COLOURS)
+    assert follow(told("[red]", "[blue]", "[red]"), COLOURS) == POLICIES["random"](PROMPT, COLOURS)
+    assert follow(told(), GRAMMARS[1]) is None
+
+
 def test_greedy_is_the_likeliest():
     assert say(scripted("stubborn"), COLOURS, temperature=0.0, seed=3).text == "[green]"
     assert say(scripted("obedient"), COLOURS, temperature=0.0, seed=3).text == "[green]"
