@@ -26,6 +26,8 @@ from environments.games.game import GameError
 LONGEST_SILENCE = 60.0
 """Seconds after which a game that has not answered is given up. A step takes milliseconds, a start under load some
 seconds."""
+MOST_GAMES = 50
+"""Games after which a process is replaced: libraries remember more with each (TextWorld 1 MB)."""
 _CHUNK = 1 << 16
 
 
@@ -43,6 +45,8 @@ class GameProcess:
             env={**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
         )
         self._buffer = b""
+        self.games = 0
+        """How many it has been lent for."""
 
     @property
     def pid(self) -> int:
@@ -104,6 +108,7 @@ class GameProcesses:
     def lend(self, game: object) -> tuple[GameProcess, Callable[[], object]]:
         """A process for as long as `game` exists, and what gives it back earlier."""
         process = self._next()
+        process.games += 1
         return process, weakref.finalize(game, self._take_back, process)
 
     @property
@@ -124,7 +129,9 @@ class GameProcesses:
             process.end()
 
     def _take_back(self, process: GameProcess) -> None:
-        if process.alive:
+        if process.games >= MOST_GAMES:
+            process.end()
+        elif process.alive:
             self._idle.append(process)
 
     def end(self) -> None:

@@ -94,6 +94,19 @@ def test_what_goes_wrong_is_an_error_of_that_game_alone(processes, monkeypatch, 
     assert processes.lend(bad)[0].ask(a=3)["a"] == 3
 
 
+def test_one_that_has_played_long_enough_is_replaced(processes, monkeypatch):
+    monkeypatch.setattr(module, "MOST_GAMES", 3)
+    player, pids = Player(), []
+    for _ in range(7):
+        process, give_back = processes.lend(player)
+        pids.append(process.ask(a=1)["pid"])
+        give_back()
+        give_back()
+    assert len(set(pids[:3])) == len(set(pids[3:6])) == len(set(pids[6:])) == 1
+    assert len(set(pids)) == 3
+    assert processes.running == pids[-1:]
+
+
 def test_one_that_died_idle_is_replaced(processes):
     process, give_back = processes.lend(player := Player())
     process.ask(a=1)
