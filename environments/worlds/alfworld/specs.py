@@ -81,7 +81,18 @@ def _alfworld(id: str, difficulty: int, summary: str, kind: str | None = None, v
         return _alfworld(f"{id}:{text}", difficulty, summary, kind, Variant.of(text))
 
     return EnvSpec(
-        id, make, 1, GRAMMAR, variant.steps, (0.0, 1.0), "ALFWorld", difficulty, summary, remote=True, choose=choose
+        id,
+        make,
+        1,
+        GRAMMAR,
+        variant.steps,
+        (0.0, 1.0),
+        "ALFWorld",
+        difficulty,
+        summary,
+        needs="procmem[alfworld], game files",
+        remote=True,
+        choose=choose,
     )
 
 
