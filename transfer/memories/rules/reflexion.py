@@ -8,14 +8,14 @@ are the player's, and ours is the same in all arms).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, StringConstraints
 
 from agents.guide import State
 from agents.models.model import Message
 from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, course
+from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, Outcome, course
 from transfer.memory.experience import Trajectory
 from transfer.memory.memory import Seat, Unit, UnitMemory
 
@@ -131,28 +131,39 @@ class ReflexionLearner(MemoryLearner[Reflexion]):
         self._attempts = choices.attempts if choices.form == "retry" else 1
 
     async def learn(self, memory: Reflexion, lessons: Lessons) -> Reflexion:
-        memory, _ = await attempt(memory, lessons, self._attempts, reflecting=self._reflect)
-        return memory
+        again = await play_again(memory, lessons, self._attempts, reflecting=self._reflect)
+        return await _reflect(again.memory, again.failed, lessons) if self._reflect else again.memory
 
 
-async def attempt(
-    memory: Reflexion, lessons: Lessons, attempts: int, *, reflecting: bool = True
-) -> tuple[Reflexion, list[Trajectory]]:
-    """Play the failed games again until they are solved or were tried `attempts` times, a plan after each failure.
+class Attempts(NamedTuple):
+    """What came of playing failed games again."""
 
-    Gives the memory, and the further episodes in the order in which they were played.
-    """
-    failed, further = lessons.failures, list[Trajectory]()
-    for number in range(1, attempts + 1):
-        for trajectory in failed if reflecting else ():
-            memory = await reflect(memory, trajectory, lessons)
-        if not failed or number == attempts:
+    memory: Reflexion
+    outcomes: list[Outcome]
+    """Of the further episodes, in the order in which they were played."""
+    failed: list[Trajectory]
+    """The last attempts, where they failed: no plan is written of them yet."""
+
+
+async def play_again(memory: Reflexion, lessons: Lessons, attempts: int, *, reflecting: bool = True) -> Attempts:
+    """Play this iteration's failed games until solved, or tried `attempts` times; a plan before each further try."""
+    failed, outcomes = lessons.failures, list[Outcome]()
+    for _ in range(attempts - 1):
+        if not failed:
             break
+        if reflecting:
+            memory = await _reflect(memory, failed, lessons)
         games = list(dict.fromkeys(trajectory.env_seed for trajectory in failed))
         played = await lessons.play(memory if memory.units else None, games)
-        further += [outcome.trajectory for outcome in played]
+        outcomes += played
         failed = [outcome.trajectory for outcome in played if not outcome.success]
-    return memory, further
+    return Attempts(memory, outcomes, failed)
+
+
+async def _reflect(memory: Reflexion, failed: Sequence[Trajectory], lessons: Lessons) -> Reflexion:
+    for trajectory in failed:
+        memory = await reflect(memory, trajectory, lessons)
+    return memory
 
 
 def _make(means: Means, given: Mapping[str, Any]) -> ReflexionLearner:
