@@ -97,10 +97,10 @@ def studentised(values: Array, layout: Strata, level: float, draws: Array) -> Bo
         first = centred[:, part] @ draws[:, part].T / size
         second = centred[:, part] ** 2 @ draws[:, part].T / size
         variance += np.maximum(second - first**2, 0) / (size - 1) / len(layout.slices) ** 2
-    tiny = 1e-9 * (error[:, None] + 1e-300)
-    flat = variance <= tiny**2
-    roots = np.where(np.abs(shift) <= tiny, 0.0, np.copysign(np.inf, shift))
-    np.divide(shift, np.sqrt(variance, out=variance), out=roots, where=~flat)
+    # equal up to rounding, which leaves some 1e-16 of a square
+    flat = variance <= 1e-13 * error[:, None] ** 2
+    roots = np.where(np.abs(shift) <= 1e-9 * error[:, None], 0.0, np.copysign(np.inf, shift))
+    np.divide(shift, np.sqrt(variance), out=roots, where=~flat)
     low, high = tails(roots, level)
     with np.errstate(invalid="ignore"):
         return estimate - high * error, estimate - low * error
@@ -149,6 +149,6 @@ def hierarchical(groups: list[Array], by: Resampler) -> tuple[float, float]:
 def tails(draws: Array, level: float) -> Bounds:
     """Lower and upper tail of each row by order statistics of rank (n + 1)q, which tolerate infinities."""
     count = draws.shape[1]
-    low = max(0, int(np.floor((count + 1) * (1 - level) / 2)) - 1)
+    low = max(0, int(np.floor((count + 1) * (1 - level) / 2 + 1e-9)) - 1)
     ordered = np.partition(draws, [low, count - 1 - low], axis=1)
     return ordered[:, low], ordered[:, count - 1 - low]

@@ -145,9 +145,9 @@ def fieller(numerator: Array, denominator: Array, level: float = 0.95) -> Interv
     (v_top, joint), (_, v_bottom) = (np.cov(numerator, denominator) / clusters).tolist()
     square = float(stats.t.ppf((1 + level) / 2, clusters - 1)) ** 2
     a, b, c = bottom**2 - square * v_bottom, top * bottom - square * joint, top**2 - square * v_top
-    if a <= 0 or b**2 < a * c:
+    if a <= 0:
         return Interval(np.nan, np.nan, np.nan, level, reason, clusters)
-    root = float(np.sqrt(b**2 - a * c))
+    root = float(np.sqrt(max(b**2 - a * c, 0.0)))  # never below 0 where a is above it, but for rounding
     return Interval(top / bottom, (b - root) / a, (b + root) / a, level, f"Fieller, {clusters} learning runs", clusters)
 
 

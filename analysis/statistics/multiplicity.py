@@ -1,4 +1,4 @@
-"""Several claims at once: p values adjusted within a declared family, by statsmodels.
+"""Several claims at once: p values adjusted within a declared family.
 
 A claim that could not be tested (NaN) stays NaN and stays in the count: what failed must not ease the rest.
 """
@@ -6,24 +6,25 @@ A claim that could not be tested (NaN) stays NaN and stays in the count: what fa
 from __future__ import annotations
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
+from scipy import stats
 
 from analysis.statistics.bootstrap import Array
 
 
 def holm(p: Array) -> Array:
     """Holm's (1979) step-down adjustment: controls the chance of any false claim, under any dependence."""
-    return _adjusted(p, "holm")
+    counted = _counted(p)
+    order = np.argsort(counted)
+    adjusted = np.empty_like(counted)
+    adjusted[order] = np.maximum.accumulate(counted[order] * np.arange(len(p), 0, -1))
+    return np.where(np.isnan(p), np.nan, np.minimum(adjusted, 1.0))
 
 
 def benjamini_hochberg(p: Array) -> Array:
     """Benjamini & Hochberg's (1995) step-up adjustment: controls the share of false claims among the claims made."""
-    return _adjusted(p, "fdr_bh")
+    return np.where(np.isnan(p), np.nan, stats.false_discovery_control(_counted(p)))
 
 
-def _adjusted(p: Array, method: str) -> Array:
-    if not len(p):
-        return np.empty(0)
-    unknown = np.isnan(p)
-    answer = np.asarray(multipletests(np.where(unknown, 1.0, p), method=method)[1], np.float64)
-    return np.where(unknown, np.nan, answer)
+def _counted(p: Array) -> Array:
+    """What has no p counts as 1."""
+    return np.where(np.isnan(p), 1.0, p)

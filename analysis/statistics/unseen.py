@@ -58,7 +58,7 @@ def _left(margin: float, pools: int, most: float) -> float:
     if not pools:
         return margin
     share = unseen_share(pools)
-    return (margin - share * max(most, 0.0)) / (1 - share) if share < 1 else -margin
+    return (margin - share * max(most, 0.0)) / (1 - share)
 
 
 def _reason(pools: int, most: float, bound: float, whose: str) -> str:

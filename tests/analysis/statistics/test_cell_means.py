@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.statistics.bootstrap import Resampler
-from analysis.statistics.cell_means import CellValues, independent
+from analysis.statistics.cell_means import PRIOR_FREEDOM, CellValues, blocks, independent
 from analysis.statistics.estimates import pooled_intervals
 
 ALL = np.ones((2, 2), np.bool_)
@@ -91,3 +95,123 @@ def test_run_values_keep_the_estimate():
     values, layout = cells.by_cluster()
     assert values[0] @ layout.weights == pytest.approx(cells.pivot.estimate[0])
     assert layout.sizes == [4, 3]
+
+
+CHAIN = np.array([[True, True, False], [True, True, True], [False, True, True]])
+PAIR = np.array([[True, True, False], [True, True, False], [False, False, True]])
+
+
+@st.composite
+def cells_of_three(draw) -> CellValues:
+    """Two measures of three cells with runs missing here and there, none without any and some with two."""
+    runs = draw(st.integers(2, 5))
+    present = np.array(draw(st.lists(st.booleans(), min_size=3 * runs, max_size=3 * runs))).reshape(3, runs)
+    present[:, 0] = True
+    present[draw(st.integers(0, 2)), 1] = True
+    values = np.array(draw(st.lists(st.integers(-3, 3), min_size=6 * runs, max_size=6 * runs)), float)
+    weights = np.array(draw(st.sampled_from([(1, 1, 1), (1, 2, 5)])), float)
+    related = draw(st.sampled_from([independent(3), np.ones((3, 3), np.bool_), CHAIN, PAIR]))
+    return CellValues(np.where(present, values.reshape(2, 3, runs), np.nan), weights / weights.sum(), related)
+
+
+def groups_of(related: np.ndarray) -> list[list[int]]:
+    return [[0], [1], [2]] if related.sum() == 3 else [[0, 1], [2]] if related.sum() == 5 else [[0, 1, 2]]
+
+
+def pivot_of(cells: CellValues, measure: int) -> tuple[float, float, float]:
+    """Estimate, error and freedom by loops over runs and cells."""
+    rows = [row[~np.isnan(row)] for row in cells.values[measure]]
+    sizes, weights = [len(row) for row in rows], cells.weights.tolist()
+    free = sum(size - 1 for size in sizes)
+    pooled = sum(((row - row.mean()) ** 2).sum() for row in rows) / free
+    many = [c for c in range(3) if sizes[c] > 1]
+    alone = sum(weights[c] ** 2 for c in range(3) if sizes[c] == 1)
+
+    def score(cell: int, run: int) -> float:
+        value = cells.values[measure, cell, run]
+        if np.isnan(value) or sizes[cell] == 1:
+            return 0.0
+        return weights[cell] * (value - rows[cell].mean()) / np.sqrt(sizes[cell] * (sizes[cell] - 1))
+
+    runs = range(cells.values.shape[2])
+    paired = sum(
+        score(a, run) * score(b, run) for a, b in product(range(3), repeat=2) if cells.related[a, b] for run in runs
+    )
+    grouped = sum(sum(score(c, run) for c in group) ** 2 for group in groups_of(cells.related) for run in runs)
+    variance = max(paired, grouped) + alone * pooled
+
+    terms = {}
+    for c in many:
+        own = ((rows[c] - rows[c].mean()) ** 2).sum()
+        moderated = (PRIOR_FREEDOM * pooled + own) / (PRIOR_FREEDOM + sizes[c] - 1)
+        terms[c] = (weights[c] ** 2 / sizes[c] + alone * (sizes[c] - 1) / free) * moderated
+    spread = 0.0
+    for a, b in product(many, repeat=2):
+        if cells.related[a, b]:
+            n, m = sizes[a], sizes[b]
+            both = int((~np.isnan(cells.values[0, a]) & ~np.isnan(cells.values[0, b])).sum())
+            overlap = both * (1 - 1 / n - 1 / m) + both**2 / (n * m)
+            spread += terms[a] * terms[b] * overlap / ((n - 1) * (m - 1))
+    freedom = sum(terms.values()) ** 2 / spread if spread > 0 else free
+    return sum(w * row.mean() for w, row in zip(weights, rows, strict=True)), np.sqrt(variance), freedom
+
+
+@settings(max_examples=80, deadline=None)
+@given(cells_of_three())
+def test_the_pivot_equals_loops_over_runs_and_cells(cells):
+    with np.errstate(all="raise"):
+        pivot = cells.pivot
+    for measure in range(2):
+        found = (pivot.estimate[measure], pivot.error[measure], pivot.freedom[measure])
+        assert found == pytest.approx(pivot_of(cells, measure), abs=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cells_of_three())
+def test_values_of_clusters_equal_loops(cells):
+    values, layout = cells.by_cluster()
+    expected: list[list[float]] = [[], []]
+    sizes = []
+    for group in groups_of(cells.related):
+        total = sum(cells.weights[c] for c in group)
+        present = [run for run in range(cells.values.shape[2]) if not np.isnan(cells.values[0, group, run]).all()]
+        sizes.append(len(present))
+        for measure, run in product(range(2), present):
+            rows = {c: cells.values[measure, c] for c in group}
+            middle = sum(cells.weights[c] * np.nanmean(row) for c, row in rows.items()) / total
+            here = [c for c in group if not np.isnan(rows[c][run])]
+            moved = sum(cells.weights[c] * (rows[c][run] - np.nanmean(rows[c])) for c in here)
+            expected[measure].append(middle + moved / sum(cells.weights[c] for c in here))
+    np.testing.assert_allclose(values, expected, atol=1e-9)
+    assert layout.sizes == sizes
+    assert cells.clusters == sum(sizes)
+
+
+def test_where_there_is_no_pivot_there_is_no_p():
+    values = np.array([[[1.0, 1, 1]], [[0, 0, 0]], [[1, 2, 3]]])
+    pivot = CellValues(values, np.ones(1), independent(1)).pivot
+    with np.errstate(all="raise"):
+        p, outside = pivot.p(), pivot.p_outside(-5, 5)
+        low, high = pivot.interval(0.9)
+    assert np.isnan([p[:2], outside[:2], low[:2], high[:2]]).all()
+    assert p.dtype == np.float64
+    assert p[2] == pytest.approx(stats.ttest_1samp([1.0, 2, 3], 0).pvalue)
+    assert outside[2] == pytest.approx(stats.ttest_1samp([1.0, 2, 3], 5, alternative="less").pvalue)
+    assert pivot.p_outside(1.5, 9)[2] == pytest.approx(
+        stats.ttest_1samp([1.0, 2, 3], 1.5, alternative="greater").pvalue
+    )
+
+
+def test_no_cell_with_two_runs_is_said_without_warnings():
+    cells = two_cells(np.array([[1.0]]), np.array([[np.nan, 2.0]]), independent(2))
+    with np.errstate(all="raise"):
+        pivot = cells.pivot
+    assert np.isnan([pivot.error, pivot.freedom]).all()
+
+
+def test_groups_are_labels():
+    assert independent(3).dtype == np.bool_
+    for related, labels in ((PAIR, [0, 0, 1]), (CHAIN, [0, 0, 0]), (np.ones((2, 2), np.bool_), [0, 0])):
+        found = blocks(related)
+        assert found.tolist() == labels
+        assert found.dtype == np.intp

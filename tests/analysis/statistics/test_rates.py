@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from analysis.statistics.rates import clopper_pearson, rate_interval
+from analysis.statistics.rates import CORRELATIONS, MEANS, MOST, clopper_pearson, rate_interval
 
 
 def test_clopper_pearson_equals_statsmodels():
@@ -45,3 +47,41 @@ def test_runs_at_the_edges_widen_the_interval():
     alike = rate_interval(np.full((1, 6), 10.0), np.full((1, 6), 20.0))
     apart = rate_interval(np.array([[0.0, 20, 0, 20, 0, 20]]), np.full((1, 6), 20.0))
     assert apart[1] - apart[0] > 2 * (alike[1] - alike[0])
+
+
+@lru_cache
+def log_likelihood(solved: int, trials: int) -> np.ndarray:
+    """scipy's beta-binomial over the same grid (means, correlations)."""
+    size = (1 - CORRELATIONS) / CORRELATIONS
+    return stats.betabinom.logpmf(solved, trials, MEANS[:, None] * size, (1 - MEANS[:, None]) * size)
+
+
+def interval_of_rate(solved: list[int], trials: list[int], level: float) -> tuple[float, float]:
+    total = np.sum([log_likelihood(*pair) for pair in zip(solved, trials, strict=True)], axis=0)
+    drops = 2 * (total.max() - total.max(axis=1))
+    limit = min(stats.t.ppf((1 + level) / 2, max(len(solved) - 1, 1)) ** 2, MOST)
+    inside = [mean for mean, drop in zip(MEANS, drops, strict=True) if drop <= limit]
+    low = 0.0 if inside[0] == MEANS[0] else inside[0]
+    high = 1.0 if inside[-1] == MEANS[-1] else inside[-1]
+    exact = stats.binomtest(sum(solved), sum(trials)).proportion_ci(level)
+    share = float(np.mean(np.array(solved) / np.array(trials)))
+    return min(low, exact.low, share), max(high, exact.high, share)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95])
+@pytest.mark.parametrize("runs", [1, 2, 3, 4, 9])
+def test_intervals_equal_scipys_beta_binomial(runs: int, level: float):
+    rng = np.random.default_rng(runs)
+    trials = rng.integers(1, 30, (30, runs))
+    solved = rng.binomial(trials, rng.choice([0.0, 0.01, 0.3, 0.6, 0.95, 1.0], (30, 1)))
+    low, high = rate_interval(solved.astype(float), trials.astype(float), level)
+    expected = [interval_of_rate(*pair, level) for pair in zip(solved.tolist(), trials.tolist(), strict=True)]
+    np.testing.assert_allclose(np.stack([low, high], axis=1), expected, atol=1e-9)
+
+
+def test_exact_intervals_at_both_ends_and_without_warnings():
+    with np.errstate(all="raise"):
+        low, high = clopper_pearson(np.array([0.0, 1.0, 4.0, 5.0]), np.full(4, 5.0), 0.9)
+    expected = [stats.binomtest(count, 5).proportion_ci(0.9) for count in (0, 1, 4, 5)]
+    assert low == pytest.approx([each.low for each in expected])
+    assert high == pytest.approx([each.high for each in expected])

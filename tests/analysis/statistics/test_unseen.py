@@ -33,6 +33,37 @@ def test_the_margin_shrinks_by_what_was_not_met():
     assert Unseen(up=(30, 0.5)).highest(high) == pytest.approx(0.1)
 
 
+def test_bounds_are_mixtures_of_what_was_met_and_what_could_be():
+    assert unseen_share(0) == 1.0
+    assert unseen_share(5, 0.9) == pytest.approx(stats.beta.ppf(0.9, 1, 5))
+    share = unseen_share(10)
+    unseen = Unseen(up=(10, 0.7), down=(10, 0.4))
+    assert unseen.highest(0.2) == pytest.approx((1 - share) * 0.2 + share * 0.7)
+    assert unseen.lowest(0.2) == pytest.approx((1 - share) * 0.2 - share * 0.4)
+    assert Unseen(up=(10, -0.7)).highest(0.2) == pytest.approx((1 - share) * 0.2)
+    low, high = Unseen(up=(10, -0.7), down=(10, 0.4)).within(0.2)
+    assert low == pytest.approx(-(0.2 - share * 0.4) / (1 - share))
+    assert high == pytest.approx(0.2 / (1 - share))
+    assert (Unseen().highest(0.2), Unseen().lowest(0.2), Unseen().within(0.2)) == (0.2, 0.2, (-0.2, 0.2))
+
+
+def test_reasons_in_words():
+    unseen = Unseen(up=(10, 0.7), down=(20, 0.4))
+    assert unseen.reason(-0.2, -0.1) == (
+        "10 learned pools were met, so up to 26% of the treatment's could be of a good kind not met; were those as "
+        "good as the task allows (0.70 more), the mean could be 0.11"
+    )
+    assert unseen.reason(0.05, 0.2) == (
+        "20 learned pools were met, so up to 14% of the reference's could be of a good kind not met; were those as "
+        "good as the task allows (0.40 more), the mean could be -0.01"
+    )
+
+
+def test_an_interval_that_touches_zero_needs_no_reason():
+    unseen = Unseen(up=(10, 0.7), down=(10, 0.7))
+    assert unseen.reason(0.0, 0.5) == unseen.reason(-0.5, 0.0) == unseen.reason(-0.1, 0.1) == ""
+
+
 def test_what_has_not_happened_yet_counts():
     """Review: 120 skills born over 12 rounds, true median 6: those that got there had taken 4.0 on average."""
     rng = np.random.default_rng(0)
