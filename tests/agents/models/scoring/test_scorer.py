@@ -251,6 +251,32 @@ def test_a_head_with_a_bias_uses_it(family):
     assert furthest(found, [acting(model, utterance) for utterance in call]) <= TOLERANCE
 
 
+def test_masks_are_held_for_a_batch_of_predictions_at_a_time(monkeypatch):
+    held: list[int] = []
+    predictions = GrammarMasks.predictions
+
+    def counted(self, utterances, tokenized):
+        held.append(sum(item.stop - item.start for item in tokenized))
+        return predictions(self, utterances, tokenized)
+
+    monkeypatch.setattr(GrammarMasks, "predictions", counted)
+    call = [Utterance((RULES, ASK), text, Regex("[a-z]*")) for text in ("xyz", "zyx", "yxz", "zzz")]
+    scorer = PrefixTreeScorer(MODELS["llama"], ChatTemplate(WORDS))
+    whole = scorer.score(call)
+    [size] = {len(each.logprobs) for each in whole}
+    assert held == [4 * size]
+    for batch, expected in (
+        (2 * size, [2 * size] * 2),
+        (2 * size - 1, [size] * 4),
+        (1, [size] * 4),
+        (4 * size, held[:1]),
+    ):
+        held.clear()
+        monkeypatch.setattr("agents.models.scoring.scorer._BATCH", batch)
+        assert furthest(scorer.score(call), [list(each.logprobs) for each in whole]) <= TOLERANCE
+        assert held == expected
+
+
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
@@ -334,6 +360,68 @@ def test_an_encoder_decoder_keeps_to_a_grammar_and_encodes_a_prompt_once(t5):
     assert [math.isfinite(likelihood.total) for likelihood in found] == [True, True, False]
 
 
+def test_an_encoder_decoder_scores_the_tokens_that_were_drawn(t5):
+    text = "the"
+    whole, letters = (tuple(WORDS.convert_tokens_to_ids(pieces)) for pieces in (["the"], ["t", "h", "e"]))
+    call = [Utterance((RULES, ASK), text, tokens=ids) for ids in (whole, letters, (WORDS.eos_token_id,), None)]
+    found = EncoderDecoderScorer(t5, ChatTemplate(WORDS)).score(call)
+    spelled = tuple(WORDS(text, add_special_tokens=False).input_ids)
+    assert [len(each.logprobs) for each in found] == [1, 3, len(spelled), len(spelled)]
+    prompt = WORDS(ChatTemplate(WORDS).render((RULES, ASK), generation=True)).input_ids
+    start = [t5.config.decoder_start_token_id, *letters[:-1]]
+    with torch.inference_mode():
+        logits = t5(input_ids=torch.tensor([prompt]), decoder_input_ids=torch.tensor([start])).logits[0]
+    expected = [float(logits.log_softmax(-1)[i, token]) for i, token in enumerate(letters)]
+    assert list(found[1].logprobs) == pytest.approx(expected, abs=TOLERANCE)
+
+
+def test_what_ends_an_encoder_decoders_turn_takes_its_share(t5):
+    said = Utterance((RULES, ASK), "ab", Regex("ab?"))
+    [found] = EncoderDecoderScorer(t5, ChatTemplate(WORDS)).score([said])
+    assert found.logprobs[0] == pytest.approx(0.0, abs=1e-5)
+    assert found.logprobs[1] < -1e-3
+
+
+def test_an_encoder_decoder_in_bfloat16_is_scored_in_float32(t5):
+    rough = copy.deepcopy(t5).bfloat16()
+    call = [Utterance((RULES, ASK), text) for text in ("[1 2]", "er")]
+    found = EncoderDecoderScorer(rough, ChatTemplate(WORDS)).score(call)
+    assert furthest(found, [plain_t5(copy.deepcopy(rough).float(), utterance) for utterance in call]) <= TOLERANCE
+    assert rough.dtype == torch.bfloat16
+
+
+def test_prompts_and_texts_are_batched_by_like_length(t5, monkeypatch):
+    """The longest first; no batch beyond its bound, none smaller than it need be."""
+    call = [Utterance((Message("user", "x" * n),), "y" * (n % 7)) for n in (9, 30, 2, 41, 28, 5)]
+    template = ChatTemplate(WORDS)
+    lengths = sorted((len(template.tokens(each.messages, generation=True)) for each in call), reverse=True)
+    chunk = 2 * lengths[0]
+    for bound, logits in ((chunk, 1), (chunk - 1, 10**9), (3 * lengths[0], 2 * 6 * t5.config.vocab_size)):
+        encoded: list[tuple[int, ...]] = []
+        decoded: list[tuple[int, ...]] = []
+        hooks = [
+            part.register_forward_pre_hook(
+                lambda _, __, kwargs, seen=seen: seen.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+            )
+            for part, seen in ((t5.get_encoder(), encoded), (t5.get_decoder(), decoded))
+        ]
+        monkeypatch.setattr("agents.models.scoring.encoder_decoder._LOGITS", logits)
+        found = EncoderDecoderScorer(t5, template, chunk_tokens=bound).score(call)
+        for hook in hooks:
+            hook.remove()
+        assert furthest(found, [plain_t5(t5, utterance) for utterance in call]) <= TOLERANCE
+        expected, rest = [], list(lengths)
+        while rest:
+            size = max(1, min(len(rest), bound // rest[0]))
+            expected.append((size, rest[0]))
+            rest = rest[size:]
+        assert encoded == expected
+        assert sum(rows for rows, _ in decoded) == sum(bool(each.text) for each in call)
+        assert all(rows == 1 or rows * width * t5.config.vocab_size <= logits for rows, width in decoded)
+        if logits == 10**9:
+            assert len(decoded) <= len(encoded)
+
+
 def test_each_kind_of_model_has_its_scorer(t5):
     with pytest.raises(ModelError, match="EncoderDecoderScorer"):
         PrefixTreeScorer(t5, ChatTemplate(WORDS))
@@ -363,6 +451,40 @@ def test_the_noise_floor_is_the_difference_to_a_second_scoring():
     assert fine < 1e-4
     assert coarse > 10 * fine
     assert asyncio.run(noise_floor(exact, scored, 0)) == asyncio.run(noise_floor(exact, {}, 8)) == 0.0
+
+
+class Repeats:
+    """Stands for a `Model` that answers −1, and once −∞."""
+
+    def __init__(self, forbidden: str = "") -> None:
+        self._forbidden = forbidden
+        self.asked: list[str] = []
+
+    async def score(self, utterances):
+        self.asked += [each.text for each in utterances]
+        return [Likelihood((-math.inf if each.text == self._forbidden else -1.0,)) for each in utterances]
+
+
+def test_the_noise_floor_is_of_some_from_the_first_to_the_last_in_reverse():
+    scored = {Utterance((ASK,), str(i)): -1.0 - i for i in range(5)}
+    for repeats, asked in ((1, "0"), (2, "40"), (3, "420"), (5, "43210"), (9, "43210")):
+        model = Repeats()
+        found = asyncio.run(noise_floor(model, scored, repeats))
+        assert "".join(model.asked) == asked
+        assert found == pytest.approx(math.sqrt(sum(int(i) ** 2 for i in asked) / len(asked)))
+    assert asyncio.run(noise_floor(Repeats(), scored, 2, lambda each: 2 * each.total)) == pytest.approx(math.sqrt(5))
+
+
+def test_what_is_impossible_once_says_nothing_of_noise():
+    scored = {Utterance((ASK,), "a"): -math.inf, Utterance((ASK,), "b"): -2.0, Utterance((ASK,), "c"): -3.0}
+    assert asyncio.run(noise_floor(Repeats("c"), scored, 3)) == 1.0
+    assert asyncio.run(noise_floor(Repeats("c"), {Utterance((ASK,), "c"): -1.0}, 3)) == 0.0
+
+
+def test_differences_are_squared_and_averaged():
+    ones, others = ([Likelihood((-value,)) for value in row] for row in ((1.0, 2.0, 3.0), (1.0, 5.0, 7.0)))
+    assert NoiseFloor.between(ones, others) == NoiseFloor(math.sqrt(25 / 3), 4.0, 3)
+    assert repr(NoiseFloor.between([], [])) == "NoiseFloor(sd=0.0, worst=0.0, n=0)"
 
 
 def test_the_noise_floor_of_the_impossible():
