@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,6 +13,7 @@ from analysis.matrix.arms.epochs import epoch_table
 from analysis.matrix.arms.scores import arm_table, improvements, normalised_scores, profiles, ranks
 from analysis.matrix.arms.variance import variance_table
 from analysis.matrix.cells import cell_table, reuse_table
+from analysis.matrix.comparison.memories import MemoryComparison, compare_memories
 from analysis.matrix.contrasts import cellwise, declare, overall
 from analysis.matrix.data_quality.caveats import caveats, learning_owed
 from analysis.matrix.data_quality.missing import Attendance, add_missing, missing_warnings, unfinished
@@ -69,6 +71,8 @@ class Results:
     resamples: int
     population: PopulationFindings | None
     """None but for a population study."""
+    memories: MemoryComparison | None = None
+    """None where the study compares its pool with no other memory."""
 
     @property
     def summary(self) -> tuple[str, ...]:
@@ -79,17 +83,19 @@ class Results:
         open_ones = sum(each.verdict == "undecided" for each in declared)
         count = f"{len(declared) - open_ones} of {len(declared)} declared contrasts are decided, {open_ones} undecided."
         first = f"Provisional, for the run is unfinished: {count}" if self.unfinished else count
-        return (first, *(f"{each.question} {each.sentence}" for each in declared))
+        others = self.memories.findings if self.memories else ()
+        return (first, *(f"{each.question} {each.sentence}" for each in (*declared, *others)))
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """Every table by its file name."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         frames = {name: value for name, value in values.items() if isinstance(value, pd.DataFrame)}
-        return frames | {"gate": self.gate.points} | (self.population.frames() if self.population else {})
+        memories = {"memories": self.memories.table} if self.memories else {}
+        return frames | memories | {"gate": self.gate.points} | (self.population.frames() if self.population else {})
 
     def rows(self) -> list[dict[str, object]]:
         """Findings as plain JSON objects."""
-        return [each.row() for each in self.findings]
+        return [each.row() for each in (*self.findings, *(self.memories.findings if self.memories else ()))]
 
 
 def analyse(
@@ -98,10 +104,12 @@ def analyse(
     *,
     margin: float | None = None,
     population: PopulationTables | None = None,
+    memories: Mapping[str, Tables] = {},
 ) -> Results:
     """Compute every number of a report. `margin`: equivalence margin in return, declared before the data were seen.
 
-    `annals` are those of a population study, which declares contrasts of its own.
+    `population` is that of a population study, which declares contrasts of its own; `memories` are the study's other
+    ones by name, compared with the pool in a family of their own.
     """
     seeds = seed_means(tables.episodes)
     attendance = Attendance.of(tables)
@@ -149,6 +157,7 @@ def analyse(
         resamples=by.resamples,
         margin=bound,
         population=None if population is None else analyse_population(population, by),
+        memories=compare_memories(tables, memories, by, margin=bound) if memories else None,
     )
 
 

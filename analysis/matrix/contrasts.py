@@ -30,6 +30,7 @@ ARMS = {
     "random": "random selector",
     "shuffled": "shuffled skills",
     "rag": "retrieved episodes",
+    "matched": "own pool within the budget",
 }
 
 
@@ -87,7 +88,8 @@ def declare(arms: Iterable[str]) -> tuple[Contrast, ...]:
     all failed stays in it.
     """
     arms = set(arms)
-    others = {arm: ARMS.get(arm, arm) for arm in sorted(set(arms) - {part for each in DECLARED for part in each.arms})}
+    known = {part for each in DECLARED for part in each.arms} | {"matched"}  # whose contrasts are those of memories
+    others = {arm: ARMS.get(arm, arm) for arm in sorted(arms - known)}
     added = [
         (Contrast(arm, "none", f"Do {name} help?"), Contrast("self", arm, f"Is an own pool better than {name}?"))
         for arm, name in others.items()

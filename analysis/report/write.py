@@ -15,7 +15,7 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis.matrix.comparison import Comparison, compare
+from analysis.matrix.comparison.runs import Comparison, compare
 from analysis.report.drawing import DrawingError, Renderer, Specification, drawable
 from analysis.report.latex import booktabs
 from analysis.report.page import Figure, Section
@@ -38,17 +38,18 @@ def report(
     out: Path,
     *,
     population: PopulationTables | None = None,
+    memories: Mapping[str, Tables] = {},
     resamples: int = RESAMPLES,
     seed: int = 0,
     margin: float | None = None,
 ) -> Results:
     """Analyse and write everything under `out`; the same tables and seed give the same numbers.
 
-    `annals` are those of a population study. `margin` is the equivalence margin in units of return, declared before the
-    data were seen; without one nothing is called equivalent.
+    `population` is that of a population study, `memories` are the study's other ones by name. `margin` is the
+    equivalence margin in units of return, declared before the data were seen; without one nothing is called equivalent.
     """
     by = Resampler(np.random.default_rng(seed), resamples)
-    found = analyse(tables, by, margin=margin, population=population)
+    found = analyse(tables, by, margin=margin, population=population, memories=memories)
     content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": found.level, "margin": margin}
     content |= {"unfinished": found.unfinished, "missing": found.missing, "summary": found.summary}
     content |= {"warnings": found.warnings, "findings": found.rows()}

@@ -44,6 +44,22 @@ EPISODES = (
     Column("dropped_turns", "integer", "turns left out of prompts because the context was full", blank=True),
     Column("error", "text", "an infrastructure failure: missing data, counted, never zero", blank=True),
 )
+READING = (
+    Column("left_out", "integer", "units chosen for which there was no room in the prompt", blank=True),
+    Column("reading_calls", "integer", "model calls by which the memory was read", blank=True),
+    Column("reading_tokens", "integer", "prompt and completion tokens of these calls", blank=True),
+)
+"""Columns of episodes that tables of before other memories than pools do not have: there they are 0."""
+WRITING = (
+    Column("agent", "text", "who learns"),
+    Column("task", "text", "where"),
+    Column("learning_run", "integer", "which learning run"),
+    Column("iteration", "integer", "iteration of the learner"),
+    Column("calls", "integer", "model calls by which the memory was written"),
+    Column("tokens", "integer", "prompt and completion tokens of these calls"),
+    Column("scored", "integer", "utterances whose likelihood was asked for"),
+    Column("archive_tokens", "integer", "tokens kept for learning alone, after this iteration"),
+)
 INVOCATIONS = (
     Column("arm", "text", "as in episodes"),
     Column("source_agent", "text", "as in episodes", blank=True),
@@ -121,6 +137,8 @@ class Tables:
     pools: pd.DataFrame
     learning: pd.DataFrame
     events: pd.DataFrame
+    writing: pd.DataFrame
+    """What learning asked of models; empty where it asked nothing, or nobody counted."""
     plan: pd.DataFrame
     """What the study declares before it is run; empty where the tables come from elsewhere."""
     ranges: Ranges = field(default_factory=dict[str, tuple[float, float]])
@@ -139,6 +157,7 @@ class Tables:
         pools: pd.DataFrame | None = None,
         learning: pd.DataFrame | None = None,
         events: pd.DataFrame | None = None,
+        writing: pd.DataFrame | None = None,
         plan: pd.DataFrame | None = None,
         ranges: Ranges | None = None,
         transcripts: Sequence[Transcript] = (),
@@ -160,6 +179,7 @@ class Tables:
             pools=ordered(check(pools, POOLS, "pools"), [*learner, "pool", "unit"]),
             learning=ordered(check(learning, LEARNING, "learning"), [*learner, "iteration", "episode"]),
             events=events_.assign(order=np.arange(len(events_))),
+            writing=ordered(check(writing, WRITING, "writing"), [*learner, "iteration"]),
             plan=ordered(_sources(check(plan, PLAN, "plan")), ["phase", *CELL, "learning_run"]),
             ranges=_kept_ranges(checked, ranges or {}),
             transcripts=tuple(transcripts),
@@ -169,7 +189,8 @@ class Tables:
 
 def check_episodes(frame: pd.DataFrame) -> pd.DataFrame:
     """As `check`, and: no row twice; a return that is no finite number becomes missing data with its error."""
-    episodes = _sources(check(frame, EPISODES, "episodes"))
+    absent = {column.name: 0 for column in READING if column.name not in frame}
+    episodes = _sources(check(frame.assign(**absent), (*EPISODES, *READING), "episodes"))
     if episodes.empty:
         raise TableError("The episodes table is empty; run the study before reporting on it.")
     unanswered = episodes["error"].isna() & ~np.isfinite(episodes["return"])

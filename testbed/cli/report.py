@@ -12,7 +12,7 @@ from rich.table import Table
 from testbed.cli.terminal import notices, output, plain, say, say_json
 
 if TYPE_CHECKING:
-    from analysis.matrix.comparison import Comparison
+    from analysis.matrix.comparison.runs import Comparison
     from analysis.results import Results
     from testbed.records.run_directory import RunDirectory
     from testbed.records.trial import Episode
@@ -30,6 +30,9 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="Where the report goes: RUN/report, or ./comparison for several runs.")
     ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="One of the study's memories, reported as the skill pool is: RUN/report-NAME.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Analyse a run: the matrix here, everything else in RUN/report/report.html. Or compare several runs.
@@ -40,7 +43,7 @@ def report(
     Examples: `procmem report runs/matrix-1a2b3c4d` · `procmem report runs/monday runs/tuesday --out monday-tuesday` ·
     `procmem report /archive/matrix-1a2b3c4d --out report`
     """
-    from testbed.reports.write import write_comparison, write_report
+    from testbed.reports.write import report_place, write_comparison, write_report
 
     waiting = notices().status("analysing")
     if len(runs) > 1:
@@ -49,9 +52,9 @@ def report(
             comparison = write_comparison(runs, place, resamples=resamples)
         _print_comparison(comparison, place, as_json)
         return
-    place = out or runs[0] / "report"
+    place = out or report_place(runs[0], memory)
     with waiting:
-        findings = write_report(runs[0], place, resamples=resamples)
+        findings = write_report(runs[0], place, resamples=resamples, memory=memory)
     if as_json:
         say_json(
             {

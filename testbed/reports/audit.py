@@ -34,7 +34,7 @@ def audit_run(run: Path) -> list[str]:
     if other := compare_settings(recorded, declared):
         return [*faults_found, *other, NOT_COMPARED]
     with TemporaryDirectory(prefix="procmem-audit-") as scratch:
-        report(found.run, Path(scratch), population=found.population, **declared)
+        report(found.run, Path(scratch), population=found.population, memories=found.memories, **declared)
         return [*faults_found, *compare_reports(stored, Path(scratch))]
 
 
@@ -64,7 +64,7 @@ def check_records(directory: RunDirectory, config: StudyConfig) -> tuple[list[st
     check = RecordCheck(config)
     found = read_run(directory, check)
     sealed = [f"{fault.sentence}." for fault in verify_chain(directory.path) if fault.severity == "error"]
-    return [*sealed, *_study_differences(directory, config), *check.differences(found.run.plan)], found
+    return [*sealed, *_study_differences(directory, config), *check.differences(found.plans())], found
 
 
 def _study_differences(directory: RunDirectory, config: StudyConfig) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -15,6 +15,8 @@ from testbed.play.seeds import environment_seed
 from testbed.records.trial import Episode, Trial
 from testbed.reports.reader import Reader
 
+SHARED = "shared experience"
+"""Whose learning episodes are those that several memories learn from."""
 MOST_TOLD = 20
 """Sentences of one kind; the rest are counted."""
 
@@ -31,10 +33,15 @@ class RecordCheck(Reader):
     def episode(self, episode: Episode) -> None:
         trial = episode.trial
         cell = (trial.arm, trial.source_agent or "", trial.source_task or "", trial.agent, trial.task)
-        self._counts[trial.phase, *cell, trial.learning_run] += 1
+        self._counts[self._memory(trial), trial.phase, *cell, trial.learning_run] += 1
         for kind, sentence in self._faults(episode):
             self._told.setdefault(kind, []).append(f"episode {trial.id}: {sentence}.")
         self._ids.add(trial.id)
+
+    def _memory(self, trial: Trial) -> str:
+        """Whose episode it is: a memory's, the study's own pool's (""), or those that memories share."""
+        is_shared = trial.phase == "learn" and trial.pool is None and self._config.study != "population"
+        return SHARED if is_shared else trial.memory or ""
 
     def _faults(self, episode: Episode) -> Iterator[tuple[str, str]]:
         trial = episode.trial
@@ -66,28 +73,35 @@ class RecordCheck(Reader):
             return None
         if trial.phase == "evaluate":
             keys = (trial.task, trial.learning_run, trial.episode // config.epochs)
+        elif trial.episode >= config.learning.episodes:
+            return None  # a game that a learner asked for
         else:
             keys = (trial.task, trial.learning_run, trial.iteration, trial.episode)
         return environment_seed(config.seed, trial.phase, *keys)
 
-    def differences(self, plan: pd.DataFrame) -> list[str]:
-        """One sentence for each thing that is wrong, missing or not asked for."""
-        keys = ["phase", *CELL, "learning_run"]
-        planned: dict[tuple[object, ...], int] = dict(
-            zip(plan[keys].itertuples(index=False, name=None), plan["episodes"].tolist(), strict=True)
-        )
+    def differences(self, plans: Mapping[str, pd.DataFrame]) -> list[str]:
+        """One sentence for each thing that is wrong, missing or not asked for. `plans` by memory."""
+        shared = {memory.name for memory in self._config.memories if memory.experience == "shared"}
+        planned: dict[tuple[object, ...], int] = {}
+        for memory, plan in plans.items():
+            places = plan[["phase", *CELL, "learning_run"]].itertuples(index=False, name=None)
+            for place, episodes in zip(places, plan["episodes"].tolist(), strict=True):
+                if memory and place[1] == "none":
+                    continue  # the pool's, and everybody's
+                whose = SHARED if memory in shared and place[0] == "learn" else memory
+                planned[whose, *place] = episodes
         owed = {key: count - self._counts[key] for key, count in planned.items() if self._counts[key] < count}
         lines = [sentence for kind in self._told.values() for sentence in _capped(kind)]
-        for phase in dict.fromkeys(str(key[0]) for key in owed):
-            lacks = {key: count for key, count in owed.items() if key[0] == phase}
-            whole = sum(count for key, count in planned.items() if key[0] == phase)
+        for phase in dict.fromkeys(str(key[1]) for key in owed):
+            lacks = {key: count for key, count in owed.items() if key[1] == phase}
+            whole = sum(count for key, count in planned.items() if key[1] == phase)
             worst = max(lacks, key=lambda key: lacks[key])
             lines.append(
                 f"{sum(lacks.values())} of the {whole} episodes to {phase} that the study plans are not there "
                 f"(most in {_place(worst)}: {lacks[worst]})."
             )
         beyond = [
-            f"{_place(key)}: {count} episodes to {key[0]}, the study plans {planned.get(key, 0)}."
+            f"{_place(key)}: {count} episodes to {key[1]}, the study plans {planned.get(key, 0)}."
             for key, count in self._counts.items()
             if count > planned.get(key, 0)
         ]
@@ -100,4 +114,4 @@ def _capped(sentences: list[str]) -> list[str]:
 
 
 def _place(key: tuple[object, ...]) -> str:
-    return " / ".join(str(part) for part in key[1:-1] if part) + f" / run {key[-1]}"
+    return " / ".join(str(part) for part in (key[0], *key[2:-1]) if part) + f" / run {key[-1]}"

@@ -10,7 +10,18 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis.tables.population import PopulationTables
-from analysis.tables.run import CELL, EPISODES, EVENTS, INVOCATIONS, LEARNING, POOLS, Tables, Transcript
+from analysis.tables.run import (
+    CELL,
+    EPISODES,
+    EVENTS,
+    INVOCATIONS,
+    LEARNING,
+    POOLS,
+    READING,
+    WRITING,
+    Tables,
+    Transcript,
+)
 from analysis.tables.schema import TableError
 from environments.registry import ENVIRONMENTS
 from environments.spec import EnvSpec
@@ -34,6 +45,7 @@ from transfer.memory.events import (
     Scored,
     Seeded,
     Skipped,
+    Spent,
     Warned,
 )
 
@@ -50,6 +62,10 @@ class RunTables(NamedTuple):
     """None but for a population study."""
     memories: Mapping[str, Tables]
     """Of each other memory, by name, as if it were the study's own; the arm without memory is in all of them."""
+
+    def plans(self) -> dict[str, pd.DataFrame]:
+        """What the study declares, by memory; "" is its own pool."""
+        return {"": self.run.plan} | {name: tables.plan for name, tables in self.memories.items()}
 
 
 def load_run(path: Path | str) -> Tables:
@@ -111,9 +127,11 @@ class _MatrixReader(Reader):
         self._memory = memory
         self._name = memory.name if memory else ""
         self._names = {"study": config.study, "run": run}
-        self._evaluated, self._invoked, self._learned = Rows(EPISODES), Rows(INVOCATIONS), Rows(LEARNING)
+        self._evaluated, self._invoked, self._learned = Rows((*EPISODES, *READING)), Rows(INVOCATIONS), Rows(LEARNING)
         self._events, self._pools = Rows(EVENTS), Rows(POOLS)
         self._states: dict[str, IterationCommit | MemoryCommit] = {}
+        self._writing = Rows(WRITING)
+        self._spent: dict[str, Spent] = {}
         self._seeds: set[str] = set()
         self._samples: dict[tuple[str, str, str], Episode] = {}
         self._tasks: set[str] = set()
@@ -123,7 +141,10 @@ class _MatrixReader(Reader):
             return
         if isinstance(line, IterationCommit | MemoryCommit):
             self._states[line.learner] = line
+            self._writing.add(_writing_row(line, self._spent.pop(line.learner, None)))
         else:
+            if isinstance(line.event, Spent):
+                self._spent[line.learner] = line.event
             if isinstance(line.event, Seeded):
                 self._seeds.add(line.event.skill)
             self._events.add(_event_row(order, line.learner, line.event))
@@ -170,6 +191,7 @@ class _MatrixReader(Reader):
             invocations=self._invoked.frame("learning_run", *CELL, "env_seed", "unit"),
             pools=self._pools.frame("learning_run", "agent", "task", "unit"),
             learning=self._learned.frame("learning_run", "agent", "task", "iteration", "episode"),
+            writing=self._writing.frame("learning_run", "agent", "task", "iteration"),
             events=_in_turn(self._events.frame("learning_run", "agent", "task", "order")),
             plan=memory_plan(config, games)
             if self._memory
@@ -220,6 +242,9 @@ def _episode_row(episode: Episode) -> dict[str, Any]:
         "completion_tokens": sum(step.completion_tokens for step in steps),
         "calls": sum(step.calls for step in steps),
         "dropped_turns": sum(step.dropped_turns for step in steps),
+        "left_out": sum(step.left_out for step in steps),
+        "reading_calls": sum(step.reading_calls for step in steps),
+        "reading_tokens": sum(step.reading_prompt_tokens + step.reading_completion_tokens for step in steps),
     }
 
 
@@ -261,6 +286,18 @@ def _pool_rows(states: Mapping[str, IterationCommit | MemoryCommit], seeds: set[
                 "tokens": committed.tokens[skill.id],
                 "origin": origin,
             }
+
+
+def _writing_row(line: IterationCommit | MemoryCommit, spent: Spent | None) -> dict[str, Any]:
+    """What an iteration asked of models; runs of before it was counted asked nothing that is known."""
+    return {
+        **LearnerKey.of(line.learner)._asdict(),
+        "iteration": line.committed,
+        "calls": spent.calls if spent else 0,
+        "tokens": spent.prompt_tokens + spent.completion_tokens if spent else 0,
+        "scored": spent.scored if spent else 0,
+        "archive_tokens": line.archive_tokens if isinstance(line, MemoryCommit) else 0,
+    }
 
 
 def _event_row(order: int, learner: str, event: Event) -> dict[str, Any]:

@@ -3,35 +3,53 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis.matrix.comparison import Comparison
+from analysis.matrix.comparison.runs import Comparison
 from analysis.report.write import report, report_comparison
 from analysis.results import Results
+from analysis.tables.run import Tables
 from testbed.config.study import ConfigError
 from testbed.records.run_directory import RunDirectory
 from testbed.reports.place import replacing
 from testbed.reports.tables import read_run
 
 
-def write_report(run: Path, out: Path | None = None, *, resamples: int | None = None) -> Results:
+def write_report(
+    run: Path, out: Path | None = None, *, resamples: int | None = None, memory: str | None = None
+) -> Results:
     """Analyse a run; the report lies in `out`, or in `run/report`. `resamples` other than the study's are a quick look.
 
-    Raises StoreError or TableError in one sentence.
+    `memory` names one of the study's other memories, which is then reported as the pool is, in `run/report-NAME`.
+    Raises ConfigError, StoreError or TableError in one sentence.
     """
     directory = RunDirectory.open(run)
     config = directory.config()
     found = read_run(directory)
-    with replacing(out or run / "report") as stage:
+    tables = found.run if memory is None else _of_memory(found.memories, memory)
+    with replacing(out or report_place(run, memory)) as stage:
         return report(
-            found.run,
+            tables,
             stage,
             population=found.population,
+            memories={} if memory else found.memories,
             resamples=resamples or config.resamples,
             seed=config.seed,
             margin=config.margin,
         )
+
+
+def report_place(run: Path, memory: str | None = None) -> Path:
+    """Where a run's report lies, and that of one of its memories."""
+    return run / ("report" if memory is None else f"report-{memory}")
+
+
+def _of_memory(memories: Mapping[str, Tables], name: str) -> Tables:
+    if name not in memories:
+        there = ", ".join(memories) or "none but its own pool"
+        raise ConfigError(f"the study has no memory {name!r}; it has: {there}")
+    return memories[name]
 
 
 def write_comparison(runs: Sequence[Path], out: Path, *, resamples: int | None = None) -> Comparison:

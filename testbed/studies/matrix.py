@@ -65,14 +65,14 @@ def memory_cells(lab: Lab, name: str, memories: Mapping[LearnerKey, Memory]) -> 
     for own, memory in memories.items():
         peers = {key: each for key, each in memories.items() if key.learning_run == own.learning_run}
         chosen = lab.players.config.skills.selector if isinstance(memory, SkillPool) else "none"
-        shown: dict[Arm, Memory | None] = {
+        shown: dict[Arm, Memory] = {
             "self": memory,
             "matched": memory,
             "random": RandomUnits(memory) if isinstance(memory, UnitMemory) else memory,
             "shuffled": shuffle(memory, [each for key, each in peers.items() if key.task != own.task]),
         }
         for arm, held in shown.items():
-            if arm in arms and held is not None:
+            if arm in arms:
                 how = "random" if arm == "random" else chosen
                 yield Cell(arm, own.agent, own.task, own.learning_run, held, how, own, name)
         if "transfer" in arms:

@@ -13,28 +13,30 @@ from transfer.memory.memory import Memory, Seat, Unit, UnitMemory, recallable
 from transfer.memory.pool import SkillPool
 
 
-def shuffle(memory: Memory, others: Sequence[Memory]) -> Memory | None:
-    """The same memory with the words of others in it; None where nobody has other words."""
+def shuffle(memory: Memory, others: Sequence[Memory]) -> Memory:
+    """The same memory with the words of others in it."""
     if isinstance(memory, SkillPool):
         return shuffle_procedures(memory, [other for other in others if isinstance(other, SkillPool)])
-    if isinstance(memory, UnitMemory):
-        return shuffle_units(memory, others)
-    return None
+    return shuffle_units(memory, others) if isinstance(memory, UnitMemory) else memory
 
 
-def shuffle_units(memory: UnitMemory, others: Sequence[Memory]) -> UnitMemory | None:
-    """Each unit under its own key with another's text: that of one of its kind from elsewhere, or of its neighbour."""
+def shuffle_units(memory: UnitMemory, others: Sequence[Memory]) -> UnitMemory:
+    """Each unit under its own key with another's text: that of one of its kind from elsewhere, or of its neighbour.
+
+    A unit stays as it is where nobody has another text of its kind.
+    """
     own = {unit.text for unit in memory.units}
     foreign = {unit.id: unit for other in others for unit in other.units if unit.text not in own}
     donors = [foreign[id] for id in sorted(foreign)] or [*memory.units[1:], *memory.units[:1]]
-    shuffled: list[Unit] = []
-    for index, unit in enumerate(memory.units):
-        texts = [donor.text for donor in donors if donor.kind == unit.kind and donor.text != unit.text]
-        if not texts:
-            return None
-        text = texts[index % len(texts)]
-        shuffled.append(Unit(kind=unit.kind, text=text, key=unit.key, name=unit.name, parents=(unit.id,)))
-    return memory.holding(shuffled)
+    return memory.holding(_with_text_of_another(unit, index, donors) for index, unit in enumerate(memory.units))
+
+
+def _with_text_of_another(unit: Unit, index: int, donors: Sequence[Unit]) -> Unit:
+    texts = [donor.text for donor in donors if donor.kind == unit.kind and donor.text != unit.text]
+    if not texts:
+        return unit
+    text = texts[index % len(texts)]
+    return Unit(kind=unit.kind, text=text, key=unit.key, name=unit.name, parents=(unit.id,))
 
 
 @dataclass(frozen=True)

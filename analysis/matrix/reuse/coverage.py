@@ -28,9 +28,16 @@ def occupancy(selections: int, units: int) -> tuple[float, ...]:
     return tuple(way / total for way in ways)
 
 
-def expected_coverage(selections: int, units: int) -> float:
-    """Coverage expected from a random selector, the mean of `occupancy` over M: 1 − (1 − 1/M)^n."""
-    return 1 - (1 - 1 / units) ** selections if units else float("nan")
+def expected_coverage(selections: int, units: int, events: int | None = None) -> float:
+    """Coverage expected from recall at random: 1 − (1 − k/M)^events, where each event recalls k = selections/events
+    different units; for k = 1, as a selector of skills has it, the mean of `occupancy` over M.
+    """
+    if not units:
+        return float("nan")
+    if not selections:
+        return 0.0
+    events = selections if events is None else max(events, 1)
+    return 1 - max(0.0, 1 - selections / events / units) ** events
 
 
 def chance_corrected(observed: float, expected: float) -> float:
@@ -59,11 +66,13 @@ def _log_choose(n: Array | float, k: int) -> Array:
 def coverage_runs(tables: Tables) -> pd.DataFrame:
     """Coverage per cell and learning run, against a random selector and at the common number of calls per unit.
 
-    Columns: cell, learning_run, n (episodes), units (|M|), stored_tokens, used, selections, coverage, expected,
-    corrected, standardised (rarefied to the fewest selections per stored unit of any row that selected at all).
+    Columns: cell, learning_run, n (episodes), units (|M|), stored_tokens, used, selections (units recalled), coverage,
+    expected, ceiling (events·k/|M|, at most 1), corrected, standardised (rarefied to the fewest selections per stored
+    unit of any row that selected at all).
     """
     keyed = tables.episodes[tables.episodes["error"].isna() & tables.episodes["pool"].notna()]
-    base = keyed.groupby(RUN, observed=True, sort=False).agg(n=("return", "size"), pool=("pool", "first")).reset_index()
+    grouped = keyed.groupby(RUN, observed=True, sort=False)
+    base = grouped.agg(n=("return", "size"), pool=("pool", "first"), events=("skill_calls", "sum")).reset_index()
     pools = tables.pools.drop_duplicates(["pool", "unit"]).groupby("pool")
     base["units"], base["stored_tokens"] = base["pool"].map(pools.size()), base["pool"].map(pools["tokens"].sum())
     base = base[base["units"].notna() & (base["units"] > 0)].astype({"units": int})
@@ -74,14 +83,16 @@ def coverage_runs(tables: Tables) -> pd.DataFrame:
     base["used"] = [min(len(part), m) for part, m in zip(found, base["units"], strict=True)]
     base["selections"] = [int(part.sum()) for part in found]
     base["coverage"] = base["used"] / base["units"]
-    pairs = list(zip(base["coverage"], base["selections"], base["units"], strict=True))
-    base["expected"] = [expected_coverage(n, m) for _, n, m in pairs]
-    base["corrected"] = [chance_corrected(seen, expected_coverage(n, m)) for seen, n, m in pairs]
+    counts = list(zip(base["selections"], base["units"], base["events"].astype(int), strict=True))
+    base["expected"] = [expected_coverage(n, m, events) for n, m, events in counts]
+    base["ceiling"] = np.minimum(1.0, base["selections"] / base["units"])
+    pairs = zip(base["coverage"], base["expected"], strict=True)
+    base["corrected"] = [chance_corrected(seen, expected) for seen, expected in pairs]
     chances = base["selections"] / base["units"]
     common = float(chances[chances > 0].min()) if bool((chances > 0).any()) else 0.0
     padded = [np.pad(part, (0, max(0, m - len(part)))) for part, m in zip(found, base["units"], strict=True)]
     base["standardised"] = [rarefied_coverage(part, int(common * len(part))) if part.sum() else 0.0 for part in padded]
-    return base.drop(columns="pool").reset_index(drop=True)
+    return base.drop(columns=["pool", "events"]).reset_index(drop=True)
 
 
 def rate_runs(tables: Tables) -> pd.DataFrame:

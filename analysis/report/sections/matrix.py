@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from analysis.matrix.comparison import Comparison
+from analysis.matrix.comparison.runs import Comparison
 from analysis.report.methods import methods
 from analysis.report.page import PageTable, Section, frame_table
 from analysis.report.sections.findings import findings_sections, findings_table, forest
+from analysis.report.sections.memories import memories_sections
 from analysis.report.sections.returns import returns_section
 from analysis.report.sections.skills import learning_sections, reuse_sections, transfer_sections
 from analysis.results import Results
@@ -18,6 +19,7 @@ def compose(tables: Tables, found: Results, seed: int) -> list[Section]:
     sections = [
         _basis(tables, found),
         Section("summary", "What is and is not shown", points=found.summary, warnings=found.warnings),
+        *memories_sections(found),
         returns_section(found),
         *findings_sections(found),
         *transfer_sections(found),

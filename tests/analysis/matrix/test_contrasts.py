@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.matrix.comparison import CompareError, compare
+from analysis.matrix.comparison.runs import CompareError, compare
 from analysis.matrix.contrasts import DECLARED, Contrast, declare, overall
 from analysis.matrix.learning.gate import gate_calibration
 from analysis.simulation.errors import contradicts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.matrix.comparison import CompareError, compare
+from analysis.matrix.comparison.runs import CompareError, compare
 from analysis.statistics.bootstrap import Resampler
 from analysis.tables.run import Tables
 from tests.support.simulated_study import simulate

@@ -1,0 +1,1 @@
+"""Side by side: the memories of one study, or several runs."""

@@ -1,0 +1,45 @@
+"""The study's memories side by side: who helps, and what each costs."""
+
+from __future__ import annotations
+
+from analysis.report.page import Section, frame_table
+from analysis.report.sections.findings import findings_table, forest
+from analysis.results import Results
+
+
+def memories_sections(found: Results) -> list[Section]:
+    """Empty where the study has no memory but its pool."""
+    if found.memories is None:
+        return []
+    words = (
+        "Every memory learned from as many episodes on the same environment seeds, and was evaluated frozen on common "
+        "seeds. Native: as its official code recalls by default. Equal budget: whole units up to the same number of "
+        "tokens in a prompt. Each memory's own matrix, controls and cells: `procmem report RUN --memory NAME`."
+    )
+    counting = (
+        "events and exposed steps ÷ all steps; coverage beside that of recall at random and its ceiling; left out: "
+        "units an event for which there was no room; reading per step, writing per episode learned from"
+    )
+    table = found.memories.table
+    returns = frame_table(
+        table,
+        "Returns of memories",
+        "mean [95 % CI over learning runs]",
+        measures=("return", "units", "deployed_tokens", "archive_tokens", "delta_prompt"),
+        labels=("memory", "budget", "n", "clusters"),
+    )
+    costs = frame_table(
+        table,
+        "What each memory costs",
+        counting,
+        measures=(
+            *("events_per_step", "exposed_per_step", "coverage", "coverage_chance", "coverage_ceiling", "left_out"),
+            *("reading_calls", "reading_tokens", "writing_calls", "writing_tokens"),
+        ),
+        labels=("memory", "budget"),
+    )
+    charts = (
+        (forest("memories", "Memories compared", list(found.memories.findings)),) if found.memories.findings else ()
+    )
+    tables = (returns, costs, findings_table(found.memories.findings))
+    return [Section("memories", "Memories side by side", paragraphs=(words,), charts=charts, tables=tables)]
