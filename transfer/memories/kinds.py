@@ -12,6 +12,7 @@ from transfer.memories.routines.awm import AWM
 from transfer.memories.routines.library import LIBRARY
 from transfer.memories.routines.mem_rl import MEM_RL
 from transfer.memories.routines.memp import MEMP
+from transfer.memories.rules.cheatsheet import CHEATSHEET
 from transfer.memories.rules.expel import EXPEL
 from transfer.memories.rules.reasoning_bank import REASONING_BANK
 from transfer.memories.rules.reflexion import REFLEXION
@@ -26,7 +27,7 @@ MEMORIES: Mapping[str, Kind] = {
         LIBRARY,
         MEMP,
         MEM_RL,
-        REFLEXION,
+        CHEATSHEET,
         EXPEL,
         REASONING_BANK,
         REFLEXION,

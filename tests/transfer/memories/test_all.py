@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import anyio
 import numpy as np
@@ -29,7 +30,28 @@ from transfer.registry import load_memory
 
 ROOT = Path(__file__).parents[3]
 SIGHTS = ("A cellar with a red door.", "A garden with a blue gate.", "A hall.")
-every_memory = pytest.mark.parametrize("name", sorted(MEMORIES))
+OTHERWISE: dict[str, list[dict[str, Any]]] = {
+    "cheatsheet": [{"form": "retrieval-synthesis"}],
+    "expel": [{"while_gathering": True}],
+    "rag": [{"keep": "all", "recall": "step"}],
+    "reasoning_bank": [{"signal": "judge", "n": 2}],
+    "reflexion": [{"form": "carried"}],
+}
+"""Choices that make a memory go another way, beside everybody's defaults."""
+
+
+class Case(NamedTuple):
+    """A memory and its choices."""
+
+    name: str
+    choices: dict[str, Any]
+
+    def __str__(self) -> str:
+        return " ".join([self.name, *map(str, self.choices.values())])
+
+
+CASES = [Case(name, choices) for name in sorted(MEMORIES) for choices in ({}, *OTHERWISE.get(name, []))]
+every_memory = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 def batch(number: int) -> list[Trajectory]:
@@ -67,9 +89,9 @@ def again(memory: Memory | None, env_seed: int, number: int) -> Trajectory:
     return episode(f"again-{number}", "north", "open", solved=number % 2 == 0, seed=env_seed, sight=SIGHTS[number % 3])
 
 
-def learned(name: str, evolver: FakeModel | None = None) -> Learned:
+def learned(case: Case, evolver: FakeModel | None = None) -> Learned:
     play, _ = replay(again)
-    return learn(name, *BATCHES, evolver=evolver or Author(), play=play)
+    return learn(case.name, *BATCHES, evolver=evolver or Author(), choices=case.choices, play=play)
 
 
 async def _played(memory: Memory | None, model: FakeModel) -> list[Decision]:
@@ -85,29 +107,29 @@ def played(memory: Memory | None, model: FakeModel | None = None) -> list[Decisi
 
 
 @every_memory
-def test_an_empty_memory_is_no_memory(name):
+def test_an_empty_memory_is_no_memory(case):
     """U1."""
-    empty = learn(name).memory
+    empty = learn(case.name, choices=case.choices).memory
     assert [step.prompt_digest for step in played(empty)] == [step.prompt_digest for step in played(None)]
     assert not any(step.units or step.reading_calls or step.memory_tokens for step in played(empty))
 
 
 @every_memory
-def test_evaluation_leaves_it_as_it_was(name):
+def test_evaluation_leaves_it_as_it_was(case):
     """U2."""
-    memory = learned(name).memory
+    memory = learned(case).memory
     before = memory.dumps()
     played(memory)
     assert memory.dumps() == before
-    read = load_memory(before, name)
+    read = load_memory(before, case.name)
     assert read == memory
     assert read.dumps() == before
 
 
 @every_memory
-def test_the_same_seed_writes_the_same_units(name):
+def test_the_same_seed_writes_the_same_units(case):
     """U3: however long each answer takes."""
-    one, other = learned(name, Author(haste=1)), learned(name, Author(haste=2))
+    one, other = learned(case, Author(haste=1)), learned(case, Author(haste=2))
     assert one.memory.dumps() == other.memory.dumps()
     assert one.events == other.events
 
@@ -131,19 +153,19 @@ def test_no_order_of_a_set_enters(tmp_path):
 
 def digests() -> str:
     """Of every memory, and of the prompts of an episode played with it."""
-    memories = {name: learned(name).memory for name in sorted(MEMORIES)}
-    prompts = {name: [step.prompt_digest for step in played(memory)] for name, memory in memories.items()}
-    return json.dumps([{name: memory.digest for name, memory in memories.items()}, prompts])
+    memories = [learned(case).memory for case in CASES]
+    prompts = [[step.prompt_digest for step in played(memory)] for memory in memories]
+    return json.dumps([[memory.digest for memory in memories], prompts])
 
 
 @every_memory
 @pytest.mark.parametrize("nonsense", ["I would rather not.", '{"cut": "in the mid', "[]"])
-def test_nonsense_changes_nothing_and_is_said(name, nonsense):
+def test_nonsense_changes_nothing_and_is_said(case, nonsense):
     """U4. Whole episodes may come in: nobody wrote them."""
-    before = learned(name)
+    before = learned(case)
     evolver = FakeModel(lambda request: nonsense)
     play, _ = replay(again)
-    after = learn(name, batch(3), evolver=evolver, start=before.state, play=play)
+    after = learn(case.name, batch(3), evolver=evolver, choices=case.choices, start=before.state, play=play)
     assert wording(after.memory) == wording(before.memory)
     assert bool(said(after.events, "skipped")) == bool(evolver.requests)
     assert not [event for event in said(after.events, "unit") if event.of != "episode"]
@@ -155,7 +177,7 @@ def wording(memory: Memory) -> list[str]:
 
 
 @every_memory
-def test_tokens_of_memory_are_what_the_prompt_is_longer_by(name):
+def test_tokens_of_memory_are_what_the_prompt_is_longer_by(case):
     """U5."""
     prompts: list[Request] = []
 
@@ -166,7 +188,7 @@ def test_tokens_of_memory_are_what_the_prompt_is_longer_by(name):
         return sample(request.grammar, np.random.default_rng(0))
 
     model = FakeModel(answer)
-    steps = played(learned(name).memory, model)
+    steps = played(learned(case).memory, model)
     turns: list[tuple[str, str]] = []
     for step, request, sight in zip(steps, prompts, [*SIGHTS, "A red door."], strict=True):
         bare = conversation("Find the key.", "", turns, sight)
@@ -180,8 +202,8 @@ def length(model: FakeModel, messages) -> int:
 
 
 @every_memory
-def test_what_is_shown_is_held_and_fits(name):
-    memory = learned(name).memory
+def test_what_is_shown_is_held_and_fits(case):
+    memory = learned(case).memory
     held = {unit.id for unit in memory.units}
     assert len(held) == len(memory.units), "two units of one id"
     assert all(set(step.units) <= held for step in played(memory))
@@ -189,21 +211,22 @@ def test_what_is_shown_is_held_and_fits(name):
 
 
 @every_memory
-def test_a_game_that_is_evaluated_is_not_recalled(name):
-    memory = learned(name).memory
+def test_a_game_that_is_evaluated_is_not_recalled(case):
+    memory = learned(case).memory
     own = memory.holding([unit.model_copy(update={"env_seeds": (*unit.env_seeds, 999)}) for unit in memory.units])
     assert not any(step.units for step in played(own))
 
 
 @every_memory
-def test_without_episodes_nothing_is_asked(name):
-    before = learned(name)
-    after = learn(name, [], evolver=FakeModel(lambda request: pytest.fail("asked")), start=before.state)
+def test_without_episodes_nothing_is_asked(case):
+    before = learned(case)
+    silent = FakeModel(lambda request: pytest.fail("asked"))
+    after = learn(case.name, [], evolver=silent, choices=case.choices, start=before.state)
     assert after.memory.digest == before.memory.digest
 
 
 @every_memory
-def test_where_nothing_can_be_learned_nothing_breaks(name, study, run):
+def test_where_nothing_can_be_learned_nothing_breaks(case, study, run):
     """U6: a whole study of one memory on the negative control, by a player that draws its doors blindly."""
     config = study(
         learning_runs=1,
@@ -211,7 +234,7 @@ def test_where_nothing_can_be_learned_nothing_breaks(name, study, run):
         agents=[{"name": "a", "model": "scripted:random"}],
         tasks=[{"environment": "Doors-v0-chance"}],
         learning={"learner": "fixed", "iterations": 2, "episodes": 2},
-        memories=[{"name": "m", "learner": name}],
+        memories=[{"name": "m", "learner": case.name, "choices": case.choices}],
     )
     finished = run(config)
     assert not [episode for episode in finished.episodes() if episode.error]
