@@ -8,6 +8,7 @@ from transfer.memories.episodes.long_context import LONG_CONTEXT
 from transfer.memories.episodes.rag import RAG
 from transfer.memories.lessons import Kind
 from transfer.memories.notes.a_mem import A_MEM
+from transfer.memories.notes.g_memory import G_MEMORY
 from transfer.memories.routines.awm import AWM
 from transfer.memories.routines.library import LIBRARY
 from transfer.memories.routines.mem_rl import MEM_RL
@@ -23,10 +24,11 @@ MEMORIES: Mapping[str, Kind] = {
         LONG_CONTEXT,
         RAG,
         A_MEM,
+        G_MEMORY,
         AWM,
         LIBRARY,
-        MEMP,
         MEM_RL,
+        MEMP,
         CHEATSHEET,
         EXPEL,
         REASONING_BANK,
