@@ -49,7 +49,7 @@ class Verdict(BaseModel):
 class Routine(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{2,40}$")]
+    name: Annotated[str, Field(min_length=1, max_length=48)]
     when: Annotated[str, Field(min_length=1, max_length=200)]
     steps: Annotated[list[Annotated[str, Field(min_length=1, max_length=160)]], Field(min_length=1, max_length=10)]
 
@@ -72,7 +72,7 @@ WORDS = {
         "A player was told these rules:\n{rules}\n\nWhat happened, to a good end:\n{course}\n\n"
         "Write down the skill behind it, for use in other games. Put a slot such as <object> or <place> wherever this "
         "game's own names stood.\n"
-        "name: what it does, in a few words joined by underscores.\nwhen: what a player sees when it is of use.\n"
+        "name: what it does, in two to five words.\nwhen: what a player sees when it is of use.\n"
         "steps: the moves, and what to look for between them.\n\nNames that exist already; the same name replaces that "
         "skill by a better version:\n{names}"
     ),
@@ -165,12 +165,13 @@ async def routine(memory: Library, trajectory: Trajectory, lessons: Lessons) -> 
     written = await lessons.ask(Routine, prompt, trajectory.id)
     if written is None:
         return None
+    name = " ".join(written.name.lower().split())
     steps = "\n".join(f"{number}. {step}" for number, step in enumerate(written.steps, 1))
     return Unit(
         kind="routine",
-        name=written.name,
-        key=f"{written.name.replace('_', ' ')}: {written.when}",
-        text=WORDS["shown"].format(name=written.name, when=written.when, steps=steps),
+        name=name,
+        key=f"{name}: {written.when}",
+        text=WORDS["shown"].format(name=name, when=written.when, steps=steps),
         trajectories=(trajectory.id,),
         env_seeds=(trajectory.env_seed,),
     )

@@ -54,7 +54,7 @@ def test_a_critique_stands_in_the_next_attempt_of_that_game_alone_and_success_en
 
 
 def test_the_same_name_twice_is_one_skill_with_the_later_words():
-    evolver = Told(Routine=[skill("door", "Knock."), skill("door", "Push.")])
+    evolver = Told(Routine=[skill("door", "Knock."), skill(" Door", "Push.")])
     run, _ = learning(evolver=evolver)
     run.learn(episode("one"))
     (old,) = run.memory.units

@@ -1,0 +1,1 @@
+"""SkillOpt: one document, trained by edits that must pass a gate of games."""
