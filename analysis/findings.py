@@ -68,6 +68,9 @@ class Finding:
     loo_high: float = math.nan
     provisional: bool = False
     """Whether the run is unfinished."""
+    cluster: str = "learning run"
+    """What the claim generalises over: further pools as they would be learned, or for a given pool further
+    environment seeds."""
     withheld: str = ""
     """Why no verdict is given although the test would give one; "" where it is given."""
 
@@ -189,10 +192,10 @@ def interval_text(low: float, high: float, level: float) -> str:
 def _sentence(found: Finding) -> str:
     if not np.isfinite(found.estimate):
         return f"Undecided: {found.subject} has no data ({found.method})."
-    base = f"{found.n_episodes} episodes, {_runs(found.n_clusters)}"
+    base = f"{found.n_episodes} episodes, {_clusters(found)}"
     size = f"{found.subject}: {number(found.estimate)} in {found.outcome}"
     if found.n_clusters < 2:
-        return f"Undecided: {_runs(found.n_clusters)}. {size}; {base}."
+        return f"Undecided: {_clusters(found)}. {size}; {base}."
     tested = f"{p_text(found.p)}, {_adjusted(found)}" if np.isfinite(found.p) else found.p_method
     evidence = f"{size} ({interval_text(found.low, found.high, found.level)}; {tested}; {base})"
     if found.verdict == "equivalent":
@@ -207,11 +210,11 @@ def _doubt(found: Finding) -> str:
     if not np.isfinite(found.p):
         return ""
     if not _enough(found):
-        return f"; a verdict needs {LEAST_FREEDOM + 1:.0f} learning runs ({LEAST_FREEDOM:.0f} degrees of freedom)"
+        return f"; a verdict needs {LEAST_FREEDOM + 1:.0f} {found.cluster}s ({LEAST_FREEDOM:.0f} degrees of freedom)"
     if found.low <= 0 <= found.high or found.p > 1 - found.level:
         return "; the data are compatible with no difference"
     if found.p_adjusted > 1 - found.level:
-        seen = "the interval leaves out 0" if np.isfinite(found.low) else "all learning runs agree"
+        seen = "the interval leaves out 0" if np.isfinite(found.low) else f"all {found.cluster}s agree"
         return f"; {seen}, but among so many comparisons such a difference may be chance"
     return f"; no verdict: {found.withheld}"
 
@@ -224,8 +227,8 @@ def _adjusted(found: Finding) -> str:
     return f"{p_text(found.p_adjusted).replace('p', 'adjusted p', 1)} ({found.adjustment}, {found.family})"
 
 
-def _runs(count: int) -> str:
-    return f"{count} learning run" + "s" * (count != 1)
+def _clusters(found: Finding) -> str:
+    return f"{found.n_clusters} {found.cluster}" + "s" * (found.n_clusters != 1)
 
 
 def _plain(value: object) -> object:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.findings import Finding
 from analysis.matrix.arms.epochs import epoch_table
+from analysis.matrix.arms.given import given_findings
 from analysis.matrix.arms.scores import arm_table, improvements, normalised_scores, profiles, ranks
 from analysis.matrix.arms.variance import variance_table
 from analysis.matrix.cells import cell_table, reuse_table
@@ -77,7 +78,7 @@ class Results:
     @property
     def summary(self) -> tuple[str, ...]:
         """What is and is not shown: a count, then question and answer of every declared contrast in return."""
-        declared = [each for each in self.findings if each.kind == "contrast" and each.outcome == "return"]
+        declared = [each for each in self.findings if each.kind in ("contrast", "given") and each.outcome == "return"]
         if not declared:
             return ("No two arms share environment seeds, so nothing is compared.",)
         open_ones = sum(each.verdict == "undecided" for each in declared)
@@ -105,11 +106,12 @@ def analyse(
     margin: float | None = None,
     population: PopulationTables | None = None,
     memories: Mapping[str, Tables] = {},
+    given: Mapping[str, Tables] = {},
 ) -> Results:
     """Compute every number of a report. `margin`: equivalence margin in return, declared before the data were seen.
 
     `population` is that of a population study, which declares contrasts of its own; `memories` are the study's other
-    ones by name, compared with the pool in a family of their own.
+    ones by name, compared with the pool in a family of their own; `given` are the pools that came from elsewhere.
     """
     seeds = seed_means(tables.episodes)
     attendance = Attendance.of(tables)
@@ -125,6 +127,7 @@ def analyse(
         *asymmetry(seeds, by),
         *chance_findings(tables, by),
     ]
+    from_elsewhere = given_findings(given, by, margin=margin) if given else []
     opinions = sensitivity(seeds, declared, found, reward_span(tables), margin=bound)
     found = add_sensitivity(add_missing(found, attendance, declared), opinions.table)
     return Results(
@@ -149,7 +152,7 @@ def analyse(
         variance=variance_table(tables.episodes),
         sensitivity=opinions.table,
         cluster_values=opinions.values,
-        findings=tuple(found),
+        findings=(*found, *from_elsewhere),
         unfinished=unfinished(attendance, learning_owed(tables, population)),
         missing=tuple(missing_warnings(attendance, declared)),
         warnings=(*caveats(tables), *_unbounded(tables, margin)),

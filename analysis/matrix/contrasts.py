@@ -18,8 +18,8 @@ from analysis.statistics.unseen import Unseen
 from analysis.tables.run import CELL, Ranges
 from analysis.tables.units import Sample, aggregate, paired, pools_met
 
-UNLEARNED = ("none", "seed")
-"""Arms without a learned pool: none of them can be good unseen."""
+UNLEARNED = ("none", "seed", "given")
+"""Arms whose pool is no draw from a learner: none of them can be good unseen."""
 SAME_POOL = ("random", "shuffled")
 """References made of the treatment's own pool: a good pool not met would be in both arms."""
 ARMS = {
@@ -31,6 +31,7 @@ ARMS = {
     "shuffled": "shuffled skills",
     "rag": "retrieved episodes",
     "matched": "own pool within the budget",
+    "given": "given pool",
 }
 
 
@@ -155,6 +156,16 @@ def cellwise(
         family = f"{question} of {len(found)} cells"
         answers += [judge(f, p[k], family, "Benjamini–Hochberg", q[k]) for k, f in enumerate(found)]
     return answers
+
+
+def unjudged(
+    contrast: Contrast, seeds: pd.DataFrame, by: Resampler, *, margin: float = math.nan, ranges: Ranges | None = None
+) -> list[Finding]:
+    """One contrast in return over all its cells, then in each of them: findings whose family is another's to say."""
+    measure = _Measure.of(seeds, "return", margin, ranges or {})
+    runs = contrast.differences(seeds, "return")
+    each = [_finding(contrast, part, measure, by, cell) for cell, part in _cells(runs)]
+    return [_finding(contrast, runs, measure, by), *each]
 
 
 def reference_spread(seeds: pd.DataFrame, outcome: str) -> float:

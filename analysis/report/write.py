@@ -39,17 +39,19 @@ def report(
     *,
     population: PopulationTables | None = None,
     memories: Mapping[str, Tables] = {},
+    given: Mapping[str, Tables] = {},
     resamples: int = RESAMPLES,
     seed: int = 0,
     margin: float | None = None,
 ) -> Results:
     """Analyse and write everything under `out`; the same tables and seed give the same numbers.
 
-    `population` is that of a population study, `memories` are the study's other ones by name. `margin` is the
-    equivalence margin in units of return, declared before the data were seen; without one nothing is called equivalent.
+    `population` is that of a population study, `memories` are the study's other ones and `given` the pools that
+    came from elsewhere, by name. `margin` is the equivalence margin in units of return, declared before the data were
+    seen; without one nothing is called equivalent.
     """
     by = Resampler(np.random.default_rng(seed), resamples)
-    found = analyse(tables, by, margin=margin, population=population, memories=memories)
+    found = analyse(tables, by, margin=margin, population=population, memories=memories, given=given)
     content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": found.level, "margin": margin}
     content |= {"unfinished": found.unfinished, "missing": found.missing, "summary": found.summary}
     content |= {"warnings": found.warnings, "findings": found.rows()}

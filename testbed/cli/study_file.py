@@ -23,7 +23,10 @@ Plugins = Annotated[
 
 
 def read_study(path: Path, overrides: Sequence[str] = (), *, plugins: bool = False) -> StudyConfig:
-    """As `load_study`. Raises ConfigError, before anything is imported, for a study that names code without leave."""
+    """As `load_study`, with the digests of the pools it is given.
+
+    Raises ConfigError, before anything is imported, for a study that names code without leave.
+    """
     from testbed.config.plugins import named_code
     from testbed.config.study import ConfigError, load_study
 
@@ -37,6 +40,10 @@ def read_study(path: Path, overrides: Sequence[str] = (), *, plugins: bool = Fal
             f"{path}: {place} names code, {name!r}{others}, which would be imported and run; if you trust it, "
             "add --plugins (or set PROCMEM_PLUGINS=1)"
         )
+    if config.pools:
+        from testbed.play.pools import with_digests
+
+        return with_digests(config)
     return config
 
 

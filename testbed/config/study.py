@@ -17,11 +17,14 @@ from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, fiel
 
 from testbed.config.agent import AgentConfig
 from testbed.config.memory import MemoryConfig
+from testbed.config.pool import PoolConfig
 from testbed.config.population import PolicyConfig, PopulationConfig
 from testbed.config.table import OUTCOME_NEUTRAL, SINCE_FORMAT_1, Table, digested
 from transfer.nppo.config import PRESETS
 
-Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled", "rag", "matched"]
+Arm = Literal["none", "seed", "self", "transfer", "random", "shuffled", "rag", "matched", "given"]
+UNLEARNED = {"none", "seed"}
+"""Arms of a matrix for which nothing has to be learned."""
 ALWAYS: tuple[Arm, ...] = ("none", "seed", "self", "transfer", "random", "shuffled")
 
 
@@ -100,6 +103,8 @@ class StudyConfig(Table):
     learning: LearningConfig = LearningConfig()
     memories: tuple[MemoryConfig, ...] = Field(default=(), json_schema_extra=SINCE_FORMAT_1)
     """What else is compared, in the same arms as the pool, in studies "learn" and "matrix"."""
+    pools: tuple[PoolConfig, ...] = Field(default=(), json_schema_extra=SINCE_FORMAT_1)
+    """What was learned elsewhere: in a matrix, in every agent's hands on every task, as the arm "given"."""
     budget: int | None = Field(default=None, ge=1, json_schema_extra=SINCE_FORMAT_1)
     """Tokens of memory in a prompt that every memory is cut to in the arm "matched"."""
     population: PopulationConfig = PopulationConfig()
@@ -122,7 +127,7 @@ class StudyConfig(Table):
         for what, names in (
             ("agents", [agent.name for agent in self.agents]),
             ("tasks", [task.environment for task in self.tasks]),
-            ("memories", [memory.name for memory in self.memories]),
+            ("memories and pools", [each.name for each in (*self.memories, *self.pools)]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
@@ -140,6 +145,22 @@ class StudyConfig(Table):
             self.population.check([agent.name for agent in self.agents])
         elif not self.population.unused:
             raise ValueError(f'population: a study "{self.study}" has no population; write study = "population"')
+        return self
+
+    @model_validator(mode="after")
+    def _pools_are_compared(self) -> StudyConfig:
+        """The arm "given" comes with the pools, and where it is compared with no learned one, nothing is learned."""
+        if not self.pools:
+            if "given" in self.arms:
+                raise ValueError('arms: "given" plays the study\'s [[pools]], and it has none; add one')
+            return self
+        if self.study != "matrix":
+            raise ValueError(f'pools: a study "{self.study}" plays no given pool; write study = "matrix"')
+        if "none" not in self.arms:
+            raise ValueError('pools: they are compared with the arm "none"; add it to arms')
+        object.__setattr__(self, "arms", tuple(arm for arm in self.arms if arm != "given"))
+        if UNLEARNED.issuperset(self.arms):
+            object.__setattr__(self, "learning", self.learning.model_copy(update={"iterations": 0}))
         return self
 
     @property
@@ -307,6 +328,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "tasks": TaskConfig,
     "skills": SkillsConfig,
     "memories": MemoryConfig,
+    "pools": PoolConfig,
     "learning": LearningConfig,
     "population": PopulationConfig,
     "policies": PolicyConfig,

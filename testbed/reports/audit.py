@@ -34,7 +34,14 @@ def audit_run(run: Path) -> list[str]:
     if other := compare_settings(recorded, declared):
         return [*faults_found, *other, NOT_COMPARED]
     with TemporaryDirectory(prefix="procmem-audit-") as scratch:
-        report(found.run, Path(scratch), population=found.population, memories=found.memories, **declared)
+        report(
+            found.run,
+            Path(scratch),
+            population=found.population,
+            memories=found.memories,
+            given=found.given,
+            **declared,
+        )
         return [*faults_found, *compare_reports(stored, Path(scratch))]
 
 

@@ -47,6 +47,13 @@ def memory_plan(config: StudyConfig, tasks: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[column.name for column in PLAN])
 
 
+def given_plan(config: StudyConfig, tasks: Iterable[str]) -> pd.DataFrame:
+    """The plan of any of the pools that a study is given: with it, and without."""
+    cells = product(range(config.learning_runs), ("none", "given"), [agent.name for agent in config.agents], tasks)
+    rows = [_row("evaluate", run, _evaluated(config), (arm, "", "", agent, task)) for run, arm, agent, task in cells]
+    return pd.DataFrame(rows, columns=[column.name for column in PLAN])
+
+
 def _arms(
     config: StudyConfig, places: list[tuple[str, str]], own: tuple[str, str]
 ) -> Iterator[tuple[str, tuple[str, str]]]:

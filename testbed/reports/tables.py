@@ -26,13 +26,14 @@ from analysis.tables.schema import TableError
 from environments.registry import ENVIRONMENTS
 from environments.spec import EnvSpec
 from testbed.config.memory import MemoryConfig
+from testbed.config.pool import PoolConfig
 from testbed.config.study import StudyConfig
 from testbed.records.keys import LearnerKey
 from testbed.records.lines import IterationCommit, Line, MemberEventLine, MemoryCommit, RoundCommit
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.study_file import StudyRecord
 from testbed.records.trial import Episode, Trial
-from testbed.reports.plan import declared_plan, memory_plan
+from testbed.reports.plan import declared_plan, given_plan, memory_plan
 from testbed.reports.population_tables import PopulationReader
 from testbed.reports.reader import Reader, Rows, read_records
 from transfer.memory.events import (
@@ -60,12 +61,14 @@ class RunTables(NamedTuple):
     """Of the study's own pool."""
     population: PopulationTables | None
     """None but for a population study."""
-    memories: Mapping[str, Tables]
+    memories: dict[str, Tables]
     """Of each other memory, by name, as if it were the study's own; the arm without memory is in all of them."""
+    given: dict[str, Tables]
+    """Of each pool that the study was given, by name: the arms given and none."""
 
     def plans(self) -> dict[str, pd.DataFrame]:
         """What the study declares, by memory; "" is its own pool."""
-        return {"": self.run.plan} | {name: tables.plan for name, tables in self.memories.items()}
+        return {"": self.run.plan} | {name: tables.plan for name, tables in (self.memories | self.given).items()}
 
 
 def load_run(path: Path | str) -> Tables:
@@ -86,13 +89,16 @@ def read_run(run: RunDirectory, *others: Reader) -> RunTables:
     study, config = run.study(), run.config()
     matrix = _MatrixReader(config, run.path.name)
     memories = {memory.name: _MatrixReader(config, run.path.name, memory) for memory in config.memories}
+    given = {pool.name: _MatrixReader(config, run.path.name, pool) for pool in config.pools}
     population = PopulationReader(config) if config.study == "population" else None
-    read_records(run, [matrix, *memories.values(), *([population] if population else []), *others])
+    readers = [matrix, *memories.values(), *given.values(), *([population] if population else []), *others]
+    read_records(run, readers)
     notes = run.notes()
     return RunTables(
         matrix.tables(study, population, notes),
         population.tables() if population else None,
         {name: reader.tables(study, None, notes) for name, reader in memories.items()},
+        {name: reader.tables(study, None, notes) for name, reader in given.items()},
     )
 
 
@@ -122,7 +128,7 @@ class _MatrixReader(Reader):
     """Evaluated episodes, learning episodes, learners' events and last memories, of one memory: the study's own pool,
     unless another is named. The arm without memory is every memory's."""
 
-    def __init__(self, config: StudyConfig, run: str, memory: MemoryConfig | None = None) -> None:
+    def __init__(self, config: StudyConfig, run: str, memory: MemoryConfig | PoolConfig | None = None) -> None:
         self._config = config
         self._memory = memory
         self._name = memory.name if memory else ""
@@ -168,6 +174,8 @@ class _MatrixReader(Reader):
         shared = trial.pool is None
         if self._memory is None:
             return trial.memory is None and not shared
+        if isinstance(self._memory, PoolConfig):
+            return False
         return shared if self._memory.experience == "shared" else trial.memory == self._name
 
     def _sample(self, episode: Episode) -> None:
@@ -193,13 +201,18 @@ class _MatrixReader(Reader):
             learning=self._learned.frame("learning_run", "agent", "task", "iteration", "episode"),
             writing=self._writing.frame("learning_run", "agent", "task", "iteration"),
             events=_in_turn(self._events.frame("learning_run", "agent", "task", "order")),
-            plan=memory_plan(config, games)
-            if self._memory
-            else declared_plan(config, {name: 1 if game is None else game.seats for name, game in games.items()}),
+            plan=self._plan(games),
             ranges={name: game.reward_range for name, game in games.items() if game is not None},
             transcripts=[transcript(self._samples[cell]) for cell in sorted(self._samples)],
             versions=_versions(study) | {f"note {number}": note for number, note in enumerate(notes, 1)},
         )
+
+    def _plan(self, games: Mapping[str, EnvSpec | None]) -> pd.DataFrame:
+        if isinstance(self._memory, PoolConfig):
+            return given_plan(self._config, games)
+        if self._memory is not None:
+            return memory_plan(self._config, games)
+        return declared_plan(self._config, {name: 1 if game is None else game.seats for name, game in games.items()})
 
 
 def _in_turn(events: pd.DataFrame) -> pd.DataFrame:

@@ -34,6 +34,7 @@ def write_report(
             stage,
             population=found.population,
             memories={} if memory else found.memories,
+            given={} if memory else found.given,
             resamples=resamples or config.resamples,
             seed=config.seed,
             margin=config.margin,

@@ -60,6 +60,7 @@ def count_episodes(config: StudyConfig) -> tuple[int, int]:
     sources += len(config.memories) * sum(
         pools - 1 if arm == "transfer" else 1 for arm in played if arm not in ("none", "seed", "rag")
     )
+    sources += len(config.pools)
     return learning, pools * sources * config.learning_runs * config.evaluation_episodes * config.epochs
 
 

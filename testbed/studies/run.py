@@ -17,6 +17,7 @@ from testbed.play.failures import Failures
 from testbed.play.lab import Lab, Progress
 from testbed.play.learners import build_learners, build_memory_learners
 from testbed.play.models import build_players, probe_servers, versions
+from testbed.play.pools import with_digests
 from testbed.records.run_directory import RunDirectory
 from testbed.studies.cost import count_episodes
 from testbed.studies.learn import learn_all
@@ -43,6 +44,7 @@ class Outcome(NamedTuple):
 
 async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outcome:
     """Run a study, or what is left of it. Raises one of the rooms' own errors, each a sentence."""
+    config = with_digests(config)
     planned = sum(count_episodes(config))
     stored = RunDirectory.begun(out, config)
     today = date.fromisoformat(stored.date) if stored and stored.date else date.today()

@@ -78,7 +78,7 @@ def _dead(episodes: pd.DataFrame) -> list[str]:
 
 def _runs(episodes: pd.DataFrame) -> list[str]:
     runs = episodes[episodes["error"].isna()].groupby(CELL, observed=True)["learning_run"].nunique()
-    if runs.empty:
+    if runs.empty or set(episodes["arm"].astype("str")) <= {"none"}:  # nothing was learned
         return []
     least, most = int(runs.min()), int(runs.max())
     warnings: list[str] = []

@@ -18,13 +18,14 @@ FEW_RUNS = 30
 
 def findings_sections(found: Results) -> list[Section]:
     declared = [each for each in found.findings if each.kind == "contrast" and each.outcome == "return"]
-    if not declared:
-        return []
-    charts = [forest("contrasts", "Declared contrasts in return", declared), *_opinions(found)]
-    for kind in ("gain", "regret"):
+    charts = [forest("contrasts", "Declared contrasts in return", declared), *_opinions(found)] if declared else []
+    titles = {"gain": "Gain of each cell", "regret": "Regret of each cell", "given": "Given pools against no memory"}
+    for kind, title in titles.items():
         cells = [each for each in found.findings if each.kind == kind]
         if cells:
-            charts.append(forest(kind, f"{kind.capitalize()} of each cell", cells))
+            charts.append(forest(kind, title, cells))
+    if not charts:
+        return []
     better = frame_table(
         found.improvements,
         "Probability of improvement",

@@ -145,7 +145,7 @@ def _strangers(trial: Trial, config: StudyConfig) -> Iterator[str]:
     budget = config.learning.episodes * config.learning.iterations
     of_iteration = config.learning.episodes if trial.memory is None else budget
     most = of_iteration if trial.phase == "learn" else evaluated
-    if trial.memory is not None and trial.memory not in {memory.name for memory in config.memories}:
+    if trial.memory is not None and trial.memory not in {each.name for each in (*config.memories, *config.pools)}:
         yield f"the study has no memory {trial.memory!r}"
     if not 0 <= trial.episode < most:
         yield f"the study has no episode {trial.episode} there"

@@ -1,0 +1,162 @@
+"""Pools from elsewhere in a matrix: every agent's hands, every task, and nothing learned where nothing needs it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from environments.diagnostics.doors import INVERTED, RULE
+from testbed.config.study import ConfigError, StudyConfig, parse_study
+from testbed.play.pools import given_pools, learned, with_digests
+from testbed.reports.audit import audit_run
+from testbed.reports.tables import read_run
+from testbed.reports.write import write_report
+from testbed.studies.cost import count_episodes
+from transfer.memory.pool import SkillPool
+
+
+def lore(folder, name, rule):
+    """A SKILL.md that tells the doors of Doors-v0."""
+    doors = "\n".join(f"- {sign}: [{door}]" for sign, door in rule.items())
+    (folder / name).mkdir(parents=True)
+    text = f"---\nname: {name}\ndescription: Which door belongs to a sign.\n---\n\n# Doors\n\n{doors}\n"
+    (folder / name / "SKILL.md").write_text(text)
+    return folder / name
+
+
+def parsed(pools, **changes) -> StudyConfig:
+    content = {
+        "study": "matrix", "seed": 5, "learning_runs": 1, "evaluation_episodes": 16, "arms": ["none"], "resamples": 100,
+        "agents": [{"name": "a", "model": "scripted:obedient"}, {"name": "b", "model": "scripted:random"}],
+        "tasks": [{"environment": "Doors-v0"}], "skills": {"embedder": "lexical"}, "pools": pools,
+    }  # fmt: skip
+    return parse_study({**content, **changes}, "test")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, run_in):
+    folder = tmp_path_factory.mktemp("skills")
+    places = {"right": lore(folder, "right", RULE), "wrong": lore(folder, "wrong", INVERTED)}
+    config = parsed([{"name": name, "folder": str(place)} for name, place in places.items()])
+    return config, run_in(tmp_path_factory.mktemp("runs"), config)
+
+
+def test_nothing_is_learned_and_every_cell_is_played(finished):
+    config, run = finished
+    trials = [episode.trial for episode in run.episodes()]
+    assert {trial.phase for trial in trials} == {"evaluate"}
+    assert {(trial.arm, trial.memory, trial.agent) for trial in trials} == {
+        (arm, memory, agent)
+        for arm, memory in (("none", None), ("given", "right"), ("given", "wrong"))
+        for agent in "ab"
+    }
+    assert count_episodes(config) == (0, len(trials)) == (0, 96)
+    assert list(run.events()) == []
+
+
+def test_the_verdicts_are_the_known_truth(finished):
+    _, run = finished
+    found = {each.id: each.verdict for each in write_report(run.path).findings if each.kind == "given" and each.cell}
+    assert found == {
+        "given:return:right:given///a/Doors-v0": "better",
+        "given:return:right:given///b/Doors-v0": "undecided",
+        "given:return:wrong:given///a/Doors-v0": "worse",
+        "given:return:wrong:given///b/Doors-v0": "undecided",
+    }
+    assert audit_run(run.path) == []
+    assert set(read_run(run).given) == {"right", "wrong"}
+
+
+def test_the_digest_is_that_of_the_content(finished, tmp_path):
+    config, run = finished
+    moved = tmp_path / "right"
+    shutil.copytree(config.pools[0].folder, moved)
+    elsewhere = parsed([{"name": "right", "folder": str(moved)}, config.pools[1].model_dump()])
+    assert with_digests(elsewhere).digest == with_digests(config).digest == run.study().digest
+    (moved / "SKILL.md").write_text((moved / "SKILL.md").read_text().replace("[green]", "[red]"))
+    assert with_digests(elsewhere).digest != run.study().digest
+    changed = elsewhere.model_copy(update={"pools": (elsewhere.pools[0].model_copy(update={"digest": "0" * 16}),)})
+    with pytest.raises(ConfigError, match=r"pools\.right: its digest is"):
+        given_pools(changed)
+
+
+def test_without_pools_a_study_is_called_as_before(study):
+    assert study().digest == study(pools=[]).digest
+    assert "given" not in study().arms
+
+
+@pytest.fixture(scope="module")
+def lessons(tmp_path_factory, run_in, study):
+    """A run in which two agents learned pools on two tasks, and each a memory."""
+    config = study(study="learn", learning_runs=1, memories=[{"name": "rag", "learner": "rag"}])
+    return run_in(tmp_path_factory.mktemp("learned"), config)
+
+
+def test_what_was_learned_in_another_run_is_tried_here(lessons, tmp_path, run):
+    key = "b/KuhnPoker-v0/0"
+    digest = learned(lessons)[key].digest
+    file = lessons.path / "pools" / f"{digest}.json"
+    ways = [
+        {"run": str(lessons.path), "source": key},
+        {"run": str(lessons.path), "digest": digest},
+        {"file": str(file)},
+    ]
+    pools = [{"name": f"w{number}", **way} for number, way in enumerate(ways)]
+    pools.append({"name": "episodes", "run": str(lessons.path), "source": f"rag:{key}"})
+    config = parsed(pools, evaluation_episodes=1)
+    given = given_pools(config)
+    assert {memory.digest for memory in list(given.values())[:3]} == {digest}
+    assert not isinstance(given["episodes"], SkillPool)
+    shown = {episode.trial.memory: episode for episode in run(config).episodes() if episode.trial.arm == "given"}
+    assert set(shown) == set(given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "pools.p: .*holds several learners' pools; its sources are: a/GuessTheNumber-v0/0"),
+        ({"source": "gemma/KuhnPoker-v0/0"}, "pools.p: .*nobody learned as 'gemma/KuhnPoker-v0/0' in it"),
+        ({"digest": "0123456789abcdef"}, "pools.p: cannot read"),
+        ({"run": "/nowhere"}, "pools.p: /nowhere: this is not a run directory"),
+        ({"run": None, "file": "/nowhere.json"}, "pools.p: cannot read /nowhere.json"),
+        ({"run": None, "folder": "/nowhere"}, "pools.p: /nowhere: there is no such folder"),
+        ({"file": "x"}, "write one of run, file and folder"),
+        ({"run": None}, "write one of run, file and folder"),
+        ({"run": None, "folder": "x", "source": "y"}, "name that run"),
+    ],
+)
+def test_a_pool_that_cannot_be_had_is_one_sentence(lessons, changes, why):
+    with pytest.raises(ConfigError, match=why) as error:
+        given_pools(parsed([{"name": "p", "run": str(lessons.path), **changes}]))
+    assert "\n" not in str(error.value)
+
+
+def test_another_layout_is_one_sentence(lessons, tmp_path):
+    shutil.copytree(lessons.path, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "study.json").read_text())
+    (tmp_path / "run" / "study.json").write_text(json.dumps(record | {"format": 9}))
+    with pytest.raises(ConfigError, match="its layout is 9"):
+        given_pools(parsed([{"name": "p", "run": str(tmp_path / "run")}]))
+
+
+def test_a_file_of_data_imports_nothing(tmp_path):
+    document = {"format": "procmem memory", "version": 1, "memory": "os:system", "digest": "", "content": {}}
+    (tmp_path / "m.json").write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match="a memory of the kind 'os:system'"):
+        given_pools(parsed([{"name": "p", "file": str(tmp_path / "m.json")}]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"pools": [], "arms": ["none", "given"]}, "plays the study's"),
+        ({"arms": ["seed"]}, 'compared with the arm "none"'),
+        ({"study": "learn"}, "plays no given pool"),
+        ({"memories": [{"name": "p", "learner": "rag"}]}, "'p' stands there twice"),
+    ],
+)
+def test_what_makes_no_sense_is_said(changes, why):
+    with pytest.raises(ConfigError, match=why):
+        parsed(**{"pools": [{"name": "p", "file": "x"}], **changes})
