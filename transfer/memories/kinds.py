@@ -14,6 +14,7 @@ from transfer.memories.routines.library import LIBRARY
 from transfer.memories.routines.mem_rl import MEM_RL
 from transfer.memories.routines.memp import MEMP
 from transfer.memories.routines.skill_opt.learner import SKILL_OPT
+from transfer.memories.rules.ace import PLAYBOOK
 from transfer.memories.rules.cheatsheet import CHEATSHEET
 from transfer.memories.rules.expel import EXPEL
 from transfer.memories.rules.reasoning_bank import REASONING_BANK
@@ -32,6 +33,7 @@ MEMORIES: Mapping[str, Kind] = {
         MEMP,
         CHEATSHEET,
         EXPEL,
+        PLAYBOOK,
         REASONING_BANK,
         REFLEXION,
         SKILL_OPT,

@@ -33,6 +33,7 @@ SIGHTS = ("A cellar with a red door.", "A garden with a blue gate.", "A hall.")
 OTHERWISE: dict[str, list[dict[str, Any]]] = {
     "cheatsheet": [{"form": "retrieval-synthesis"}],
     "expel": [{"while_gathering": True}],
+    "playbook": [{"rounds": 1, "budget": 40}],
     "rag": [{"keep": "all", "recall": "step"}],
     "reasoning_bank": [{"signal": "judge", "n": 2}],
     "reflexion": [{"form": "carried"}],
