@@ -13,6 +13,7 @@ from environments.worlds.alfworld.specs import ALFWORLD
 from environments.worlds.text_arena.specs import GAMES
 from environments.worlds.text_view.classic import CLASSIC
 from environments.worlds.text_view.toy_text import TOY_TEXT
+from environments.worlds.textworld.specs import TEXTWORLD
 
 
 class Environments(Mapping[str, EnvSpec]):
@@ -41,4 +42,4 @@ class Environments(Mapping[str, EnvSpec]):
         return len(self._specs)
 
 
-ENVIRONMENTS = Environments(*GAMES, *DOORS, *BOXES, *DIALS, *LEVERS, *CLASSIC, *TOY_TEXT, *ALFWORLD)
+ENVIRONMENTS = Environments(*GAMES, *DOORS, *BOXES, *DIALS, *LEVERS, *CLASSIC, *TOY_TEXT, *TEXTWORLD, *ALFWORLD)
