@@ -13,7 +13,6 @@ from transfer.memories.routines.awm import AWM
 from transfer.memories.routines.library import LIBRARY
 from transfer.memories.routines.mem_rl import MEM_RL
 from transfer.memories.routines.memp import MEMP
-from transfer.memories.routines.skill_opt.learner import SKILL_OPT
 from transfer.memories.rules.ace import PLAYBOOK
 from transfer.memories.rules.cheatsheet import CHEATSHEET
 from transfer.memories.rules.expel import EXPEL
@@ -31,11 +30,10 @@ MEMORIES: Mapping[str, Kind] = {
         LIBRARY,
         MEM_RL,
         MEMP,
+        PLAYBOOK,
         CHEATSHEET,
         EXPEL,
-        PLAYBOOK,
         REASONING_BANK,
         REFLEXION,
-        SKILL_OPT,
     )
 }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from agents.guide import AtStart, Guide, Recalled, State
+from agents.guide import Guide, Recalled, State
 from agents.skill import Skill
 from transfer.memory.experience import Trajectory
 from transfer.memory.memory import Memory, Seat, Unit, UnitMemory, recallable
@@ -41,7 +41,7 @@ def _with_text_of_another(unit: Unit, index: int, donors: Sequence[Unit]) -> Uni
 
 @dataclass(frozen=True)
 class RandomUnits:
-    """The same units, as many at a time, but any of them: recall without choosing."""
+    """The same units, as many at a time and as often, but any of them: recall without choosing."""
 
     memory: UnitMemory
 
@@ -61,7 +61,7 @@ class RandomUnits:
         return self.memory.dumps()
 
     def guide(self, seat: Seat) -> Guide:
-        return AtStart(partial(self._recall, seat))
+        return self.memory.timed(partial(self._recall, seat))
 
     async def _recall(self, seat: Seat, state: State) -> Recalled:
         known = recallable(self.units, seat.env_seed)

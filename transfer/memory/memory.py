@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from agents.embedding import Embedder
-from agents.guide import AtStart, Guide, Recalled, State
+from agents.guide import AtStart, Guide, Recalled, RecallUnits, State
 from agents.models.model import Model
 from agents.prompts import memory_text, skill_text
 from agents.skill import Skill, Words
@@ -150,8 +150,11 @@ class UnitMemory(BaseModel, ABC):
         """Which of `units` (those that may be recalled here) to show in this state, the best first."""
 
     def guide(self, seat: Seat) -> Guide:
+        return self.timed(partial(self.recall, seat))
+
+    def timed(self, recall: RecallUnits) -> Guide:
         """One recall at the start, whose text stands to the end; a memory that recalls at each step overrides it."""
-        return AtStart(partial(self.recall, seat))
+        return AtStart(recall)
 
     def arrange(self, chosen: Sequence[Unit]) -> Sequence[Unit]:
         """The order in which chosen units are shown."""

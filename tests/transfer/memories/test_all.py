@@ -31,8 +31,12 @@ from transfer.registry import load_memory
 ROOT = Path(__file__).parents[3]
 SIGHTS = ("A cellar with a red door.", "A garden with a blue gate.", "A hall.")
 OTHERWISE: dict[str, list[dict[str, Any]]] = {
+    "a_mem": [{"note": "step", "recall": "step", "query": "observation"}],
+    "awm": [{"writing": "append", "k": 2}],
     "cheatsheet": [{"form": "retrieval-synthesis"}],
     "expel": [{"while_gathering": True}],
+    "g_memory": [{"failures": 1, "rank": "likeness", "merged": "third"}],
+    "long_context": [{"order": "best", "keep": "successes"}],
     "playbook": [{"rounds": 1, "budget": 40}],
     "rag": [{"keep": "all", "recall": "step"}],
     "reasoning_bank": [{"signal": "judge", "n": 2}],

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from agents.guide import EachStep, Guide, State
+from agents.guide import AtStart, EachStep, Guide, RecallUnits, State
 from transfer.memories.choices import Choices
 from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, opening, whole
 from transfer.memories.likeness import nearest
@@ -36,10 +36,8 @@ class Rag(UnitMemory):
     returns: Mapping[str, float] = {}
     """R(τ) by unit."""
 
-    def guide(self, seat: Seat) -> Guide:
-        if self.at == "start":
-            return super().guide(seat)
-        return EachStep(lambda state: self.recall(seat, state))
+    def timed(self, recall: RecallUnits) -> Guide:
+        return AtStart(recall) if self.at == "start" else EachStep(recall)
 
     async def choose(self, seat: Seat, state: State, units: Sequence[Unit]) -> Sequence[Unit]:
         return nearest(seat, state.observation, units, self.k, prefer=self.returns)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from agents.guide import EachStep, Guide, State
+from agents.guide import AtStart, EachStep, Guide, RecallUnits, State
 from agents.models.model import Message, Sampling
 from agents.skill import Words
 from transfer.memories.likeness import nearest
@@ -94,8 +93,8 @@ class AMem(UnitMemory):
             raise ValueError("a note without a unit, a unit without a note, or a link to neither")
         return self
 
-    def guide(self, seat: Seat) -> Guide:
-        return super().guide(seat) if self.at == "start" else EachStep(partial(self.recall, seat))
+    def timed(self, recall: RecallUnits) -> Guide:
+        return AtStart(recall) if self.at == "start" else EachStep(recall)
 
     async def choose(self, seat: Seat, state: State, units: Sequence[Unit]) -> Sequence[Unit]:
         """The k likest, then at most k that they are linked to."""

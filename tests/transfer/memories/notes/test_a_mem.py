@@ -12,6 +12,7 @@ from agents.guide import State
 from tests.support.fake_evolver import FakeModel, kind_of
 from tests.support.lessons import RULES, episode, fake, learn, said, seat
 from transfer.memories.notes.network import AMem
+from transfer.memory.control_pools import RandomUnits
 from transfer.memory.pool import PoolError
 from transfer.registry import load_memory
 
@@ -164,6 +165,18 @@ def test_a_note_a_step_looked_up_at_each_step():
     first, second = anyio.run(two_decisions)
     assert "barrels" in first
     assert "roses" in second
+
+
+@pytest.mark.parametrize(("recall", "events"), [("start", [True, False]), ("step", [True, True])])
+def test_random_units_come_as_often_as_chosen_ones(recall, events):
+    choices = SEEN | {"recall": recall, "k": 1}
+    memory = learn("a_mem", [scene("1"), scene("2")], evolver=Writer().model, choices=choices).memory
+    guide = RandomUnits(memory).guide(seat())
+
+    async def two_decisions():
+        return [(await guide.guide(State(RULES, (), SIGHTS["1"]))).started for _ in range(2)]
+
+    assert anyio.run(two_decisions) == events
 
 
 @pytest.mark.parametrize("answer", ["keywords", "nonsense"])
