@@ -51,6 +51,10 @@ class Finding:
     sentence: str = ""
     freedom: float = math.nan
     """Degrees of freedom behind interval and p."""
+    error: float = math.nan
+    """Standard error behind them."""
+    skewness: float = 0.0
+    """Skewness of the differences of single seeds, which moves one end of the interval outwards."""
     p_equivalence_adjusted: float = math.nan
     effect_low: float = math.nan
     effect_high: float = math.nan
@@ -125,6 +129,8 @@ def finding(
         sign=sign,
         question=question,
         freedom=interval.freedom,
+        error=interval.error,
+        skewness=interval.skewness,
         withheld=withheld,
     )
 

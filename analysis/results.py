@@ -16,7 +16,7 @@ from analysis.matrix.arms.variance import variance_table
 from analysis.matrix.cells import cell_table, reuse_table
 from analysis.matrix.comparison.memories import MemoryComparison, compare_memories
 from analysis.matrix.contrasts import cellwise, declare, overall
-from analysis.matrix.data_quality.caveats import caveats, learning_owed
+from analysis.matrix.data_quality.caveats import caveats, learning_owed, widened
 from analysis.matrix.data_quality.missing import Attendance, add_missing, missing_warnings, unfinished
 from analysis.matrix.learning.curves import learning_curves, lineage
 from analysis.matrix.learning.gate import GateCalibration, gate_calibration
@@ -155,7 +155,7 @@ def analyse(
         findings=(*found, *from_elsewhere),
         unfinished=unfinished(attendance, learning_owed(tables, population)),
         missing=tuple(missing_warnings(attendance, declared)),
-        warnings=(*caveats(tables), *_unbounded(tables, margin)),
+        warnings=(*caveats(tables), *widened(found, cells), *_unbounded(tables, margin)),
         level=by.level,
         resamples=by.resamples,
         margin=bound,

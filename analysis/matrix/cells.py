@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from analysis.matrix.contrasts import UNLEARNED
 from analysis.matrix.reuse.coverage import coverage_runs, rate_runs
-from analysis.statistics.bootstrap import Resampler
+from analysis.statistics.bootstrap import Array, Resampler
 from analysis.statistics.estimates import CORRECTED, POSITIVE, REAL, SHARE, Interval, Scale, mean_intervals
 from analysis.tables.run import CELL, Tables
 from analysis.tables.units import relation, run_means, wide
@@ -56,6 +58,7 @@ def reuse_table(tables: Tables, by: Resampler) -> pd.DataFrame:
 def _with_returns(table: pd.DataFrame, runs: pd.DataFrame, tables: Tables, by: Resampler) -> pd.DataFrame:
     """Returns inside their task's range; where a task pays one of two amounts alone, their rate as a rate."""
     values, counts = (wide(runs, name).reindex(table.index) for name in ("return", "n"))
+    skewed = np.broadcast_to(_skewness(table, runs, "return"), len(table))
     found: dict[int, Interval] = {}
     for task, of_task in tables.episodes.groupby(tables.episodes["task"].astype("str")):
         rows = np.flatnonzero(table.index.get_level_values("task").astype("str") == task)
@@ -64,10 +67,11 @@ def _with_returns(table: pd.DataFrame, runs: pd.DataFrame, tables: Tables, by: R
         part = values.to_numpy(float)[rows]
         if paid <= {low, high} or (len(paid) == 2 and not np.isfinite(low)):
             least, most = (low, high) if np.isfinite(low) else (min(paid), max(paid))
-            rates = mean_intervals((part - least) / (most - least), by, SHARE, counts.to_numpy(float)[rows])
+            shares, trials = (part - least) / (most - least), counts.to_numpy(float)[rows]
+            rates = mean_intervals(shares, by, SHARE, trials, learned=_learned(table)[rows])
             intervals = [_scaled(each, least, most - least) for each in rates]
         else:
-            intervals = mean_intervals(part, by, Scale(low, high))
+            intervals = mean_intervals(part, by, Scale(low, high), skewness=skewed[rows])
         found.update(zip(rows.tolist(), intervals, strict=True))
     return _written(table, "return", [found[row] for row in range(len(table))])
 
@@ -81,8 +85,22 @@ def _with_intervals(table: pd.DataFrame, runs: pd.DataFrame, measures: dict[str,
     for measure, scale in measures.items():
         values = wide(runs, measure).reindex(table.index).to_numpy(float)
         trials = wide(runs, "n").reindex(table.index).to_numpy(float) if measure in COUNTED else None
-        _written(table, measure, mean_intervals(values, by, scale, trials))
+        skewed = _skewness(table, runs, measure)
+        _written(table, measure, mean_intervals(values, by, scale, trials, skewness=skewed, learned=_learned(table)))
     return table
+
+
+def _learned(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which cells hold a learned pool, shape (cells,)."""
+    return ~np.isin(table.index.get_level_values("arm").astype("str"), UNLEARNED)
+
+
+def _skewness(table: pd.DataFrame, runs: pd.DataFrame, measure: str) -> Array | float:
+    """Skewness of the single values of every cell; 0 where only their runs are known."""
+    name = f"{measure}_skewness"
+    if name not in runs:
+        return 0.0
+    return runs.groupby(CELL, observed=True)[name].first().reindex(table.index).fillna(0.0).to_numpy(float)
 
 
 def _written(table: pd.DataFrame, measure: str, found: list[Interval]) -> pd.DataFrame:

@@ -64,7 +64,8 @@ class Contrast:
         runs = paired(seeds, self.treatment, self.reference, outcome)
         if self.sign > 0:
             return runs
-        return runs.assign(difference=-runs["difference"], wins=1 - runs["wins"])
+        turned = {name: -runs[name] for name in ("difference", "difference_skewness")}
+        return runs.assign(**turned, wins=1 - runs["wins"])
 
 
 DECLARED = (

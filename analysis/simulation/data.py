@@ -10,6 +10,7 @@ from numpy.random import Generator
 
 from analysis.matrix.reuse.coverage import expected_coverage
 from analysis.statistics.bootstrap import Array
+from analysis.statistics.cell_means import CellValues
 
 EPISODES = 20
 """Episodes per learning run in every world."""
@@ -87,6 +88,24 @@ def zero_inflated(share: float = 0.1) -> DataModel:
     return DataModel(f"{1 - share:.0%} zeros", share, draw)
 
 
+def centred(world: DataModel) -> DataModel:
+    """The world less its mean: differences that are zero on average."""
+
+    def draw(rng: Generator, simulations: int, clusters: int) -> Array:
+        return world.draw(rng, simulations, clusters) - world.truth
+
+    return DataModel(f"{world.name}, less their mean", 0.0, draw)
+
+
+def cell_of(episodes: Array) -> CellValues:
+    """One cell as a report sees it: means of runs, skewness of all `episodes` (simulations, clusters, EPISODES)."""
+    values = episodes.reshape(len(episodes), -1)
+    deviations, n = values - values.mean(axis=1, keepdims=True), values.shape[1]
+    second, third = ((deviations**power).mean(axis=1) for power in (2, 3))
+    plain = np.divide(third, second**1.5, out=np.zeros_like(third), where=second > 1e-20)
+    return CellValues.single(episodes.mean(axis=2), plain * np.sqrt(n * (n - 1)) / (n - 2))
+
+
 def covered(units: int, selections: int) -> DataModel:
     """Coverage of a pool by a random selector; the value of a run is repeated in place of its episodes."""
 
@@ -142,6 +161,17 @@ def few_work(share: float, gain: float = 0.0, icc: float = 0.5) -> Arms:
     return Arms(f"{share:.0%} of pools {what}", share * gain, draw, gain + 0.5 if gain else np.inf)
 
 
+def few_ruin(share: float) -> Arms:
+    """`few_work` turned round: a share of pools ruins, the others help so much that the mean difference is 0."""
+    mirrored = few_work(share)
+
+    def draw(rng: Generator, simulations: int, clusters: int) -> tuple[Array, Array]:
+        treated, reference = mirrored.draw(rng, simulations, clusters)
+        return -treated, -reference
+
+    return Arms(f"{share:.0%} of pools ruin, mean difference 0", 0.0, draw)
+
+
 def few_solve(reference: float, share: float, high: float, low: float) -> Arms:
     """Solved or not: a share of pools solves at `high`, the others at `low`, against `reference` without a pool."""
 
@@ -175,12 +205,18 @@ def uneven_arms() -> Arms:
     return Arms("exponential arms, SD 1 and 0.1", 0.0, draw)
 
 
-MEANS = (normal(0.1), normal(0.3), skewed(0.1))
+MEANS = (normal(0.1), normal(0.3), skewed(0.1), skewed(0.3), zero_inflated(0.3), zero_inflated(0.1))
 SHARES = tuple(solved(share, icc) for share in (0.02, 0.1, 0.3, 0.5) for icc in (0.0, 0.1, 0.3))
 HEAPS = (two_heaps(0.5), two_heaps(0.3), two_heaps(0.1))
 COVERAGES = (covered(10, 20), covered(10, 8))
-NULLS = (exchangeable(normal(0.1)), exchangeable(normal(0.3)), exchangeable(skewed(0.1)))
-STRESS = (skewed(0.3), zero_inflated(), covered(8, 20))
+NULLS = (
+    *(exchangeable(world) for world in (normal(0.1), normal(0.3), skewed(0.1), zero_inflated(), solved(0.1, 0.1))),
+    skewed(0.1),
+    skewed(0.3),
+    centred(zero_inflated()),
+)
+"""Arms that are alike; and pools that help and harm so that only their mean effect is zero."""
+STRESS = (covered(8, 20),)
 """Worlds beyond what is promised: shown so that the limits are known."""
 FEW = (
     few_work(0.05),
@@ -192,6 +228,9 @@ FEW = (
     few_solve(0.3, 0.3, 0.93, 0.03),
 )
 """Arms whose mean difference is 0 though most pools harm a little and a few do much."""
+UNGUARDED = (few_ruin(0.1),)
+"""Arms whose mean difference is 0 though most pools help a little and a few ruin: “better” is not guarded against them,
+for the bottom of the reward range lies too far below any mean."""
 MARGINS = ((shifted(0.5), 0.5), (few_work(0.1, 1.0), 0.1), (few_work(0.05, 2.0), 0.1), (few_work(0.2, 0.5), 0.1))
 """Arms whose difference lies exactly at the margin beside them."""
 UNEQUAL = ((10, 10), (10, 5), (10, 3), (10, 2), (10, 1), (30, 3), (6, 1), (10, 2, 2, 2))

@@ -166,7 +166,7 @@ def simulate(
 
 
 def _joined(parts: Sequence[Pivot]) -> Pivot:
-    names = ("estimate", "error", "freedom")
+    names = ("estimate", "error", "freedom", "skewness")
     return Pivot(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 

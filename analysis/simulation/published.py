@@ -25,14 +25,14 @@ def worst() -> str:
     erred, wrong = [row.rate for row in used["test"]], [row.rate for row in used["verdict"]]
     counts = sorted({row.clusters for row in rows})
     few = [row for row in rows if row.method == "t test, no guard" and row.clusters >= 5]
-    skewed = [row for row in rows if row.kind == "interval" and row.method == "report" and not row.promised]
-    worst_row = min(skewed, key=lambda row: row.rate)
+    ruined = [row for row in rows if row.method == "report" and "ruin" in row.world]
     return (
         f"Simulated on clustered data of known truth at {counts[0]} to {counts[-1]} learning runs, the 95 % intervals "
         f"of means used here cover {min(covered):.1%} to {max(covered):.1%}, those of rates {min(rates):.1%} and more, "
         f"the tests at .05 reject up to {max(erred):.1%} of true null hypotheses, and verdicts are wrong up to "
         f"{max(wrong):.1%} of the time (procmem calibrate). Where a few good pools decide the mean and none of them "
         f"was met, an interval of a mean misses it in up to {max(row.rate for row in few):.0%}: verdicts that this "
-        f"could overturn are withheld. Nothing is promised of strongly skewed returns: there an interval of a mean "
-        f"covers {worst_row.rate:.1%} at worst ({worst_row.world}, {worst_row.clusters} runs)."
+        f"could overturn are withheld. Nothing guards against the reverse: where most pools help a little and one in "
+        "ten ruins so much that the mean difference is zero, “better” is wrong up to "
+        f"{max(row.rate for row in ruined):.0%} of the time."
     )

@@ -5,6 +5,11 @@ The error is CR2 for cell means (Bell & McCaffrey 2002): every cell contributes 
 learned pool or environment seeds their covariance (two-way clustering, Cameron, Gelbach & Miller 2011). The degrees of
 freedom are Satterthwaite's over cells. Chosen by simulation: sign flips and the studentised bootstrap of whole runs
 have no answer for 10 learning runs in one cell and 1 to 5 in another, and Welch's t covers 88 to 94 % there.
+
+Student's t takes runs for normal. Where values have a long tail on one side (most are zero, a few are large) its
+interval ends too early on that side: it covers 84 % at four runs if nine returns in ten are zero. A few runs do not
+show such a tail but their single values do, so their skewness moves the end outwards (`STRETCH`), for interval, p and
+equivalence alike.
 """
 
 from __future__ import annotations
@@ -24,6 +29,10 @@ PRIOR_FREEDOM = 0.5
 """Observations of the pooled variance that moderate each cell's own when degrees of freedom are counted. With none a
 cell of two runs that happen to agree gives Welch's interval 90 % coverage, with one 98 %; a half gives 94 to 97 %."""
 
+STRETCH = 2.0
+"""How far the long tail of skewed values moves the end on its side: the reach is 1 + STRETCH · skewness ÷ (freedom + 3)
+times Student's. Chosen by simulation at 2 to 30 runs: with it means cover 94 to 97 % at skewness 0 to 7."""
+
 
 @dataclass(frozen=True)
 class CellValues:
@@ -35,11 +44,14 @@ class CellValues:
     """Shape (cells,), summing to 1."""
     related: Related
     """Shape (cells, cells): whether two cells share a source of chance in the same run. Runs are independent."""
+    skewness: Array | float = 0.0
+    """Of the single values (one per environment seed) behind a cell's runs, shape (measures, cells) or one for all."""
 
     @classmethod
-    def single(cls, values: Array) -> CellValues:
-        """One cell: `values` (measures, runs) or (runs,)."""
-        return cls(np.atleast_2d(values)[:, None, :], np.ones(1), independent(1))
+    def single(cls, values: Array, skewness: Array | float = 0.0) -> CellValues:
+        """One cell: `values` (measures, runs) or (runs,), `skewness` (measures,) or one for all."""
+        values = np.atleast_2d(values)[:, None, :]
+        return cls(values, np.ones(1), independent(1), np.broadcast_to(skewness, len(values))[:, None])
 
     @cached_property
     def clusters(self) -> int:
@@ -69,16 +81,26 @@ class CellValues:
     @cached_property
     def pivot(self) -> Pivot:
         """See `cell_mean`."""
-        return cell_mean(self.values, self.weights, self.related)
+        skewness = np.broadcast_to(self.skewness, self.values.shape[:2])
+        return cell_mean(self.values, self.weights, self.related, skewness)
 
 
 @dataclass(frozen=True)
 class Pivot:
-    """(estimate − truth) ÷ error follows Student's t with `freedom` degrees of freedom; arrays (measures,)."""
+    """(estimate − truth) ÷ error follows Student's t with `freedom` degrees of freedom, stretched on one side where
+    values are skewed; arrays (measures,)."""
 
     estimate: Array
     error: Array
     freedom: Array
+    skewness: Array
+    """Of the single values, averaged over cells."""
+
+    @property
+    def stretch(self) -> Bounds:
+        """How many times as far as Student's t the interval reaches below and above the estimate."""
+        farther = stretch(self.skewness, self.freedom)
+        return np.where(self.skewness < 0, farther, 1.0), np.where(self.skewness > 0, farther, 1.0)
 
     @property
     def flat(self) -> NDArray[np.bool_]:
@@ -88,22 +110,31 @@ class Pivot:
     def interval(self, level: float) -> Bounds:
         """Both ends; NaN where there is no pivot."""
         reach = np.where(self.flat, np.nan, stats.t.ppf((1 + level) / 2, self.freedom) * self.error)
-        return self.estimate - reach, self.estimate + reach
+        below, above = self.stretch
+        return self.estimate - below * reach, self.estimate + above * reach
 
     def p(self) -> Array:
         """Two-sided p of a mean of zero; NaN where there is no pivot."""
-        roots = np.divide(self.estimate, self.error, out=np.full_like(self.estimate, np.nan), where=~self.flat)
+        below, above = self.stretch
+        error = self.error * np.where(self.estimate > 0, below, above)
+        roots = np.divide(self.estimate, error, out=np.full_like(self.estimate, np.nan), where=~self.flat)
         return np.asarray(2 * stats.t.sf(np.abs(roots), self.freedom), np.float64)
 
     def p_outside(self, low: Array | float, high: Array | float) -> Array:
         """p of "the mean lies outside [low, high]": two one-sided tests (Schuirmann 1987); NaN without a pivot."""
         error = np.where(self.flat, np.nan, self.error)
-        below = stats.t.sf((self.estimate - low) / error, self.freedom)
-        above = stats.t.cdf((self.estimate - high) / error, self.freedom)
-        return np.maximum(below, above)
+        below, above = self.stretch
+        beneath = stats.t.sf((self.estimate - low) / (below * error), self.freedom)
+        beyond = stats.t.cdf((self.estimate - high) / (above * error), self.freedom)
+        return np.maximum(beneath, beyond)
 
 
-def cell_mean(values: Array, weights: Array, related: Related) -> Pivot:
+def stretch(skewness: Array | float, freedom: Array | float) -> Array:
+    """How many times as far as Student's t an interval reaches on the long side (`STRETCH`)."""
+    return 1 + STRETCH * np.abs(skewness) / (np.asarray(freedom) + 3)
+
+
+def cell_mean(values: Array, weights: Array, related: Related, skewness: Array) -> Pivot:
     """The weighted mean of cell means, shapes as in `CellValues`.
 
     A cell of one run takes the pooled variance of the others; where no cell has two runs there is no error.
@@ -112,10 +143,10 @@ def cell_mean(values: Array, weights: Array, related: Related) -> Pivot:
     counts = present.sum(axis=1)
     free = counts - 1.0
     means = np.where(present, values, 0.0).sum(axis=2) / counts
-    estimate = means @ weights
+    estimate, skewed = means @ weights, skewness @ weights
     if not bool((free > 0).any()):
         empty = np.full(len(values), np.nan)
-        return Pivot(estimate, empty, empty)
+        return Pivot(estimate, empty, empty, skewed)
     deviations = np.where(present, values - means[:, :, None], 0.0)
     repeated = np.maximum(free, 1.0)
     variances = (deviations**2).sum(axis=2) / repeated
@@ -123,7 +154,7 @@ def cell_mean(values: Array, weights: Array, related: Related) -> Pivot:
     single = float((weights[free == 0] ** 2).sum())
     scores = deviations * (weights / np.sqrt((repeated + 1) * repeated))[:, None]
     total = _covariance(scores, related) + single * pooled
-    return Pivot(estimate, np.sqrt(total), _freedom(variances, pooled, weights, present, related))
+    return Pivot(estimate, np.sqrt(total), _freedom(variances, pooled, weights, present, related), skewed)
 
 
 def independent(cells: int) -> Related:

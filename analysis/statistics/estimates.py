@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.statistics.bootstrap import Array, Bounds, Resampler, Strata
 from analysis.statistics.cell_means import CellValues, Pivot
-from analysis.statistics.rates import rate_interval
+from analysis.statistics.rates import near_edge, rate_interval
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Interval:
     clusters: int
     freedom: float = np.nan
     """Degrees of freedom of the pivot behind it; NaN where there is none."""
+    error: float = np.nan
+    """Standard error of that pivot."""
+    skewness: float = 0.0
+    """Skewness of the values behind it, which moves one end outwards."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +49,32 @@ class Scale:
         return (self.low, self.high) == (0.0, 1.0)
 
 
+UNMET = "pools of another kind may be unmet"
+"""In the method of a rate whose interval allows for them."""
+NOTABLE_STRETCH = 1.25
+"""Stretch of an end for skewness from which on it is spoken of."""
 REAL, POSITIVE = Scale(), Scale(low=0.0)
 SHARE, SHARE_DIFFERENCE = Scale(0.0, 1.0), Scale(-1.0, 1.0)
 CORRECTED = Scale(high=1.0)
 
 
-def mean_intervals(values: Array, by: Resampler, scale: Scale = REAL, trials: Array | None = None) -> list[Interval]:
+def mean_intervals(
+    values: Array,
+    by: Resampler,
+    scale: Scale = REAL,
+    trials: Array | None = None,
+    *,
+    skewness: Array | float = 0.0,
+    learned: NDArray[np.bool_] | bool = False,
+) -> list[Interval]:
     """One interval per row of values (cells, runs); NaN marks a learning run the cell lacks.
 
     `trials`, of the same shape, says how many outcomes of 0 or 1 each value is the mean of: their rate gets the
-    beta-binomial interval.
+    beta-binomial interval. Per row, or one for all: `skewness` of the single values behind the runs, and whether the
+    runs hold `learned` pools (of which good ones may be unmet).
     """
     answers: dict[int, Interval] = {}
+    skewness, learned = np.broadcast_to(skewness, len(values)), np.broadcast_to(learned, len(values))
     present = ~np.isnan(values)
     counts = present.sum(axis=1)
     for count in np.unique(counts).tolist():
@@ -65,9 +84,9 @@ def mean_intervals(values: Array, by: Resampler, scale: Scale = REAL, trials: Ar
         else:
             packed = values[rows][present[rows]].reshape(len(rows), count)
             if trials is None:
-                found = pooled_intervals(CellValues.single(packed), by, scale)
+                found = pooled_intervals(CellValues.single(packed, skewness[rows]), by, scale)
             else:
-                found = _rates(packed, trials[rows][present[rows]].reshape(len(rows), count), by)
+                found = _rates(packed, trials[rows][present[rows]].reshape(len(rows), count), learned[rows], by)
         answers.update(zip(rows.tolist(), found, strict=True))
     return [answers[row] for row in range(len(values))]
 
@@ -76,15 +95,17 @@ def pooled_intervals(cells: CellValues, by: Resampler, scale: Scale = REAL) -> l
     """One interval per measure: the weighted mean over cells."""
     pivot, clusters = cells.pivot, cells.clusters
     low, high = pivot.interval(by.level)
-    names = [_method(cells, float(freedom)) for freedom in pivot.freedom]
+    names = [_method(cells, pivot, row) for row in range(len(pivot.freedom))]
     if scale.share and not np.isnan(pivot.error).any():
         low, high = effective_wilson(pivot, clusters, by.level)
         names = [f"Wilson on the effective number of {clusters} learning runs"] * len(names)
     low, high = np.maximum(low, scale.low), np.minimum(high, scale.high)
-    lines = zip(pivot.estimate.tolist(), low.tolist(), high.tolist(), pivot.freedom.tolist(), names, strict=True)
+    ends = zip(pivot.estimate.tolist(), low.tolist(), high.tolist(), names, strict=True)
+    error = np.where(pivot.flat, np.nan, pivot.error)
+    behind = zip(pivot.freedom.tolist(), error.tolist(), pivot.skewness.tolist(), strict=True)
     return [
-        Interval(mean, left, right, by.level, how if np.isfinite(left) else _no_interval(cells), clusters, freedom)
-        for mean, left, right, freedom, how in lines
+        Interval(mean, left, right, by.level, how if np.isfinite(left) else _no_interval(cells), clusters, *pivotal)
+        for (mean, left, right, how), pivotal in zip(ends, behind, strict=True)
     ]
 
 
@@ -151,22 +172,31 @@ def fieller(numerator: Array, denominator: Array, level: float = 0.95) -> Interv
     return Interval(top / bottom, (b - root) / a, (b + root) / a, level, f"Fieller, {clusters} learning runs", clusters)
 
 
-def _rates(values: Array, trials: Array, by: Resampler) -> list[Interval]:
+def _rates(values: Array, trials: Array, learned: NDArray[np.bool_], by: Resampler) -> list[Interval]:
     clusters = values.shape[1]
-    low, high = rate_interval(values * trials, trials, by.level)
-    name = f"beta-binomial likelihood of {clusters} learning run" + "s" * (clusters != 1)
+    low, high = rate_interval(values * trials, trials, by.level, learned)
+    names = np.where(
+        near_edge(values) & learned,
+        f"Clopper–Pearson, {clusters} learning runs as one trial each: {UNMET}",
+        f"beta-binomial likelihood of {clusters} learning runs",
+    )
     means = values.mean(axis=1).tolist()
     if clusters < 2:
         return [Interval(mean, np.nan, np.nan, by.level, "no interval: 1 learning run", clusters) for mean in means]
-    lines = zip(means, low.tolist(), high.tolist(), strict=True)
-    return [Interval(mean, left, right, by.level, name, clusters) for mean, left, right in lines]
+    lines = zip(means, low.tolist(), high.tolist(), names.tolist(), strict=True)
+    return [Interval(mean, left, right, by.level, name, clusters) for mean, left, right, name in lines]
 
 
-def _method(cells: CellValues, freedom: float) -> str:
-    count = cells.values.shape[1]
-    if count == 1:
-        return f"t on the means of {cells.clusters} learning runs"
-    return f"t on the means of {count} cells, {cells.clusters} learning runs, {freedom:.1f} degrees of freedom"
+def _method(cells: CellValues, pivot: Pivot, row: int) -> str:
+    count, farther = cells.values.shape[1], max(float(side[row]) for side in pivot.stretch)
+    name = f"t on the means of {cells.clusters} learning runs"
+    if count > 1:
+        freedom = f"{float(pivot.freedom[row]):.1f} degrees of freedom"
+        name = f"t on the means of {count} cells, {cells.clusters} learning runs, {freedom}"
+    if farther < NOTABLE_STRETCH:
+        return name
+    end = "upper" if pivot.skewness[row] > 0 else "lower"
+    return f"{name}; {end} end {farther:.1f} times as far for a skewness of {float(pivot.skewness[row]):.1f}"
 
 
 def _no_interval(cells: CellValues) -> str:

@@ -3,6 +3,10 @@
 Chosen by simulation for 2 to 10 learning runs, rates of .02 to .5 and runs at .02 or .95 (docs/calibration.md):
 Student's t leaves [0, 1] and covers 57 % of rates near 0, Wilson's and Clopper–Pearson's intervals on an effective
 number are the whole range where few runs differ.
+
+Where most learned pools solve nearly nothing (or all), a beta distribution is sure that the others do so too; if a
+tenth solves nearly all, its interval covers 67 % at ten runs. There every learning run counts as one trial
+(`near_edge`).
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import betaln
 
@@ -24,12 +29,19 @@ MOST = 10.0
 """Largest drop of twice the log likelihood that is still inside: t² of one or two degrees of freedom would take in the
 whole range."""
 
+EDGE = 0.05
+"""Distance from 0 or 1 within which a rate is nearly nothing, or nearly all."""
 
-def rate_interval(successes: Array, trials: Array, level: float = 0.95) -> Bounds:
+
+def rate_interval(
+    successes: Array, trials: Array, level: float = 0.95, learned: NDArray[np.bool_] | bool = False
+) -> Bounds:
     """Bounds of the mean rate of learning runs; `successes`, `trials` (rates, runs), the latter above 0.
 
     Profile likelihood of a beta-binomial, twice its drop compared with t² of G − 1 degrees of freedom; no shorter than
-    Clopper–Pearson's interval of the totals, for clustering never adds information.
+    Clopper–Pearson's interval of the totals, for clustering never adds information. Where the runs hold `learned` pools
+    (one for all, or per rate) and are `near_edge`, no shorter than Clopper–Pearson's of so many trials as runs:
+    whatever the distribution of pools, a mean in [0, 1] is no harder to bound than the rate of as many coins.
     """
     runs = successes.shape[1]
     pairs, index = np.unique(np.stack([successes.ravel(), trials.ravel()], axis=1), axis=0, return_inverse=True)
@@ -41,8 +53,17 @@ def rate_interval(successes: Array, trials: Array, level: float = 0.95) -> Bound
     low = np.where(inside[:, 0], 0.0, MEANS[np.argmax(inside, axis=1)])
     high = np.where(inside[:, -1], 1.0, MEANS[len(MEANS) - 1 - np.argmax(inside[:, ::-1], axis=1)])
     exact_low, exact_high = clopper_pearson(successes.sum(axis=1), trials.sum(axis=1), level)
-    mean = (successes / trials).mean(axis=1)
+    shares = successes / trials
+    each_low, each_high = clopper_pearson(shares.sum(axis=1), np.full(len(shares), float(runs)), level)
+    wide, mean = near_edge(shares) & learned, shares.mean(axis=1)
+    low, high = np.where(wide, np.minimum(low, each_low), low), np.where(wide, np.maximum(high, each_high), high)
     return np.minimum(np.minimum(low, exact_low), mean), np.maximum(np.maximum(high, exact_high), mean)
+
+
+def near_edge(shares: Array) -> NDArray[np.bool_]:
+    """Whether the median run (`shares`: rates × runs) solves nearly nothing or nearly all: other kinds may be unmet."""
+    middle = np.median(shares, axis=1)
+    return (middle <= EDGE + 1e-9) | (middle >= 1 - EDGE - 1e-9)
 
 
 def clopper_pearson(successes: Array, trials: Array, level: float = 0.95) -> Bounds:

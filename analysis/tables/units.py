@@ -18,6 +18,7 @@ RUN = [*CELL, "learning_run"]
 SEED = [*RUN, "env_seed"]
 TARGET = ["agent", "task"]
 SOURCE = ["source_agent", "source_task"]
+MEASURES = ["return", "solved", "invalid", "steps"]
 WITHOUT_SOURCE = ("none", "seed", "self")
 """Reference arms that are matched by target alone; others (random, shuffled) also by the pool they select from."""
 
@@ -38,16 +39,25 @@ def seed_means(episodes: pd.DataFrame) -> pd.DataFrame:
     """
     answered = episodes[episodes["error"].isna()]
     grouped = answered.groupby(SEED, observed=True, sort=False)
-    means = grouped[["return", "solved", "invalid", "steps"]].mean()
+    means = grouped[MEASURES].mean()
     seeds = means.assign(n=grouped.size()).reset_index()
     return seeds.assign(block=_blocks(seeds))
 
 
 def run_means(seeds: pd.DataFrame) -> pd.DataFrame:
-    """Means per cell and learning run, every environment seed weighing the same; column `n` counts episodes."""
-    grouped = seeds.groupby(RUN, observed=True, sort=False)
-    means = grouped[["return", "solved", "invalid", "steps"]].mean()
+    """Means per cell and learning run, every environment seed weighing the same; column `n` counts episodes.
+
+    Every measure m has its skewness in the cell beside it, as m_skewness.
+    """
+    skewed = {f"{name}_skewness": skewness(seeds, name) for name in MEASURES}
+    grouped = seeds.assign(**skewed).groupby(RUN, observed=True, sort=False)
+    means = grouped[[*MEASURES, *skewed]].mean()
     return means.assign(n=grouped["n"].sum(), block=grouped["block"].first()).reset_index()
+
+
+def skewness(seeds: pd.DataFrame, value: str) -> pd.Series:
+    """Skewness of a column over the environment seeds of each row's cell; 0 where fewer than three, or all equal."""
+    return seeds.groupby(CELL, observed=True, sort=False)[value].transform("skew").fillna(0.0)
 
 
 def wide(runs: pd.DataFrame, value: str) -> pd.DataFrame:
@@ -60,10 +70,10 @@ def wide(runs: pd.DataFrame, value: str) -> pd.DataFrame:
 def paired(seeds: pd.DataFrame, treatment: str, reference: str, value: str) -> pd.DataFrame:
     """Differences treatment − reference on common environment seeds, one row per treated cell and learning run.
 
-    Columns: the treated cell, learning_run, block, difference, wins (share of seeds where the treatment is better, ties
-    half), n (episodes on either side), once (the same, the reference's counted only where first used), treated and
-    reference (means of either side), reference_task (where the reference's pool was learned, "" without one), seeds
-    (common). Without common seeds the frame is empty.
+    Columns: the treated cell, learning_run, block, difference, difference_skewness (of the cell's seeds), wins (share
+    of seeds where the treatment is better, ties half), n (episodes on either side), once (the same, the reference's
+    counted only where first used), treated and reference (means of either side), reference_task (where the reference's
+    pool was learned, "" without one), seeds (common). Without common seeds the frame is empty.
     """
     left = seeds[seeds["arm"] == treatment]
     right = seeds[seeds["arm"] == reference]
@@ -79,11 +89,13 @@ def paired(seeds: pd.DataFrame, treatment: str, reference: str, value: str) -> p
         once=both["n"] + both["n_reference"].where(~again, 0),
         n=both["n"] + both["n_reference"],
     )
+    both["difference_skewness"] = skewness(both, "difference")
     both["wins"] = (both["difference"] > 0) + 0.5 * (both["difference"] == 0)
     grouped = both.groupby(RUN, observed=True, sort=False)
     answer = grouped.agg(
         block=("block", "first"),
         difference=("difference", "mean"),
+        difference_skewness=("difference_skewness", "mean"),
         wins=("wins", "mean"),
         n=("n", "sum"),
         once=("once", "sum"),
@@ -122,6 +134,7 @@ def clusters(runs: pd.DataFrame) -> NDArray[np.intp]:
 def aggregate(runs: pd.DataFrame, *measures: str) -> Sample:
     """The cells of `runs` as one estimate: every run weighs the same in its cell, every cell in its task, every task.
 
+    A measure m may have a column m_skewness: the same in every run of a cell.
     Two cells are related where they share the environment seeds of a task, or pools learned on one task (whose training
     seeds are common too), the reference's own among them.
     """
@@ -137,7 +150,8 @@ def aggregate(runs: pd.DataFrame, *measures: str) -> Sample:
     tasks, task = np.unique(first["task"].astype("str").to_numpy(), return_inverse=True)
     weights = 1 / (len(tasks) * np.bincount(task)[task])
     episodes = int(runs["once" if "once" in runs.columns else "n"].sum())
-    return Sample(CellValues(values, weights, _related(first)), episodes)
+    skewed = np.array([first.get(f"{measure}_skewness", np.zeros(len(first))) for measure in measures], float)
+    return Sample(CellValues(values, weights, _related(first), skewed), episodes)
 
 
 def pools_met(runs: pd.DataFrame) -> int:

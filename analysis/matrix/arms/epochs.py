@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.matrix.arms.reducers import majority, pass_all, pass_at
+from analysis.matrix.arms.reducers import at_least, majority, pass_all, pass_at
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import SHARE, pooled_intervals
 from analysis.tables.units import RUN, SEED, aggregate
@@ -14,8 +14,8 @@ from analysis.tables.units import RUN, SEED, aggregate
 def epoch_table(episodes: pd.DataFrame, by: Resampler) -> pd.DataFrame:
     """One row per arm, reducer and k, with the interval of its mean over seeds, learning runs, cells and tasks.
 
-    Columns: arm, reducer (pass@k, pass^k, majority), k, seeds, share, share_low, share_high, share_method. Empty where
-    every seed was played once.
+    Columns: arm, reducer (pass@k, pass^k, at least k of as many as there are, majority), k, seeds, share, share_low,
+    share_high, share_method. Empty where every seed was played once.
     """
     columns = ["arm", "reducer", "k", "seeds", "share", "share_low", "share_high", "share_method"]
     answered = episodes[episodes["error"].isna() & episodes["solved"].notna()]
@@ -26,6 +26,7 @@ def epoch_table(episodes: pd.DataFrame, by: Resampler) -> pd.DataFrame:
     solved, size = seeds["sum"].to_numpy(float), seeds["size"].to_numpy(float)
     reduced = {("pass@k", k): pass_at(k, solved, size) for k in _ks(most)}
     reduced |= {("pass^k", k): pass_all(k, solved, size) for k in _ks(most) if k > 1}
+    reduced |= {(f"at least k of {most}", k): at_least(k, most, solved, size) for k in range(2, most)}
     reduced |= {("majority", most): np.where(size == most, majority(solved, size), np.nan)}
     rows: list[dict[str, object]] = []
     for arm in seeds["arm"].astype("str").unique().tolist():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import stats
 from scipy.special import gammaln
 
 from analysis.statistics.bootstrap import Array
@@ -19,6 +20,15 @@ def pass_at(k: int, solved: Array, episodes: Array) -> Array:
 def pass_all(k: int, solved: Array, episodes: Array) -> Array:
     """Chance that all of k episodes drawn without replacement solve: C(c, k) / C(n, k) (pass^k, Yao et al. 2024)."""
     return _known(_share(solved, episodes, k), episodes, k)
+
+
+def at_least(k: int, of: int, solved: Array, episodes: Array) -> Array:
+    """Chance that at least k of `of` episodes drawn without replacement solve (hypergeometric).
+
+    One of them is `pass_at`, all of them `pass_all`. NaN where a seed has fewer episodes than `of`.
+    """
+    enough = np.maximum(episodes, of)
+    return _known(stats.hypergeom.sf(k - 1, enough, np.minimum(solved, enough), of), episodes, of)
 
 
 def majority(solved: Array, episodes: Array) -> Array:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis.matrix.contrasts import Contrast
+from analysis.matrix.contrasts import UNLEARNED, Contrast
 from analysis.matrix.reuse.coverage import rate_runs
 from analysis.statistics.bootstrap import Resampler, Strata
 from analysis.statistics.estimates import (
@@ -124,7 +124,8 @@ def _mean(runs: pd.DataFrame, value: str, scale: Scale, by: Resampler) -> Interv
     if known.empty:
         return Interval(np.nan, np.nan, np.nan, by.level, "no data", 0)
     if value == "solved" and len(known[CELL].drop_duplicates()) == 1:
-        return mean_intervals(wide(known, value).to_numpy(float), by, scale, wide(known, "n").to_numpy(float))[0]
+        values, trials = (wide(known, name).to_numpy(float) for name in (value, "n"))
+        return mean_intervals(values, by, scale, trials, learned=known["arm"].iloc[0] not in UNLEARNED)[0]
     return pooled_intervals(aggregate(known, value).cells, by, scale)[0]
 
 

@@ -16,7 +16,7 @@ from analysis.statistics.estimates import pooled_intervals
 from analysis.statistics.multiplicity import holm
 from analysis.statistics.significance import mean_test
 from analysis.tables.run import CELL, Tables
-from analysis.tables.units import aggregate, seed_means
+from analysis.tables.units import aggregate, seed_means, skewness
 
 
 class CompareError(ValueError):
@@ -65,8 +65,10 @@ def _finding(
     both: pd.DataFrame, arm: str, names: tuple[str, str], outcome: str, by: Resampler, spread: float
 ) -> Finding:
     both = both.assign(difference=both[f"{outcome}_second"] - both[outcome], n=both["n"] + both["n_second"])
+    both["difference_skewness"] = skewness(both, "difference")
     grouped = both.groupby([*CELL, "learning_run"], observed=True, sort=False)
-    runs = grouped.agg(difference=("difference", "mean"), n=("n", "sum"), block=("block", "first")).reset_index()
+    means = grouped[["difference", "difference_skewness"]].mean()
+    runs = means.assign(n=grouped["n"].sum(), block=grouped["block"].first()).reset_index()
     sample = aggregate(runs, "difference")
     interval = pooled_intervals(sample.cells, by)[0]
     subject = f"{names[1]} − {names[0]}, {ARMS.get(arm, arm)}"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
+from analysis.findings import Finding
+from analysis.statistics.cell_means import stretch
+from analysis.statistics.estimates import NOTABLE_STRETCH, UNMET
 from analysis.statistics.significance import LEAST_FREEDOM
 from analysis.tables.population import PopulationTables
 from analysis.tables.run import CELL, Tables
@@ -28,6 +33,28 @@ def caveats(tables: Tables) -> list[str]:
         *_equal(episodes),
         *_dropped(episodes),
     ]
+
+
+def widened(findings: Sequence[Finding], cells: pd.DataFrame) -> list[str]:
+    """Where an interval reaches farther than its usual method would, and what would bring it back."""
+    told: list[str] = []
+    far = [(float(stretch(each.skewness, each.freedom)), abs(each.skewness)) for each in findings]
+    far = [pair for pair in far if pair[0] >= NOTABLE_STRETCH]
+    if far:
+        most, skewness = max(far)
+        told.append(
+            f"The differences behind {len(far)} of {len(findings)} comparisons have a long tail on one side "
+            f"(skewness up to {skewness:.1f}), where Student's t would end too early: that end of their intervals "
+            f"reaches up to {most:.1f} times as far, and their verdicts are those of these intervals; more learning "
+            "runs bring it in."
+        )
+    unmet = int(cells["solved_method"].str.endswith(UNMET).sum()) if len(cells) else 0
+    if unmet:
+        told.append(
+            f"In {unmet} of {len(cells)} cells most learned pools solve nearly nothing, or nearly all: the intervals "
+            "of their solve rates allow for pools of another kind that were not met; more learning runs narrow them."
+        )
+    return told
 
 
 def _absent(arms: set[str]) -> list[str]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis.findings import ALPHA, Finding, add_detectable
 from analysis.matrix.contrasts import Contrast
 from analysis.matrix.robustness.detectable import detectable_effect
 from analysis.matrix.robustness.posterior import posterior
 from analysis.statistics.bootstrap import Array
+from analysis.statistics.cell_means import Pivot
 from analysis.tables.run import CELL, Tables
 
 COLUMNS = (
@@ -92,7 +92,7 @@ def reward_span(tables: Tables) -> float:
 
 def detectable(found: Finding, comparisons: int) -> float:
     """The difference that this many learning runs, as unlike as these, would show with 80 % power."""
-    return detectable_effect(_error(found), found.freedom, alpha=ALPHA / comparisons)
+    return detectable_effect(found.error, found.freedom, alpha=ALPHA / comparisons)
 
 
 def leave_one_out(runs: pd.DataFrame) -> dict[str, object]:
@@ -127,21 +127,9 @@ def run_values(runs: pd.DataFrame, clusters: int) -> Array:
 
 
 def _inner_interval(found: Finding) -> dict[str, object]:
-    error, freedom = _error(found), found.freedom
-    if not np.isfinite(error):
-        return {}
-    reach = float(stats.t.ppf(1 - ALPHA, freedom)) * error
-    low, high = found.estimate - reach, found.estimate + reach
-    return {"low90": low, "high90": high, "smallest_margin": max(abs(low), abs(high))}
-
-
-def _error(found: Finding) -> float:
-    """Standard error behind the interval; NaN where there is none."""
-    if not np.isfinite(found.freedom + found.high - found.low):
-        return float("nan")
-    # the estimate lies in the middle; an end may have been cut off at the range
-    reach = max(found.high - found.estimate, found.estimate - found.low)
-    return reach / float(stats.t.ppf((1 + found.level) / 2, found.freedom))
+    pivot = Pivot(*(np.array([getattr(found, name)]) for name in ("estimate", "error", "freedom", "skewness")))
+    low, high = (float(end[0]) for end in pivot.interval(1 - 2 * ALPHA))
+    return {"low90": low, "high90": high, "smallest_margin": max(abs(low), abs(high))} if np.isfinite(low) else {}
 
 
 def _believed(values: Array, scale: float, margin: float) -> dict[str, object]:

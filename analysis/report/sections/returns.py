@@ -57,7 +57,7 @@ def _scores(found: Results) -> list[PageTable]:
             frame_table(
                 found.epochs,
                 "Several episodes per seed",
-                "pass@k: at least one of k episodes solves; pass^k: all do; majority: most do [95 % CI]",
+                "pass@k: at least one of k episodes solves; pass^k: all do; at least k do; majority: most do [95 % CI]",
                 measures=("share",),
                 labels=("arm", "reducer", "k", "seeds"),
             )

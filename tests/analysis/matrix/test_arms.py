@@ -73,6 +73,8 @@ def test_epochs_are_reduced_seed_by_seed(by: Resampler):
     assert table["self", "pass@k", 2] == pytest.approx(1 - 1 / 6)
     assert table["self", "pass@k", 4] == pytest.approx(1.0)
     assert table["self", "pass^k", 2] == pytest.approx(1 / 6)
+    assert table["self", "at least k of 4", 2] == pytest.approx(1.0)
+    assert table["self", "at least k of 4", 3] == pytest.approx(0.0)
     assert table["self", "majority", 4] == pytest.approx(0.5)
     assert epoch_table(epochs_of(1), by).empty
 

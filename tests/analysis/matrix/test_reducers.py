@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from analysis.matrix.arms.reducers import majority, pass_all, pass_at
+from analysis.matrix.arms.reducers import at_least, majority, pass_all, pass_at
 
 
 @pytest.mark.parametrize(("solved", "episodes"), [(0, 5), (1, 5), (3, 5), (5, 5), (2, 4)])
@@ -18,10 +18,14 @@ def test_equal_to_counting_every_subset(solved: int, episodes: int):
         c, n = np.array([float(solved)]), np.array([float(episodes)])
         assert pass_at(k, c, n)[0] == pytest.approx(np.mean([max(each) for each in subsets]))
         assert pass_all(k, c, n)[0] == pytest.approx(np.mean([min(each) for each in subsets]))
+        for least in range(1, k + 1):
+            expected = np.mean([sum(each) >= least for each in subsets])
+            assert at_least(least, k, c, n)[0] == pytest.approx(expected)
 
 
 def test_too_few_episodes_give_nothing():
     assert np.isnan(pass_at(4, np.array([1.0]), np.array([3.0]))[0])
+    assert np.isnan(at_least(2, 4, np.array([1.0]), np.array([3.0]))[0])
 
 
 def test_a_tie_is_half():

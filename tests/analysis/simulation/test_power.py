@@ -38,17 +38,40 @@ def study(rng: np.random.Generator, of: Design, size: tuple[int, int], effects: 
     return frame.assign(solved=0.0, invalid=0.0, steps=1.0, n=1)
 
 
+OWN, SHARED = ("none", "self"), ("none", "self", "transfer")
+SHAPES = (
+    (design(1, 1, *OWN), (10, 5), 0.2),
+    (design(1, 1, *OWN), (22, 10), 0.1),
+    (design(1, 2, *OWN), (5, 4), 0.2),
+    (design(1, 2, *SHARED), (6, 5), 0.2),
+    (design(1, 3, *SHARED), (6, 4), 0.2),
+    (design(2, 1, *SHARED), (5, 4), 0.2),
+    (design(2, 2, *SHARED), (4, 5), 0.2),
+    (design(2, 2, *SHARED), (6, 5), 0.15),
+    (design(3, 1, *SHARED), (5, 5), 0.15),
+    (design(3, 2, *SHARED), (4, 4), 0.15),
+)
+"""Designs, learning runs × episodes, differences: what docs/statistics.md shows of 300 studies each."""
+
+
 @pytest.mark.parametrize(
     ("of", "size", "detect", "studies"),
     [
-        (design(1, 1, "none", "self"), (10, 5), 0.2, 30),
-        (design(2, 1, "none", "self", "transfer"), (5, 4), 0.2, 15),
-        pytest.param(design(1, 2, "none", "self"), (5, 4), 0.2, 300, marks=pytest.mark.slow),
-        pytest.param(design(2, 2, "none", "self", "transfer"), (4, 5), 0.2, 300, marks=pytest.mark.slow),
+        (*SHAPES[0], 30),
+        (*SHAPES[5], 15),
+        *(pytest.param(*shape, 300, marks=pytest.mark.slow) for shape in SHAPES),
     ],
 )
 def test_promised_power_is_delivered(of: Design, size: tuple[int, int], detect: float, studies: int, by: Resampler):
     """Review: 22 × 10 promised .805 and gave .71; 4 × 20 of two agents and tasks promised .905 and gave 0."""
+    promised, delivered = compared(of, size, detect, studies, by)
+    assert 0.2 < promised < 0.99
+    error = np.sqrt(promised * (1 - promised) / studies)
+    assert delivered == pytest.approx(promised, abs=0.03 + 2.5 * error)
+
+
+def compared(of: Design, size: tuple[int, int], detect: float, studies: int, by: Resampler) -> tuple[float, float]:
+    """Power as planned, and the share of simulated studies whose report says “better”."""
     rng = np.random.default_rng(1)
     key = of.contrasts[-2 if "transfer" in of.contrasts[-1].arms else 0].key
     arm, other = key.split("-")
@@ -58,10 +81,7 @@ def test_promised_power_is_delivered(of: Design, size: tuple[int, int], detect: 
         seeds = study(rng, of, size, arms | {arm: detect})
         found = {each.id: each for each in overall(seeds, of.contrasts, by, outcomes=("return", "solved"))}
         hits += found[f"contrast:return:{arm}-{other}"].verdict == "better"
-    promised = powers(detect, VARIANCE, size, of, by)[key].power
-    assert 0.2 < promised < 0.99
-    error = np.sqrt(promised * (1 - promised) / studies)
-    assert hits / studies == pytest.approx(promised, abs=0.03 + 2.5 * error)
+    return powers(detect, VARIANCE, size, of, by)[key].power, hits / studies
 
 
 def test_one_contrast_equals_the_noncentral_t(by: Resampler):
