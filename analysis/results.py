@@ -115,7 +115,7 @@ def analyse(
     """
     seeds = seed_means(tables.episodes)
     attendance = Attendance.of(tables)
-    family = declare(attendance.arms) if population is None else contrasts(population)
+    family = declare(attendance.arms) if population is None else contrasts(population.policies)
     declared = tuple(contrast for contrast in family if set(contrast.arms) <= set(attendance.arms))
     bound = math.nan if margin is None else margin
     cells = cell_table(tables, seeds, by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,7 +18,7 @@ from analysis.population.ratings import ratings
 from analysis.population.rounds import advantage, courses, round_table
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import POSITIVE, mean_intervals
-from analysis.statistics.survival import median_time, share_within
+from analysis.statistics.survival import clustered_median_time, share_within
 from analysis.tables.population import PopulationTables
 
 REFERENCE = "isolated"
@@ -54,7 +55,7 @@ class PopulationFindings:
 def analyse_population(population: PopulationTables, by: Resampler) -> PopulationFindings:
     """Compute everything."""
     skills = spread(population)
-    lone = reference(population)
+    lone = reference(population.policies)
     spread_of_arms, infected = spread_table(population, skills, by), contagion_table(population, by)
     return PopulationFindings(
         rounds=round_table(population, by),
@@ -75,18 +76,17 @@ def analyse_population(population: PopulationTables, by: Resampler) -> Populatio
     )
 
 
-def reference(population: PopulationTables) -> str:
+def reference(policies: pd.DataFrame) -> str:
     """The first arm in which nobody exchanges anything and nothing is planted; "" where the study has none."""
-    policies = population.policies
     lone = policies[(policies["exchange"] == REFERENCE) & policies["poison"].isna()]
     return str(lone["arm"].iloc[0]) if len(lone) else ""
 
 
-def contrasts(population: PopulationTables) -> tuple[Contrast, ...]:
+def contrasts(policies: pd.DataFrame) -> tuple[Contrast, ...]:
     """What a population study declares beforehand, to be tested on the evaluation: one family, adjusted together."""
-    lone = reference(population)
+    lone = reference(policies)
     declared: list[Contrast] = []
-    for policy in _rows(population.policies):
+    for policy in _rows(policies):
         arm = policy["arm"]
         if isinstance(policy["twin"], str):
             declared.append(Contrast(arm, policy["twin"], "What does the planted skill cost?"))
@@ -99,9 +99,9 @@ def spread_table(population: PopulationTables, skills: pd.DataFrame, by: Resampl
     """One row per policy: how the skills that members made came round, the mean over populations.
 
     Columns: arm, populations, skills (made, per population), half_share (share of them that half of the members come to
-    hold within the rounds lived), half (median rounds until then; missing where fewer than half have so far), both by
-    Kaplan–Meier over all skills, so that what was made late is not held against them; adopters and reproduction (per
-    skill, the latter with _low and _high).
+    hold within the rounds lived), half (median rounds until then; missing where fewer than half have so far; with _low
+    and _high, the latter missing where it was not reached), both by Kaplan–Meier over all skills, so that what was made
+    late is not held against them; adopters and reproduction (per skill, the latter with _low and _high).
     """
     honest = skills[skills["poison"].isna()]
     means = honest.groupby(["arm", "task", "learning_run"], observed=True).agg(
@@ -111,21 +111,28 @@ def spread_table(population: PopulationTables, skills: pd.DataFrame, by: Resampl
     )
     by_arm = means.groupby("arm", observed=True)
     table = by_arm.mean().assign(populations=by_arm.size()).reset_index()
-    table["half"], table["half_share"] = _half_adoption(honest, table["arm"].tolist())
+    table = table.assign(**_half_adoption(honest, table["arm"].tolist(), by.level))
     values = means["reproduction"].unstack(["task", "learning_run"]).reindex(table["arm"])
     intervals = mean_intervals(values.to_numpy(float), by, POSITIVE)
     table["reproduction_low"] = [each.low for each in intervals]
     table["reproduction_high"] = [each.high for each in intervals]
     order = {arm: place for place, arm in enumerate(population.arms)}
     table = table.sort_values("arm", key=lambda arms: arms.map(order), ignore_index=True)
-    columns = ["arm", "populations", "skills", "half_share", "half", "adopters"]
+    columns = ["arm", "populations", "skills", "half_share", "half", "half_low", "half_high", "adopters"]
     return table[[*columns, "reproduction", "reproduction_low", "reproduction_high"]]
 
 
-def _half_adoption(skills: pd.DataFrame, arms: list[str]) -> tuple[list[float], list[float]]:
+def _half_adoption(skills: pd.DataFrame, arms: list[str], level: float) -> dict[str, list[float]]:
     parts = [skills[skills["arm"] == arm] for arm in arms]
     pairs = [(part["half"].to_numpy(float), part["watched"].to_numpy(float)) for part in parts]
-    return [median_time(*pair).estimate for pair in pairs], [share_within(*pair) for pair in pairs]
+    populations = [part.groupby(["task", "learning_run"], observed=True).ngroup().to_numpy(np.int64) for part in parts]
+    medians = [clustered_median_time(*pair, each, level) for pair, each in zip(pairs, populations, strict=True)]
+    return {
+        "half": [each.estimate for each in medians],
+        "half_low": [each.low for each in medians],
+        "half_high": [each.high for each in medians],
+        "half_share": [share_within(*pair) for pair in pairs],
+    }
 
 
 def summary(population: PopulationTables, spread_of_arms: pd.DataFrame, infected: pd.DataFrame) -> tuple[str, ...]:
@@ -137,7 +144,7 @@ def summary(population: PopulationTables, spread_of_arms: pd.DataFrame, infected
     ]
     for row in _rows(spread_of_arms[spread_of_arms["adopters"] > 0]):
         half, reproduction = row["half"], row["reproduction"]
-        later = f", half of them within {number(half, 0)} rounds of being made" if np.isfinite(half) else ""
+        later = f", half of them within {number(half, 0)} rounds of being made{_ends(row)}" if np.isfinite(half) else ""
         passed = f"; reproduction number {number(reproduction, 2)}" if np.isfinite(reproduction) else ""
         share = f"{row['half_share']:.0%} of the skills that members make come to half of the members (Kaplan–Meier)"
         sentences.append(f"{row['arm']}: {share}{later}{passed}.")
@@ -150,6 +157,14 @@ def summary(population: PopulationTables, spread_of_arms: pd.DataFrame, infected
             f"{row['cleared']} of {row['populations']}{gone}."
         )
     return tuple(sentences)
+
+
+def _ends(row: Mapping[str, Any]) -> str:
+    """The interval of a half-adoption time, in words; its end may lie beyond the rounds that were lived."""
+    if not np.isfinite(row["half_low"]):
+        return ""
+    last = number(row["half_high"], 0) if np.isfinite(row["half_high"]) else "more than were lived"
+    return f" (CI over populations {number(row['half_low'], 0)} to {last})"
 
 
 def warnings(population: PopulationTables) -> tuple[str, ...]:

@@ -17,6 +17,9 @@ CELL = ["arm", "source_agent", "source_task", "agent", "task"]
 Ranges = Mapping[str, tuple[float, float]]
 """Lowest and highest possible return of a seat, by task (`EnvSpec.reward_range`)."""
 
+Games = Mapping[str, Mapping[str, str]]
+"""By task, what of its game may differ between two runs."""
+
 
 EPISODES = (
     Column("study", "text", "name of the study"),
@@ -145,6 +148,9 @@ class Tables:
     """Bounds of a return, by task; no mean return and no interval of one leaves them. A task that is not named has no
     known bounds."""
     transcripts: tuple[Transcript, ...] = ()
+    games: Games = field(default_factory=dict[str, Mapping[str, str]])
+    """What was played under a task's name, as opponent → its name; runs are paired where they agree on all that both
+    know."""
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     """Packages, models with their weights' hashes, prompts, study digest: shown as they are."""
 
@@ -161,6 +167,7 @@ class Tables:
         plan: pd.DataFrame | None = None,
         ranges: Ranges | None = None,
         transcripts: Sequence[Transcript] = (),
+        games: Games | None = None,
         versions: Mapping[str, str] | None = None,
     ) -> Tables:
         """Check every table, and put its rows into an order of their own: who finished first leaves no trace.
@@ -183,6 +190,7 @@ class Tables:
             plan=ordered(_sources(check(plan, PLAN, "plan")), ["phase", *CELL, "learning_run"]),
             ranges=_kept_ranges(checked, ranges or {}),
             transcripts=tuple(transcripts),
+            games=dict(games or {}),
             versions=dict(versions or {}),
         )
 

@@ -86,9 +86,11 @@ def plan(
 
 
 def _design(config: StudyConfig) -> Design:
-    from analysis.matrix.contrasts import Contrast, declare
+    from analysis.matrix.contrasts import declare
+    from analysis.population.results import contrasts
     from analysis.simulation.power import Design
     from environments.registry import ENVIRONMENTS
+    from testbed.reports.population_tables import policy_table
 
     tasks = tuple(task.environment for task in config.tasks)
     known = [ENVIRONMENTS[task].reward_range for task in tasks if task in ENVIRONMENTS]
@@ -98,12 +100,7 @@ def _design(config: StudyConfig) -> Design:
         # a lone learner has nobody to take a pool from: the study has no transfer
         arms = [arm for arm in config.arms if arm != "transfer" or len(agents) * len(tasks) > 1]
         return Design(agents, tasks, declare(arms), room=room)
-    policies = [policy.name for policy in config.population.policies]
-    lone = next((policy.name for policy in config.population.policies if policy.exchange == "isolated"), policies[0])
-    contrasts = tuple(
-        Contrast(name, lone, "Is sharing better than learning alone?") for name in policies if name != lone
-    )
-    return Design(tuple(config.members), tasks, contrasts, room=room)
+    return Design(tuple(config.members), tasks, contrasts(policy_table(config)), room=room)
 
 
 def _asked(design: Design, key: str) -> Contrast:

@@ -84,16 +84,19 @@ def _print_comparison(found: Comparison, out: Path, as_json: bool) -> None:
 
 def audit(
     run: Annotated[Path, typer.Argument(help="A run directory with a report, or the folder of a comparison.")],
+    out: Annotated[
+        Path | None, typer.Option("--report", help="Where the report lies, if it was written with --out.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what differs as JSON.")] = False,
 ) -> None:
     """Check the records against the study, and every file of the report against the records. Exit code 1 for a fault.
 
-    Example: `procmem audit runs/matrix-1a2b3c4d`
+    Examples: `procmem audit runs/matrix-1a2b3c4d` · `procmem audit /archive/matrix-1a2b3c4d --report report`
     """
     from testbed.reports.audit import audit_run
 
     with notices().status("recomputing"):
-        differences = audit_run(run)
+        differences = audit_run(run, out)
     if as_json:
         say_json({"run": str(run), "differences": differences})
     else:

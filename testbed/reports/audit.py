@@ -17,16 +17,16 @@ from testbed.reports.tables import RunTables, read_run
 NOT_COMPARED = "Nothing else was compared: a report with other settings gives other numbers."
 
 
-def audit_run(run: Path) -> list[str]:
+def audit_run(run: Path, out: Path | None = None) -> list[str]:
     """One sentence for whatever in the records does not fit the study, or in the report does not fit the records.
 
-    `run` may also be the folder of a comparison. Raises AuditError where there is no report that can be audited,
-    StoreError where the records cannot be read.
+    The report is the run's own, or lies in `out`; `run` may also be the folder of a comparison. Raises AuditError where
+    there is no report that can be audited, StoreError where the records cannot be read.
     """
     if not (run / "study.json").exists() and (run / "findings.json").exists():
         return _audit_comparison(run)
-    stored = run / "report"
-    recorded = read_findings(stored, f"procmem report {run}")
+    stored = out or run / "report"
+    recorded = read_findings(stored, f"procmem report {run}" + (f" --out {out}" if out else ""))
     directory = RunDirectory.open(run)
     config = directory.config()
     faults_found, found = check_records(directory, config)
@@ -49,7 +49,10 @@ def _audit_comparison(out: Path) -> list[str]:
     recorded = read_findings(out, "procmem report RUN RUN --out …")
     names, places = (_texts(recorded.get(key)) for key in ("runs", "places"))
     if not names or len(names) != len(places):
-        raise AuditError(f"{out / 'findings.json'}: does not say where its runs lie; write the comparison again.")
+        raise AuditError(
+            f"{out / 'findings.json'}: does not say where its runs lie; for the report of one run name the run: "
+            f"`procmem audit RUN --report {out}`; else write the comparison again."
+        )
     directories = [RunDirectory.open(out / place) for place in places]
     configs = [directory.config() for directory in directories]
     faults_found: list[str] = []

@@ -82,7 +82,7 @@ class PopulationReader(Reader):
         keys = [*PLACE, "round", "agent", "unit"]
         uses = [{**dict(zip(keys, where, strict=True)), "calls": count} for where, count in self._calls.items()]
         return PopulationTables.of(
-            policies=_frame(_policies(self._config), schema.POLICIES),
+            policies=policy_table(self._config),
             members=_frame(_members(self._config), schema.MEMBERS),
             plays=self._plays.frame(*PLACE, "round", "agent", "episode"),
             uses=_frame(uses, schema.USES).sort_values(keys, ignore_index=True),
@@ -202,6 +202,11 @@ def _play(episode: Episode) -> Row:
         "steps": len(trajectory.steps),
         "skill_steps": sum(bool(step.units) for step in trajectory.steps),
     }
+
+
+def policy_table(config: StudyConfig) -> pd.DataFrame:
+    """The policies of a population study, as its file declares them (columns POLICIES)."""
+    return _frame(_policies(config), schema.POLICIES)
 
 
 def _seats(episode: Episode) -> Iterator[Row]:

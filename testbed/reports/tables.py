@@ -25,6 +25,7 @@ from analysis.tables.run import (
 from analysis.tables.schema import TableError
 from environments.registry import ENVIRONMENTS
 from environments.spec import EnvSpec
+from environments.worlds.text_arena import specs as specs_of_text_arena
 from testbed.config.memory import MemoryConfig
 from testbed.config.pool import PoolConfig
 from testbed.config.study import StudyConfig
@@ -204,6 +205,7 @@ class _MatrixReader(Reader):
             plan=self._plan(games),
             ranges={name: game.reward_range for name, game in games.items() if game is not None},
             transcripts=[transcript(self._samples[cell]) for cell in sorted(self._samples)],
+            games=_games(study, config, games),
             versions=_versions(study) | {f"note {number}": note for number, note in enumerate(notes, 1)},
         )
 
@@ -225,6 +227,21 @@ def study_games(config: StudyConfig, played: Iterable[str]) -> dict[str, EnvSpec
     named = {task.environment: ENVIRONMENTS.get(task.environment) for task in config.tasks}
     foreign = sorted(set(played) - set(named))
     return {name: game for name, game in named.items() if game is not None} | dict.fromkeys(foreign)
+
+
+def _games(study: StudyRecord, config: StudyConfig, specs: Mapping[str, EnvSpec | None]) -> dict[str, dict[str, str]]:
+    """What each task's game was made of: what the study says of it, its package's version and who sits opposite."""
+    made: dict[str, dict[str, str]] = {}
+    for task in config.tasks:
+        spec = specs.get(task.environment)
+        alone = spec is not None and spec.seats == 1
+        settings = task.model_dump(mode="json", exclude={"environment", *(["opponent"] if alone else [])})
+        game = {name: str(value) for name, value in settings.items()}
+        if spec is not None and spec.make.__module__ == specs_of_text_arena.__name__:
+            game |= {name: version for name, version in study.versions.packages.items() if name == "textarena"}
+        card = {} if alone else study.versions.opponents.get(task.environment, {})
+        made[task.environment] = game | ({"opponent's weights": str(card["weights"])[:12]} if "weights" in card else {})
+    return made
 
 
 def _shown_first(trial: Trial) -> tuple[str, str, str]:

@@ -15,7 +15,7 @@ from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import pooled_intervals
 from analysis.statistics.multiplicity import holm
 from analysis.statistics.significance import mean_test
-from analysis.tables.run import CELL, Tables
+from analysis.tables.run import CELL, Games, Tables
 from analysis.tables.units import aggregate, seed_means, skewness
 
 
@@ -34,6 +34,7 @@ class Comparison:
 def compare(runs: Mapping[str, Tables], by: Resampler, outcome: str = "return") -> Comparison:
     """Every pair of named runs: mean paired difference on common environment seeds, by arm; Holm over all.
 
+    A task that was another game in either run (`Tables.games`: its opponent, …) is left out, and that is said.
     Agents of the same name are paired with each other; where two runs share no agent, each must have exactly one.
     Raises CompareError when no pair has anything in common.
     """
@@ -43,16 +44,18 @@ def compare(runs: Mapping[str, Tables], by: Resampler, outcome: str = "return") 
     found: list[Finding] = []
     refusals: list[str] = []
     for first, second in combinations(seeds, 2):
-        keys, reason = _keys(seeds[first], seeds[second])
+        changed = _other_games(first, runs[first].games, second, runs[second].games)
+        one, other = (seeds[name][~seeds[name]["task"].astype("str").isin(changed)] for name in (first, second))
+        keys, reason = _keys(one, other) if len(one) and len(other) else ([], "nothing else is left to compare")
         if runs[first].episodes.drop(columns="run").equals(runs[second].episodes.drop(columns="run")):
             reason = "they hold the same episodes to the last step, so one is a copy of the other"
+        told = [*changed.values(), *([reason] if reason else _unmatched(one, other))]
+        refusals += [f"{first} and {second}: {each}." for each in told]
         if reason:
-            refusals.append(f"{first} and {second}: {reason}.")
             continue
-        refusals += [f"{first} and {second}: {each}." for each in _unmatched(seeds[first], seeds[second])]
-        both = seeds[first].merge(seeds[second][[*keys, outcome, "n"]], on=keys, suffixes=("", "_second"))
+        both = one.merge(other[[*keys, outcome, "n"]], on=keys, suffixes=("", "_second"))
         for arm, part in both.groupby(both["arm"].astype("str"), sort=True):
-            spread = reference_spread(seeds[first], outcome)
+            spread = reference_spread(one, outcome)
             found.append(_finding(part, str(arm), (first, second), outcome, by, spread))
     if not found:
         raise CompareError("The runs cannot be compared. " + " ".join(refusals))
@@ -95,6 +98,20 @@ def _keys(first: pd.DataFrame, second: pd.DataFrame) -> tuple[list[str], str]:
     if len(_values(first, "agent")) == len(_values(second, "agent")) == 1:
         return ["arm", "source_task", *place], ""
     return [], "they share no agent and have several each, so it is not known which to compare with which"
+
+
+def _other_games(first: str, before: Games, second: str, after: Games) -> dict[str, str]:
+    """Tasks of the same name that were another game in either run, each with the sentence that says so."""
+    sentences: dict[str, str] = {}
+    for task in sorted(before.keys() & after.keys()):
+        known = before[task].keys() & after[task].keys()
+        apart = sorted(name for name in known if before[task][name] != after[task][name])
+        if apart:
+            how = ", ".join(
+                f"{name} {before[task][name]} in {first}, {after[task][name]} in {second}" for name in apart
+            )
+            sentences[task] = f"the task “{task}” is left out, for it was another game ({how})"
+    return sentences
 
 
 def _unmatched(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:

@@ -75,8 +75,8 @@ def _exchange(population: PopulationTables, found: PopulationFindings) -> Sectio
         charts.append(Figure("timeline", "Timeline", words + note, partial(figures.timeline, population, marks)))
     note = (
         "Skills that members made, means over populations. half share: share of them that half of the members came to "
-        "hold; half: rounds until then; reproduction: adopters to whom one of the first two generations of holders "
-        "passed it, with 95 % CI; undefined for a shared pool."
+        "hold; half: median rounds until then; reproduction: adopters to whom one of the first two generations of "
+        "holders passed it; both with 95 % CI over populations; the latter undefined for a shared pool."
     )
     measures = ["skills", "half_share", "half", "adopters", "reproduction"]
     table = frame_table(found.spread, "How skills came round", note, measures, ["arm", "populations"])

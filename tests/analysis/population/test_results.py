@@ -234,12 +234,12 @@ def test_courses_and_what_sharing_was_worth():
 
 def test_declared_contrasts():
     many = copies(annals(), isolated=0.0, ring=0.25, **{"ring + poison": 0.1})
-    assert reference(many) == "isolated"
-    assert [(each.treatment, each.reference) for each in contrasts(many)] == [
+    assert reference(many.policies) == "isolated"
+    assert [(each.treatment, each.reference) for each in contrasts(many.policies)] == [
         ("ring", "isolated"),
         ("ring + poison", "ring"),
     ]
-    assert contrasts(annals()) == ()
+    assert contrasts(annals().policies) == ()
 
 
 # -- contagion -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics.survival import median_time, share_within
+from analysis.statistics.survival import clustered_median_time, median_time, share_within
 from analysis.statistics.unseen import Unseen, unseen_share
 
 
@@ -81,3 +81,21 @@ def test_what_never_happened_has_no_median():
     assert np.isnan(median_time(np.full(3, np.nan), np.arange(3.0)).estimate)
     assert share_within(np.full(3, np.nan), np.arange(3.0)) == 0.0
     assert np.isnan(share_within(np.empty(0), np.empty(0)))
+
+
+def test_skills_of_one_population_are_no_independent_witnesses():
+    """Populations whose skills spread at unlike speeds: an interval over them holds the median, one over skills not."""
+    rng = np.random.default_rng(1)
+    covered, naive = [], []
+    truth = np.median(np.ceil(rng.exponential(np.exp(rng.normal(0, 0.6, 200_000)) / 0.12)))
+    for _ in range(200):
+        speeds, populations = np.exp(rng.normal(0, 0.6, 6)) * 0.12, np.repeat(np.arange(6), 20)
+        times, watched = np.ceil(rng.exponential(1 / speeds[populations])), rng.integers(1, 16, 120).astype(float)
+        seen = np.where(times <= watched, times, np.nan)
+        found = [clustered_median_time(seen, watched, populations), median_time(seen, watched)]
+        for hits, each in zip((covered, naive), found, strict=True):
+            hits.append(not (each.low > truth or each.high < truth))
+    assert np.mean(covered) >= 0.93
+    assert np.mean(naive) <= 0.9
+    alone = clustered_median_time(np.array([1.0, 2.0]), np.array([3.0, 3.0]), np.zeros(2, np.int64))
+    assert (alone.estimate, np.isnan(alone.low), alone.method) == (1.0, True, "no interval: 1 population")

@@ -24,3 +24,29 @@ def test_a_pilot_gives_the_variance(procmem, sentence, run, study, one_agent, sm
     assert told["within"] > 0
     assert "name two arms" in sentence("plan", small_file, "--detect", 0.2, "--pilot", pilot, "--contrast", "self")
     assert sentence("plan", small_file, "--detect", 0.2, "--pilot", pilot, "--contrast", "self-rag")
+
+
+def test_a_population_is_planned_with_the_contrasts_that_its_report_declares(procmem, tmp_path):
+    """A poisoned policy is compared with its twin, not with learning alone."""
+    file = tmp_path / "village.toml"
+    file.write_text(
+        """
+        study = "population"
+        learning_runs = 6
+        agents = [{ name = "a", model = "scripted:obedient" }]
+        tasks = [{ environment = "Doors-v0" }]
+        [population]
+        copies = 3
+        policies = [
+            { exchange = "isolated" },
+            { exchange = "broadcast" },
+            { exchange = "broadcast", poison = "wrong-procedure" },
+        ]
+        """,
+        encoding="utf-8",
+    )
+    told = json.loads(procmem("plan", file, "--detect", 0.2, "--json").out)
+    assert [each["contrast"] for each in told["contrasts"]] == [
+        "broadcast-isolated",
+        "broadcast + wrong-procedure-broadcast",
+    ]

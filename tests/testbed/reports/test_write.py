@@ -72,6 +72,18 @@ def test_an_audit_names_what_was_changed(procmem, sentence, run, study, one_agen
     assert "damaged" in sentence("audit", path)
 
 
+def test_a_report_written_elsewhere_is_audited_where_it_lies(procmem, sentence, run, study, one_agent, tmp_path):
+    path, out = run(study(**one_agent, resamples=200)).path, tmp_path / "elsewhere"
+    assert procmem("report", path, "--out", out).code == 0
+    assert procmem("audit", path, "--report", out).code == 0
+    (out / "report.html").write_text("better", encoding="utf-8")
+    said = procmem("audit", path, "--report", out)
+    assert said.code == 1
+    assert "report.html" in said.out
+    assert "procmem audit RUN --report" in sentence("audit", out)
+    assert "there is no report; write it with" in sentence("audit", path, "--report", tmp_path / "nowhere")
+
+
 def test_runs_are_compared_or_refused(procmem, sentence, run, study, one_agent, tmp_path):
     one_agent = one_agent | {"resamples": 200}
     first = run(study(**one_agent)).path
@@ -91,3 +103,19 @@ def test_runs_are_compared_or_refused(procmem, sentence, run, study, one_agent, 
     assert told["findings"]
     assert "environment seeds differ" in sentence("report", first, elsewhere, "--out", out)
     assert "two of the runs are called" in sentence("report", first, first, "--out", out)
+
+
+def test_runs_against_other_opponents_are_not_paired(procmem, sentence, run, study, one_agent, tmp_path):
+    nim, doors = {"environment": "Nim-v0"}, {"environment": "Doors-v0"}
+    one_agent = one_agent | {"resamples": 200, "arms": ["none"]}
+    first = run(study(**one_agent | {"tasks": [nim, doors]})).path
+    other = nim | {"opponent": "scripted:suggestible"}
+    second = run(study(**one_agent | {"tasks": [other, doors]})).path
+    said = procmem("report", first, second, "--out", tmp_path / "both")
+    assert said.code == 0, said.err
+    told = " ".join(said.out.split())
+    assert "the task “Nim-v0” is left out, for it was another game (opponent scripted:random in" in told
+    alone = run(study(**one_agent | {"tasks": [other]})).path
+    assert "was another game" in sentence("report", first, alone, "--out", tmp_path / "alone")
+    single = run(study(**one_agent | {"tasks": [doors | {"opponent": "scripted:suggestible"}]})).path
+    assert "another game" not in procmem("report", first, single, "--out", tmp_path / "single").out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,26 @@ def test_compare_pairs_single_agents_of_other_names(by: Resampler):
     own = first.episodes["source_agent"] == "small"
     second = text_keys(first, agent="large", source_agent=np.where(own, "large", ""))
     assert all(each.estimate == 0 for each in compare({"a": first, "b": second}, by).findings)
+
+
+def test_a_task_that_was_another_game_is_left_out_and_named(by: Resampler):
+    first = simulate(np.random.default_rng(5), runs=6, tasks=("Maze", "Duel"), episodes=3)
+    games = {"Maze": {"textarena": "0.7.4"}, "Duel": {"opponent": "scripted:random", "steps": "20"}}
+    before = replace(first, games=games)
+    after = replace(text_keys(first, run="b"), games=games | {"Duel": {"opponent": "qwen"}})
+    after = replace(after, episodes=after.episodes.assign(**{"return": after.episodes["return"] + 0.1}))
+    found = compare({"a": before, "b": after}, by)
+    (sentence,) = found.refusals
+    assert sentence == (
+        "a and b: the task “Duel” is left out, for it was another game (opponent scripted:random in a, qwen in b)."
+    )
+    paired = first.episodes[(first.episodes["task"] == "Maze") & (first.episodes["arm"] == "none")]
+    assert next(each for each in found.findings if "no memory" in each.subject).n_episodes == 2 * len(paired)
+    with pytest.raises(CompareError, match="another game"):
+        compare(
+            {"a": before, "b": replace(after, games={name: {"opponent": "qwen", "textarena": "1"} for name in games})},
+            by,
+        )
 
 
 @pytest.mark.parametrize(
