@@ -125,7 +125,9 @@ def spread_table(population: PopulationTables, skills: pd.DataFrame, by: Resampl
 def _half_adoption(skills: pd.DataFrame, arms: list[str], level: float) -> dict[str, list[float]]:
     parts = [skills[skills["arm"] == arm] for arm in arms]
     pairs = [(part["half"].to_numpy(float), part["watched"].to_numpy(float)) for part in parts]
-    populations = [part.groupby(["task", "learning_run"], observed=True).ngroup().to_numpy(np.int64) for part in parts]
+    populations = [
+        np.asarray(part.groupby(["task", "learning_run"], observed=True).ngroup(), np.int64) for part in parts
+    ]
     medians = [clustered_median_time(*pair, each, level) for pair, each in zip(pairs, populations, strict=True)]
     return {
         "half": [each.estimate for each in medians],

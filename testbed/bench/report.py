@@ -173,13 +173,26 @@ class ReportFigures:
     episodes: int
     cells: int
     bytes: int
-    seconds: float
     cpu_seconds: float
+    parsing_cpu_seconds: float
+    """The baseline, in the same run: a process that parses every line of the episodes, with Python's own JSON."""
+    ratio: float
+    """CPU seconds of the report by those of its baseline: what compares between machines, whatever their load."""
+    wall_seconds: float
+    load: float
+    """Processes that wanted a core (mean of the last minute, this one included) per core: above 1 wall time is no
+    figure of the report's."""
     peak_memory: int
 
 
+_PARSE = "import json, sys; any(json.loads(line) is None for line in open(sys.argv[1], 'rb'))"
+
+
 def bench_report(workload: ReportWorkload, out: Path) -> ReportFigures:
-    """Write the made-up run under `out` and time `procmem report` on it. Raises RuntimeError where the report fails."""
+    """Write the made-up run under `out`; time `procmem report` and its baseline on it.
+
+    Raises RuntimeError where the report fails.
+    """
     run = workload.write(out)
     records = RunDirectory(run).episodes_file
     start, before = time.perf_counter(), _children_cpu()
@@ -188,15 +201,26 @@ def bench_report(workload: ReportWorkload, out: Path) -> ReportFigures:
     while process.poll() is None:
         peak = max(peak, _resident(process.pid))
         time.sleep(0.05)
-    seconds = time.perf_counter() - start
+    seconds, load = time.perf_counter() - start, psutil.getloadavg()[0] / (psutil.cpu_count() or 1)
     if process.returncode:
         raise RuntimeError(f"`procmem report {run}` ended with exit code {process.returncode}")
+    taken, before = _children_cpu() - before, _children_cpu()
+    subprocess.run([sys.executable, "-c", _PARSE, str(records)], check=True)
+    parsing = _children_cpu() - before
     with records.open("rb") as stream:
         episodes = sum(1 for _ in stream)
     places = workload.agents * workload.tasks
     sources = places if workload.elsewhere else workload.agents
     return ReportFigures(
-        episodes, places * (1 + sources), records.stat().st_size, seconds, _children_cpu() - before, peak
+        episodes=episodes,
+        cells=places * (1 + sources),
+        bytes=records.stat().st_size,
+        cpu_seconds=taken,
+        parsing_cpu_seconds=parsing,
+        ratio=taken / parsing,
+        wall_seconds=seconds,
+        load=load,
+        peak_memory=peak,
     )
 
 

@@ -65,7 +65,9 @@ def report(
     elsewhere: Annotated[bool, typer.Option(help="Pools on tasks where they were not learned, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Seconds and memory of a whole report of a made-up matrix study, which is written for it and thrown away.
+    """CPU seconds and memory of a whole report of a made-up matrix study, which is written for it and thrown away.
+
+    Beside them stand those of parsing the same episodes, and their ratio; wall time is shown with the machine's load.
 
     Example: `procmem bench report --agents 4 --tasks 2 --episodes 10`
     """

@@ -28,7 +28,7 @@ def at_least(k: int, of: int, solved: Array, episodes: Array) -> Array:
     One of them is `pass_at`, all of them `pass_all`. NaN where a seed has fewer episodes than `of`.
     """
     enough = np.maximum(episodes, of)
-    return _known(stats.hypergeom.sf(k - 1, enough, np.minimum(solved, enough), of), episodes, of)
+    return _known(np.asarray(stats.hypergeom.sf(k - 1, enough, solved, of), float), episodes, of)
 
 
 def majority(solved: Array, episodes: Array) -> Array:

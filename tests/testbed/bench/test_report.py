@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.bench.report import ReportWorkload
+from testbed.bench.report import ReportWorkload, bench_report
 from testbed.records.run_directory import RunDirectory
 from testbed.reports.audit import check_records
 
@@ -31,6 +31,14 @@ def test_what_it_owes_is_told(tmp_path: Path):
     faults, _ = check_records(run, run.config())
     assert len(faults) == 1
     assert faults[0].startswith("32 of the 80 episodes to evaluate that the study plans are not there")
+
+
+@pytest.mark.slow
+def test_a_report_is_measured_in_processor_time_beside_its_baseline(tmp_path: Path):
+    figures = bench_report(replace(SMALL, tasks=1, episodes=20), tmp_path)
+    assert figures.ratio == figures.cpu_seconds / figures.parsing_cpu_seconds > 1
+    assert 0 < figures.parsing_cpu_seconds < figures.cpu_seconds
+    assert figures.wall_seconds > 0 <= figures.load
 
 
 @pytest.mark.slow

@@ -110,12 +110,14 @@ def test_runs_against_other_opponents_are_not_paired(procmem, sentence, run, stu
     one_agent = one_agent | {"resamples": 200, "arms": ["none"]}
     first = run(study(**one_agent | {"tasks": [nim, doors]})).path
     other = nim | {"opponent": "scripted:suggestible"}
-    second = run(study(**one_agent | {"tasks": [other, doors]})).path
+    agents = [{"name": "b", "model": "scripted:suggestible"}]
+    second = run(study(**one_agent | {"tasks": [other, doors], "agents": agents})).path
     said = procmem("report", first, second, "--out", tmp_path / "both")
     assert said.code == 0, said.err
     told = " ".join(said.out.split())
     assert "the task “Nim-v0” is left out, for it was another game (opponent scripted:random in" in told
     alone = run(study(**one_agent | {"tasks": [other]})).path
     assert "was another game" in sentence("report", first, alone, "--out", tmp_path / "alone")
-    single = run(study(**one_agent | {"tasks": [doors | {"opponent": "scripted:suggestible"}]})).path
+    alike = [nim, doors | {"opponent": "scripted:suggestible"}]  # nobody sits opposite in Doors
+    single = run(study(**one_agent | {"tasks": alike, "agents": agents})).path
     assert "another game" not in procmem("report", first, single, "--out", tmp_path / "single").out
