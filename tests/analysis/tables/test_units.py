@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
+from analysis.matrix.contrasts import Contrast
 from analysis.tables.run import CELL, Tables
 from analysis.tables.units import aggregate, clusters, paired, run_means, seed_means
 from tests.support.simulated_study import simulate
@@ -83,3 +85,19 @@ def test_a_failed_arm_leaves_no_pairs():
     frame = tables.episodes.copy()
     frame.loc[frame["arm"] == "none", "error"] = "refused"
     assert paired(seed_means(frame), "self", "none", "return").empty
+
+
+def test_a_tail_in_the_seeds_reaches_the_interval(study: Tables):
+    seeds = seed_means(study.episodes)
+    runs = paired(seeds, "self", "none", "return")
+    cell = (seeds["agent"] == "ada") & (seeds["task"] == "Maze")
+    both = seeds[cell & (seeds["arm"] == "self")].merge(seeds[cell & (seeds["arm"] == "none")], on="env_seed")
+    differences = (both["return_x"] - both["return_y"]).to_numpy(float)
+    row = runs[(runs["agent"] == "ada") & (runs["task"] == "Maze")]
+    expected = stats.skew(differences, bias=False)
+    assert row["difference_skewness"].to_numpy() == pytest.approx(np.full(len(row), expected))
+    pivot = aggregate(row, "difference").cells.pivot
+    assert pivot.skewness[0] == pytest.approx(expected)
+    regret = Contrast("self", "none", "", -1).differences(seeds, "return")
+    assert (regret["difference_skewness"] == -runs["difference_skewness"]).all()
+    assert run_means(seeds.assign(solved=1.0))["solved_skewness"].eq(0).all()
