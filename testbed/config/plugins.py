@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import re
 import sys
@@ -13,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 from environments.registry import ENVIRONMENTS
 from environments.spec import ChoiceError, EnvSpec
+from testbed.config.near_miss import did_you_mean
 from testbed.config.study import ConfigError, StudyConfig
 
 T = TypeVar("T")
@@ -37,10 +37,9 @@ def resolve(known: Mapping[str, T], name: str, *, group: str, place: str = "") -
     entries = installed(group)
     if name in entries:
         return cast("T", call(entries[name].load, name, place))
-    nearest = difflib.get_close_matches(name, [*known, *entries], n=1)
-    some = ", ".join([*known, *entries][:SHOWN])
-    remedy = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {some}"
-    raise ConfigError(f"{place}: unknown {name!r}; {remedy}{', …' if len(known) > SHOWN and not nearest else ''}")
+    names = [*known, *entries]
+    some = ", ".join(names[:SHOWN]) + (", …" if len(known) > SHOWN else "")
+    raise ConfigError(f"{place}: unknown {name!r}; {did_you_mean(name, names, cutoff=0.6) or f'there are: {some}'}")
 
 
 def find_environment(name: str, place: str = "environment") -> EnvSpec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import difflib
 import hashlib
 import json
 import math
@@ -17,6 +16,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, fiel
 
 from testbed.config.agent import AgentConfig
 from testbed.config.memory import MemoryConfig
+from testbed.config.near_miss import did_you_mean
 from testbed.config.pool import PoolConfig
 from testbed.config.population import PolicyConfig, PopulationConfig
 from testbed.config.table import OUTCOME_NEUTRAL, SINCE_FORMAT_1, Table, digested
@@ -346,16 +346,15 @@ def _sentence(detail: Any) -> str:
     *_, key = detail["loc"]
     tables = [TABLES[str(part)] for part in detail["loc"][:-1] if str(part) in TABLES]
     table = tables[-1] if tables else StudyConfig
-    nearest = difflib.get_close_matches(str(key), list(table.model_fields), n=1, cutoff=0.5)
-    remedy = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(table.model_fields)}"
+    remedy = did_you_mean(key, table.model_fields) or f"known keys: {', '.join(table.model_fields)}"
     return f"{place}: unknown key; {remedy}"
 
 
 def _meant(detail: Any) -> str:
     """For a mistyped choice: the nearest valid one."""
     options = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
-    nearest = difflib.get_close_matches(str(detail["input"]), options, n=1, cutoff=0.5)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+    meant = did_you_mean(detail["input"], options)
+    return f"; {meant}" if meant else ""
 
 
 def _short(value: Any) -> str:

@@ -50,3 +50,11 @@ def sync(path: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """`sync` of a folder and of all that lies in it, from below. Raises OSError."""
+    for place in sorted(folder.rglob("*"), reverse=True):
+        if not place.is_symlink():
+            sync(place)
+    sync(folder)

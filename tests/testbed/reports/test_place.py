@@ -59,6 +59,27 @@ def test_whatever_stops_the_writing_leaves_the_old_report(tmp_path, error):
         assert str(caught.value) == f"{out}: cannot be written: No space left on device; free some space and run again"
 
 
+def test_a_report_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+    """What a power cut after that leaves is the whole report."""
+    steps: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+    place = "/proc/self/fd/{}"
+
+    def synced(handle: int) -> None:
+        fsync(handle)
+        steps.append(Path(os.readlink(place.format(handle))).name)
+
+    def renamed(self: Path, target: Path) -> Path:
+        steps.append(f"{self.name} becomes {target.name}")
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    put(tmp_path / "report", "new")
+    assert sorted(steps[:3]) == sorted([*PARTS, "tables"])
+    assert steps[3:] == [".report.partial", ".report.partial becomes report", tmp_path.name]
+
+
 WRITER = """
 import sys, time
 from pathlib import Path

