@@ -47,12 +47,12 @@ check: $(VENV)/installed ## format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-# One thread: a fork that inherits a pool of threads would wait for them for ever.
 fuzz: $(VENV)/installed ## 10⁵ damaged study files, runs, pools and findings: none may end in a traceback (half an hour)
 	$(BIN)/python -m tests.support.fuzz 100000
 
+# One thread: a fork that inherits a pool of threads would wait for them for ever.
 mutants: $(VENV)/installed ## small faults planted in the learner, the scoring engine and the statistics: do tests notice? (hours)
-	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children 2
+	OMP_NUM_THREADS=1 $(BIN)/python -P tests/support/mutants.py run --max-children 2
 	$(BIN)/mutmut results
 
 lock: ## write requirements.lock anew from pyproject.toml

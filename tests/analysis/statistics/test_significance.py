@@ -106,6 +106,15 @@ def test_adjustments_equal_statsmodels(values):
     np.testing.assert_allclose(benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1])
 
 
+def test_a_claim_without_a_p_gets_none_and_counts_as_one_of_1():
+    p = np.array([0.01, np.nan, 0.5])
+    counted = np.array([0.01, 1.0, 0.5])
+    for adjust in (holm, benjamini_hochberg):
+        found = adjust(p)
+        assert np.isnan(found[1])
+        assert found[[0, 2]].tolist() == adjust(counted)[[0, 2]].tolist()
+
+
 def test_an_empty_family_has_no_adjusted_p():
     assert holm(np.empty(0)).shape == benjamini_hochberg(np.empty(0)).shape == (0,)
 
