@@ -14,6 +14,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from collections import deque
@@ -103,6 +104,7 @@ class GameProcesses:
         self._program = program
         self._idle: deque[GameProcess] = deque()
         self._started: weakref.WeakSet[GameProcess] = weakref.WeakSet()
+        self._lock = threading.Lock()
         atexit.register(self.end)
 
     def lend(self, game: object) -> tuple[GameProcess, Callable[[], object]]:
@@ -114,7 +116,11 @@ class GameProcesses:
     @property
     def running(self) -> list[int]:
         """Process ids, of games under way and idle ones."""
-        return sorted(process.pid for process in self._started if process.alive)
+        return sorted(process.pid for process in self._known() if process.alive)
+
+    def _known(self) -> list[GameProcess]:
+        with self._lock:  # others may be starting more
+            return list(self._started)
 
     def _next(self) -> GameProcess:
         while True:
@@ -122,7 +128,8 @@ class GameProcesses:
                 process = self._idle.pop()
             except IndexError:
                 process = GameProcess(self._program)
-                self._started.add(process)
+                with self._lock:
+                    self._started.add(process)
                 return process
             if process.alive:
                 return process
@@ -136,7 +143,7 @@ class GameProcesses:
 
     def end(self) -> None:
         """End all of them, whoever plays there."""
-        for process in list(self._started):
+        for process in self._known():
             process.end()
         self._idle.clear()
 
