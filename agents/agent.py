@@ -16,7 +16,7 @@ from agents.decision import Decision, Observation
 from agents.guide import Guide, State
 from agents.models.adapters.metered import account
 from agents.models.model import Message, Model, Request, Sampling
-from agents.prompts import PastTurn, after_reasoning, conversation, fingerprint, reasoning_request
+from agents.prompts import KeptThoughts, PastTurn, after_reasoning, conversation, fingerprint, reasoning_request
 from environments import grammar as grammars
 
 ObservationMessage = StructuredMessage[Observation]
@@ -37,6 +37,14 @@ class Reasoning(Protocol):
 
     async def think(self, model: Model, prompt: tuple[Message, ...], sampling: Sampling) -> Thought: ...
 
+    def kept(self, thoughts: Sequence[str]) -> KeptThoughts | None:
+        """What of the thoughts so far, one a turn, stays in the conversation."""
+        ...
+
+    def kept_tokens(self, model: Model) -> int:
+        """By how many tokens a past turn is longer at most, where its thought stays in the conversation."""
+        ...
+
 
 class Direct:
     """Moves at once."""
@@ -44,18 +52,38 @@ class Direct:
     async def think(self, model: Model, prompt: tuple[Message, ...], sampling: Sampling) -> Thought:
         return Thought(prompt)
 
+    def kept(self, thoughts: Sequence[str]) -> KeptThoughts | None:
+        return None
+
+    def kept_tokens(self, model: Model) -> int:
+        return 0
+
 
 @dataclass(frozen=True)
 class Aloud:
-    """Writes its thoughts first, in free text; only the move itself stays in the conversation."""
+    """Writes its thoughts first, in free text.
+
+    Only the move itself stays in the conversation, unless `keep`: then all of it does, as in ReAct (2210.03629), whose
+    traces hold their thoughts. (There a thought costs a step of the episode; here it costs none.)
+    """
 
     style: str
     max_tokens: int = 120
+    keep: bool = False
 
     async def think(self, model: Model, prompt: tuple[Message, ...], sampling: Sampling) -> Thought:
         asked = reasoning_request(prompt, self.style)
         written = await model.generate(Request(asked, sampling=replace(sampling, max_tokens=self.max_tokens)))
         return Thought(after_reasoning(asked, written.text), written.text, written.completion_tokens, 1)
+
+    def kept(self, thoughts: Sequence[str]) -> KeptThoughts | None:
+        return KeptThoughts(self.style, tuple(thoughts)) if self.keep else None
+
+    def kept_tokens(self, model: Model) -> int:
+        if not self.keep:
+            return 0
+        words = conversation("", "", [("", "")], "", KeptThoughts(self.style, [""]))
+        return self.max_tokens + model.count("\n".join(message.content for message in words))
 
 
 REASONING: dict[str, Reasoning] = {"direct": Direct(), "cot": Aloud("reason"), "react": Aloud("react")}
@@ -87,6 +115,7 @@ class SkillAgent(BaseChatAgent):
         self._sampling = sampling
         self._session = session
         self._turns: list[PastTurn] = []
+        self._thoughts: list[str] = []
         self._counted = ("", 0)
 
     @property
@@ -109,6 +138,7 @@ class SkillAgent(BaseChatAgent):
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         """Another episode begins: neither its turns nor the skill under way go on, nor the model's kept prefix."""
         self._turns.clear()
+        self._thoughts.clear()
         self._guide.reset()
         self._model.release(self._session)
 
@@ -121,12 +151,14 @@ class SkillAgent(BaseChatAgent):
         with account() as reading:
             guidance = await self._guide.guide(state)
         sampling = replace(self._sampling, seed=int(self._rng.integers(2**31)))
-        prompt = conversation(observation.rules, guidance.text, self._turns, observation.text)
+        kept = self._reasoning.kept(self._thoughts)
+        prompt = conversation(observation.rules, guidance.text, self._turns, observation.text, kept)
         thought = await self._reasoning.think(self._model, prompt, sampling)
         grammar = None if observation.grammar is None else grammars.load(observation.grammar)
         move = await self._model.generate(Request(thought.prompt, grammar, sampling, self._session))
         action = move.text.strip() if grammar is None else move.text
         self._turns.append((observation.text, action))
+        self._thoughts.append(thought.reasoning)
         return Decision(
             action=action,
             skill=guidance.skill,
@@ -143,6 +175,7 @@ class SkillAgent(BaseChatAgent):
             prompt_tokens=move.prompt_tokens,
             memory_tokens=self._tokens(guidance.text),
             completion_tokens=move.completion_tokens + thought.tokens,
+            thought_tokens=thought.tokens,
             calls=1 + guidance.calls + thought.calls,
             dropped_turns=move.dropped_turns,
             left_out=guidance.left_out,

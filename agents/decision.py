@@ -43,6 +43,8 @@ class Decision(BaseModel):
     memory_tokens: int = 0
     """Δprompt: tokens of the prompt minus tokens of the state-only prompt."""
     completion_tokens: int = 0
+    thought_tokens: int = 0
+    """Those of `completion_tokens` in which it thought aloud."""
     calls: int = 1
     """LLM calls spent on this decision (termination, selection, reasoning, action)."""
     dropped_turns: int = 0

@@ -9,12 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from agents.models.model import Message
 from agents.skill import Skill
 
 PastTurn = tuple[str, str]
 """What was observed and what was done."""
+
+
+class KeptThoughts(NamedTuple):
+    """What was thought aloud before each past turn, where that stays in the conversation, and how it was asked for."""
+
+    style: str
+    texts: Sequence[str]
+
 
 ACTING = {
     "system": "{rules}",
@@ -61,12 +70,20 @@ def memory_text(units: Sequence[str]) -> str:
     return REMEMBERED.format(units="\n\n".join(units)) if units else ""
 
 
-def conversation(rules: str, memory: str, turns: Sequence[PastTurn], observation: str) -> tuple[Message, ...]:
-    """The prompt of one decision: `turns` are the earlier (observation, action) pairs of this episode."""
+def conversation(
+    rules: str, memory: str, turns: Sequence[PastTurn], observation: str, thoughts: KeptThoughts | None = None
+) -> tuple[Message, ...]:
+    """The prompt of one decision: `turns` are the earlier (observation, action) pairs of this episode.
+
+    With `thoughts`, one for each turn, a turn stands there as it was: with its question, the thought and the move.
+    """
     system = ACTING["system with memory"] if memory else ACTING["system"]
     messages = [Message("system", system.format(rules=rules, memory=memory))]
-    for shown, move in turns:
-        messages += [Message("user", shown), Message("assistant", move)]
+    for index, (shown, move) in enumerate(turns):
+        asked = (Message("user", shown),)
+        if thoughts is not None:
+            asked = after_reasoning(reasoning_request(asked, thoughts.style), thoughts.texts[index])
+        messages += [*asked, Message("assistant", move)]
     messages.append(Message("user", observation))
     return tuple(messages)
 

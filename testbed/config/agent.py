@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from testbed.config.table import OUTCOME_NEUTRAL, SINCE_FORMAT_1, Table
 
@@ -37,8 +37,16 @@ class AgentConfig(Table):
     """Folder, catalog name or Hugging Face id of a served model's tokenizer, where `model` is none of these."""
     reasoning_budget: int | None = Field(default=None, ge=1, le=100_000, json_schema_extra=SINCE_FORMAT_1)
     """Tokens that a thought may take: aloud ("cot", "react": 120 by default), or before a served model's answer."""
+    keep_thoughts: bool | None = Field(default=None, json_schema_extra=SINCE_FORMAT_1)
+    """Whether what is thought aloud stays in later prompts, as in ReAct (2210.03629); unless given, moves alone do."""
     chat_template_kwargs: Mapping[
         Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")],
         bool | int | float | str,
     ] = Field(default_factory=dict, json_schema_extra=SINCE_FORMAT_1)
     """What the chat template is told, such as { enable_thinking = false }."""
+
+    @model_validator(mode="after")
+    def _has_thoughts_to_keep(self) -> AgentConfig:
+        if self.keep_thoughts and self.reasoning == "direct":
+            raise ValueError('keep_thoughts keeps what is thought aloud; write reasoning = "react" or "cot" beside it')
+        return self

@@ -37,8 +37,9 @@ class AgentModel(NamedTuple):
     def of(cls, name: str, agent: AgentConfig, model: Model) -> AgentModel:
         sampling = Sampling(agent.temperature, agent.top_p, agent.max_tokens)
         reasoning = REASONING[agent.reasoning]
-        if isinstance(reasoning, Aloud) and agent.reasoning_budget is not None:
-            reasoning = replace(reasoning, max_tokens=agent.reasoning_budget)
+        if isinstance(reasoning, Aloud):
+            longest = reasoning.max_tokens if agent.reasoning_budget is None else agent.reasoning_budget
+            reasoning = replace(reasoning, max_tokens=longest, keep=bool(agent.keep_thoughts))
         return cls(name, model, reasoning, sampling)
 
 
@@ -152,7 +153,8 @@ class Players:
         budgets = [self.config.budget if trial.arm == "matched" else None]
         budgets += [memory.budget for memory in self.config.memories if memory.name == trial.memory]
         known = [budget for budget in budgets if budget is not None]
-        return Room(part.model, self.tasks[trial.task].horizon, part.sampling.max_tokens, min(known, default=None))
+        horizon, thought = self.tasks[trial.task].horizon, part.reasoning.kept_tokens(part.model)
+        return Room(part.model, horizon, part.sampling.max_tokens, min(known, default=None), thought)
 
     async def close(self) -> None:
         parts = (*self._agents.values(), *self._opponents.values())

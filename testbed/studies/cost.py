@@ -24,6 +24,8 @@ from transfer.memory.seed_pool import seed_pool
 SAMPLED = 4
 """Scripted games played per task to see how long they are."""
 CHARACTERS_PER_TOKEN = 4.0
+THOUGHT = 60
+"""Tokens of what is thought aloud before a move."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,10 @@ def forecast(config: StudyConfig) -> Forecast:
             played = per_agent_and_task * length
             steps += played
             calls += played * (1 + thoughts + judged + asked / config.skills.max_age)
-            prompt += played * (seen * (1 + thoughts) + judged * 2 * skill)
-            completion += played * (one_line + thoughts * 60 + judged)
+            # Of a kept thought its question stays, too: about as long again.
+            kept = 2 * THOUGHT * (length - 1) / 2 if agent.keep_thoughts else 0.0
+            prompt += played * ((seen + kept) * (1 + thoughts) + judged * 2 * skill)
+            completion += played * (one_line + thoughts * THOUGHT + judged)
     return Forecast(learning, evaluation, round(steps), round(calls), round(prompt), round(completion))
 
 

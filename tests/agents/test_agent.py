@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
 
 import anyio
 import numpy as np
@@ -16,14 +18,14 @@ from autogen_core.models import AssistantMessage, SystemMessage, UserMessage
 from autogen_core.tools import FunctionTool
 from pydantic import BaseModel
 
-from agents.agent import REASONING, DecisionMessage, ObservationMessage, SkillAgent
+from agents.agent import REASONING, Aloud, DecisionMessage, ObservationMessage, SkillAgent
 from agents.decision import Decision, Observation
 from agents.guide import Guidance, NoGuide
 from agents.models.adapters.autogen import AutoGenClient
 from agents.models.model import Completion, Message, ModelError, Request, Sampling
 from agents.models.scripted import ScriptedModel, scripted, uniform
 from agents.options import ByAge, SkillOptions
-from agents.prompts import fingerprint, skill_text
+from agents.prompts import conversation, fingerprint, skill_text
 from agents.selection import AtRandom, Selection
 from environments.grammar import Choices, Regex, dump
 from transfer.memory.seed_pool import SEEDS
@@ -117,6 +119,52 @@ def test_thinking_aloud_costs_a_call_and_stays_out_of_the_conversation(style, as
     assert moving.messages[-2] == Message("assistant", "hm, heads")
     assert thinking_again.messages[1:3] == (Message("user", "one"), Message("assistant", "[heads]"))
     assert not any("hm" in message.content for message in thinking_again.messages)
+
+
+@pytest.mark.parametrize("style", ["cot", "react"])
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_thought_is_found_in_the_next_prompt_where_it_is_kept(style, keep):
+    model = Recording()
+
+    async def thoughtful(request):
+        model.asked.append(request)
+        return Completion(f"thought {len(model.asked)}" if request.grammar is None else "[heads]", 9, 3)
+
+    model.generate = thoughtful
+    reasoning = REASONING[style]
+    assert isinstance(reasoning, Aloud)
+    decisions = decide(agent(model, reasoning=replace(reasoning, keep=keep)), "one", "two", "three")
+    moves = model.asked[1::2]
+    assert ["thought 1" in repr(request.messages) for request in moves] == [True, keep, keep]
+    for earlier, later in itertools.pairwise(moves):
+        extended = later.messages[: len(earlier.messages)] == earlier.messages
+        assert extended == keep, "a prompt extends the one before, so that a model may keep its prefix"
+    assert [step.thought_tokens for step in decisions] == [3, 3, 3]
+    assert [step.prompt_digest for step in decisions] == [fingerprint(request.messages) for request in moves]
+
+
+def test_a_kept_thought_does_not_outlive_its_episode():
+    player = agent(Recording(), reasoning=Aloud("react", keep=True))
+    decide(player, "one")
+
+    async def another() -> Decision:
+        await player.on_reset(CancellationToken())
+        return await player.decide(seen("one"))
+
+    model = player._model  # pyright: ignore[reportPrivateUsage]
+    assert isinstance(model, Recording)
+    anyio.run(another)
+    assert model.asked[0].messages == model.asked[2].messages
+
+
+def test_a_past_turn_with_its_thought_is_no_longer_than_reckoned():
+    reasoning = Aloud("reason", max_tokens=7, keep=True)
+    model = Recording()
+    bare = conversation("r", "", [("o", "m")], "now")
+    kept = conversation("r", "", [("o", "m")], "now", reasoning.kept(["a b c d e f g"]))
+    longer = sum(model.count(message.content) for message in kept) - sum(model.count(each.content) for each in bare)
+    assert 0 < longer <= reasoning.kept_tokens(model)
+    assert Aloud("reason").kept_tokens(model) == REASONING["direct"].kept_tokens(model) == 0
 
 
 def test_free_text_is_trimmed_and_constrained_text_is_not():

@@ -141,8 +141,8 @@ class Quarantine:
             incumbent = case.incumbents.get(span.skill)
             style = style_of(span, incumbent)
             rebuilt.append(style.certain)
-            before += replay(span, incumbent, gate.voice, style.name)
-            after += replay(span, case.skill, gate.voice, style.name)
+            before += replay(span, incumbent, gate.voice, style.name, kept=style.kept)
+            after += replay(span, case.skill, gate.voice, style.name, kept=style.kept)
         return ScoredCase(
             case,
             tuple(span.trajectory.id for span in spans for _ in range(span.start, span.stop)),

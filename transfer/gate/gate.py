@@ -135,7 +135,7 @@ class PPOGate:
         asked: list[Utterance] = []
         for skill in (parent, *candidates):
             for span, style in zip(evidence.spans, styles, strict=True):
-                asked += replay(span, skill, self.voice, style.name)
+                asked += replay(span, skill, self.voice, style.name, kept=style.kept)
         scored = np.array([self.likelihood(each) for each in await model.score(asked)])
         table = scored.reshape(1 + len(candidates), -1)
         logs = np.stack([log_ratios(table[0], row) for row in table[1:]])

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from agents.models.model import Message, Utterance
-from agents.prompts import PastTurn, after_reasoning, conversation, fingerprint, reasoning_request, skill_text
+from agents.prompts import (
+    KeptThoughts,
+    PastTurn,
+    after_reasoning,
+    conversation,
+    fingerprint,
+    reasoning_request,
+    skill_text,
+)
 from agents.skill import Skill
 from environments import grammar as grammars
 from transfer.memory.experience import Segment, Step
@@ -53,26 +61,34 @@ class ActingPolicy:
         return Utterance(messages, _said(step), grammar, self.temperature or 1.0, step.tokens)
 
 
-def prompts(span: Segment, skill: Skill | None) -> list[tuple[Message, ...]]:
-    """The prompt of each step of a segment as it would read under `skill`, before any reasoning.
+def prompts(span: Segment, skill: Skill | None, kept: str | None = None) -> list[tuple[Message, ...]]:
+    """The prompt of each step of a segment as it would read under `skill`, before any reasoning of that step.
 
-    Where the acting model had dropped its oldest turns to fit its context, as many are dropped here.
+    Where the acting model had dropped its oldest turns to fit its context, as many are dropped here. `kept` is the
+    style in which it had thought aloud before, where its thoughts stayed in the conversation.
     """
-    steps = span.trajectory.steps
-    turns: list[PastTurn] = [(step.observation, step.action) for step in steps]
+    return [_prompt(span, skill, index, kept) for index in range(span.start, span.stop)]
+
+
+def _prompt(span: Segment, skill: Skill | None, index: int, kept: str | None) -> tuple[Message, ...]:
+    step, past = span.trajectory.steps[index], span.trajectory.steps[:index]
+    turns: list[PastTurn] = [(each.observation, each.action) for each in past]
+    thoughts = None if kept is None else KeptThoughts(kept, [each.reasoning for each in past])
     memory = skill_text(skill) if skill is not None else ""
-    out: list[tuple[Message, ...]] = []
-    for index in range(span.start, span.stop):
-        whole = conversation(span.trajectory.rules, memory, turns[:index], steps[index].observation)
-        dropped = min(steps[index].dropped_turns, len(whole) - 2)
-        out.append((whole[0], *whole[1 + dropped :]))
-    return out
+    whole = conversation(span.trajectory.rules, memory, turns, step.observation, thoughts)
+    dropped = min(step.dropped_turns, len(whole) - 2)
+    return (whole[0], *whole[1 + dropped :])
 
 
-def replay(span: Segment, skill: Skill | None, voice: ScoringPolicy, style: str) -> list[Utterance]:
-    """One utterance per step of the segment; `style` says whether and how the actor was asked to reason aloud."""
+def replay(
+    span: Segment, skill: Skill | None, voice: ScoringPolicy, style: str, *, kept: bool = False
+) -> list[Utterance]:
+    """One utterance per step of the segment; `style` says whether and how the actor was asked to reason aloud, `kept`
+    whether its earlier thoughts stood in the prompt.
+    """
     steps = span.trajectory.steps[span.start : span.stop]
-    return [voice.utterance(prompt, step, style) for prompt, step in zip(prompts(span, skill), steps, strict=True)]
+    asked = prompts(span, skill, style if kept else None)
+    return [voice.utterance(prompt, step, style) for prompt, step in zip(asked, steps, strict=True)]
 
 
 def text_only(spans: Iterable[Segment]) -> int:
@@ -84,6 +100,8 @@ class PromptStyle(NamedTuple):
     name: str
     certain: bool
     """True where the recorded prompt was rebuilt to the letter."""
+    kept: bool = False
+    """Earlier thoughts stood in the prompt."""
 
 
 def style_of(span: Segment, skill: Skill | None) -> PromptStyle:
@@ -91,13 +109,22 @@ def style_of(span: Segment, skill: Skill | None) -> PromptStyle:
 
     The check behind every ratio: its denominator must be the likelihood under the very prompt that was sent. Where no
     style rebuilds that prompt (another version of the wording, or a prompt that was shortened), the likeliest is taken.
+    An episode's first prompt does not tell whether thoughts are kept; the segment's last one does.
     """
-    step = span.trajectory.steps[span.start]
-    prompt = prompts(span, skill)[0]
-    for style in STYLES:
-        if fingerprint(_asked(prompt, step, style)) == step.prompt_digest:
-            return PromptStyle(style, True)
-    return PromptStyle("reason" if step.reasoning else "direct", False)
+    kept = [PromptStyle(style, True, True) for style in STYLES if style != "direct"]
+    found = [each for each in (*(PromptStyle(style, True) for style in STYLES), *kept) if _sent(span, skill, each)]
+    if len(found) > 1:
+        found = [each for each in found if _sent(span, skill, each, -1)] or found
+    reasoned = span.trajectory.steps[span.start].reasoning
+    return found[0] if found else PromptStyle("reason" if reasoned else "direct", False)
+
+
+def _sent(span: Segment, skill: Skill | None, style: PromptStyle, place: int = 0) -> bool:
+    """Whether the segment's first step, or the one at `place`, was asked for in exactly this way."""
+    index = range(span.start, span.stop)[place]
+    step = span.trajectory.steps[index]
+    prompt = _prompt(span, skill, index, style.name if style.kept else None)
+    return fingerprint(_asked(prompt, step, style.name)) == step.prompt_digest
 
 
 def _asked(prompt: tuple[Message, ...], step: Step, style: str) -> tuple[Message, ...]:

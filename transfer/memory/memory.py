@@ -92,11 +92,13 @@ class Room:
     answer: int
     """Tokens of one answer at most."""
     budget: int | None = None
+    thought: int = 0
+    """Tokens by which a turn is longer, where thoughts stay in the conversation."""
 
     def __call__(self, state: State) -> int:
         context = self.model.card.context - self.answer - self.model.count(state.rules)
         seen = [state.observation, *(observation for observation, _ in state.turns)]
-        turn = max(map(self.model.count, seen)) + TURN
+        turn = max(map(self.model.count, seen)) + TURN + self.thought
         left = max(context - self.horizon * turn, context // 2, 0)
         return left if self.budget is None else min(left, self.budget)
 

@@ -31,7 +31,13 @@ def test_how_a_server_is_waited_for_changes_no_digest(key: dict[str, Any]):
 
 
 @pytest.mark.parametrize(
-    "key", [{"tokenizer": "t"}, {"reasoning_budget": 9}, {"chat_template_kwargs": {"enable_thinking": False}}]
+    "key",
+    [
+        {"tokenizer": "t"},
+        {"reasoning_budget": 9},
+        {"keep_thoughts": False},
+        {"chat_template_kwargs": {"enable_thinking": False}},
+    ],
 )
 def test_what_changes_prompts_or_thoughts_changes_the_digest(key: dict[str, Any]):
     assert study(**key).digest != study().digest
@@ -46,6 +52,7 @@ def test_what_changes_prompts_or_thoughts_changes_the_digest(key: dict[str, Any]
         ({"api_key_env": "AWS_SECRET_ACCESS_KEY"}, "_API_KEY"),
         ({"api_key_env": "sk-live-0123"}, "_API_KEY"),
         ({"reasoning_budget": 0}, "reasoning_budget"),
+        ({"keep_thoughts": True}, 'keep_thoughts keeps what is thought aloud; write reasoning = "react"'),
         ({"chat_template_kwargs": {"a b": 1}}, "chat_template_kwargs"),
         ({"chat_template_kwargs": {"a": [1]}}, "chat_template_kwargs"),
     ],

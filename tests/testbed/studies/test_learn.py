@@ -144,3 +144,16 @@ def test_an_iteration_that_lost_too_much_is_not_committed(study, run_in, tmp_pat
         run_in(tmp_path, config)
     (path,) = tmp_path.iterdir()
     assert RunDirectory.open(path).learner_states() == {}
+
+
+@pytest.mark.parametrize("keep", [None, True])
+def test_the_gate_rebuilds_prompts_in_which_thoughts_stayed(study, run, keep):
+    """Thoughts by a random policy in closed form; the proposals are its, too, drawn in the form asked for."""
+    agent = {"name": "a", "model": "scripted:random", "reasoning": "react", "keep_thoughts": keep}
+    learning = {"iterations": 2, "episodes": 6, "learner": "nppo", "choices": {"batch": 2}}
+    changing = {"skills": {"embedder": "lexical", "max_age": 2}, "tasks": [{"environment": "Doors-v0-long"}]}
+    made = run(study(study="learn", learning_runs=1, agents=[agent], learning=learning, **changing))
+    verdicts = [line.event for line in made.events() if isinstance(line, EventLine) and line.event.kind == "verdict"]
+    measured = [verdict.rebuilt for verdict in verdicts if verdict.rebuilt is not None]
+    assert measured
+    assert set(measured) == {1.0}

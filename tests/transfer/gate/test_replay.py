@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import numpy as np
 import pytest
 
-from agents.agent import REASONING, SkillAgent
-from agents.models.model import Sampling
-from agents.models.scripted import scripted
+from agents.agent import REASONING, Aloud, Reasoning, SkillAgent
+from agents.models.model import Completion, Request, Sampling
+from agents.models.scripted import ScriptedModel, scripted, uniform
 from agents.options import ByAge, SkillOptions
+from agents.prompts import fingerprint
 from agents.selection import AtRandom
 from environments import grammar as grammars
 from environments.registry import ENVIRONMENTS
@@ -22,12 +24,26 @@ from transfer.memory.seed_pool import SEEDS
 BY_ID = {seed.id: seed for seed in SEEDS}
 
 
-def played(style: str = "direct", environment: str = "Doors-v0-long") -> Trajectory:
+class Thinker(ScriptedModel):
+    """The random player, with a thought of its own at each step."""
+
+    def __init__(self) -> None:
+        super().__init__("thinker", uniform)
+        self._thoughts = itertools.count()
+
+    async def generate(self, request: Request) -> Completion:
+        if request.grammar is None:
+            return Completion(f"Thought {next(self._thoughts)}.", 1, 2)
+        return await super().generate(request)
+
+
+def played(style: str | Reasoning = "direct", environment: str = "Doors-v0-long") -> Trajectory:
     """An episode in which skills change every two steps."""
     rng = np.random.default_rng(3)
-    model = scripted("random")
+    model = Thinker()
     guide = SkillOptions(SEEDS, AtRandom(), ByAge(), rng, max_age=2)
-    agent = SkillAgent("p", model, guide, rng, reasoning=REASONING[style], sampling=Sampling())
+    reasoning = REASONING[style] if isinstance(style, str) else style
+    agent = SkillAgent("p", model, guide, rng, reasoning=reasoning, sampling=Sampling())
     spec = ENVIRONMENTS[environment]
     (seat,) = spec.make().possible_agents
     episodes = asyncio.run(play(spec, {seat: agent}, 1, trial="trial", names={seat: "p"}))
@@ -41,6 +57,26 @@ def test_every_recorded_prompt_is_rebuilt_to_the_letter(style):
     assert len(spans) > 2
     name = {"direct": "direct", "cot": "reason", "react": "react"}[style]
     assert {style_of(span, BY_ID[span.skill]) for span in spans} == {PromptStyle(name, True)}
+
+
+@pytest.mark.parametrize("style", ["reason", "react"])
+def test_prompts_with_kept_thoughts_are_rebuilt_to_the_letter(style):
+    trajectory = played(Aloud(style, keep=True))
+    spans = list(segments(trajectory))
+    assert len(spans) > 2
+    assert spans[0].stop > 1
+    for span in spans:
+        assert style_of(span, BY_ID[span.skill]) == PromptStyle(style, True, kept=True)
+        steps = trajectory.steps[span.start : span.stop]
+        scored = replay(span, BY_ID[span.skill], ActingPolicy(), style, kept=True)
+        assert [fingerprint(each.messages) for each in scored] == [step.prompt_digest for step in steps]
+
+
+def test_an_episode_of_one_move_does_not_tell_whether_thoughts_are_kept():
+    trajectory = played(Aloud("react", keep=True))
+    (first, *_) = segments(trajectory)
+    alone = Segment(trajectory, first.skill, 0, 1)
+    assert style_of(alone, BY_ID[first.skill]) == PromptStyle("react", True)
 
 
 def test_another_skill_gives_another_prompt_and_is_not_mistaken_for_the_recorded_one():
