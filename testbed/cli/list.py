@@ -64,6 +64,12 @@ def _learners() -> Listing:
     return _described(LEARNERS)
 
 
+def _memories() -> Listing:
+    from transfer.memories.kinds import MEMORIES
+
+    return Listing(("name", "paper and official code"), tuple((name, kind.source) for name, kind in MEMORIES.items()))
+
+
 def _exchanges() -> Listing:
     from transfer.exchange.policies import EXCHANGES
 
@@ -142,6 +148,7 @@ LISTS: dict[str, Callable[[], Listing]] = {
     "selectors": _selectors,
     "terminations": _terminations,
     "learners": _learners,
+    "memories": _memories,
     "exchanges": _exchanges,
     "admissions": _admissions,
     "poisons": _poisons,

@@ -11,7 +11,7 @@ from typing import Annotated, Never
 
 import typer
 
-from testbed.cli import bench, calibrate, check, export, models, plan, play, report, run, serve
+from testbed.cli import bench, calibrate, check, export, models, plan, play, report, run, serve, skills
 from testbed.cli import list as listing
 from testbed.cli.terminal import complain, say, settle
 
@@ -42,6 +42,7 @@ app.command("plan")(plan.plan)
 app.add_typer(check.app, name="check")
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")
+app.add_typer(skills.app, name="skills")
 
 
 def _print_version(asked: bool) -> None:

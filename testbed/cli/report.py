@@ -159,7 +159,9 @@ def show(
 
     directory = RunDirectory.open(run)
     if lineage:
-        _print_lineage(directory, as_json)
+        from testbed.cli.skills import print_trees
+
+        print_trees(directory, as_json=as_json)
         return
     if episode is None:
         _print_list(directory, as_json)
@@ -184,26 +186,6 @@ def _print_list(directory: RunDirectory, as_json: bool) -> None:
     for row in rows:
         table.add_row(*(plain(f"{value:.3f}" if isinstance(value, float) else value) for value in row.values()))
     output().print(table)
-
-
-def _print_lineage(directory: RunDirectory, as_json: bool) -> None:
-    """The family tree of each learner's skills; of a member of a population, in each population that it lived in."""
-    from testbed.records.lines import EventLine, MemberEventLine
-    from transfer.memory.events import Event
-    from transfer.memory.lineage import Lineage
-
-    events: dict[str, list[Event]] = {}
-    for line in directory.events():
-        if isinstance(line, EventLine):
-            where = f" in {line.population}" if isinstance(line, MemberEventLine) else ""
-            events.setdefault(f"{line.learner}{where}", []).append(line.event)
-    trees = {learner: Lineage.of(own).tree() for learner, own in sorted(events.items())}
-    if as_json:
-        say_json({learner: tree.splitlines() for learner, tree in trees.items()})
-        return
-    for learner, tree in trees.items():
-        output().print(plain(learner, style="bold"))
-        output().print(plain(tree))
 
 
 def _print_transcript(episode: Episode, directory: RunDirectory) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from testbed.cli.terminal import notices, say, say_json, tell
 if TYPE_CHECKING:
     from analysis.results import Results
     from testbed.config.study import StudyConfig
+    from testbed.records.run_directory import RunDirectory
     from testbed.studies.shortfall import Shortfall
 
 INCOMPLETE = 3
@@ -48,12 +50,21 @@ def run(
 
         print_forecast(config, full=full, as_json=as_json)
         return
+    carry_out(config, out, partial(_conclude, as_json=as_json))
+
+
+Conclude = Callable[["RunDirectory", "Shortfall", EpisodeProgress], None]
+"""Says what came out of a study that has come to its end."""
+
+
+def carry_out(config: StudyConfig, out: Path, conclude: Conclude) -> None:
+    """Run a study as a command does: with progress, interruptible, and with `run`'s exit codes."""
     from agents.models.model import ModelUnavailable
     from testbed.play.failures import ModelGone
 
     with Interruption(STOPPED) as interruption:
         try:
-            shortfall = _run(config, out, as_json, interruption)
+            shortfall = _run(config, out, conclude, interruption)
         except KeyboardInterrupt:
             tell(STOPPED)
             raise typer.Exit(interruption.code) from None
@@ -65,7 +76,7 @@ def run(
         raise typer.Exit(INCOMPLETE)
 
 
-def _run(config: StudyConfig, out: Path, as_json: bool, interruption: Interruption) -> Shortfall:
+def _run(config: StudyConfig, out: Path, conclude: Conclude, interruption: Interruption) -> Shortfall:
     from testbed.studies.cost import count_episodes
     from testbed.studies.run import run_study
 
@@ -75,7 +86,14 @@ def _run(config: StudyConfig, out: Path, as_json: bool, interruption: Interrupti
         run, shortfall = interruption.run(partial(run_study, config, out, progress))
     for notice in run.notices:
         tell(f"Note: {notice}.")
-    findings = _report(run.path) if evaluation else None
+    conclude(run, shortfall, progress)
+    return shortfall
+
+
+def _conclude(run: RunDirectory, shortfall: Shortfall, progress: EpisodeProgress, *, as_json: bool) -> None:
+    from testbed.studies.cost import count_episodes
+
+    findings = analysed(run.path) if count_episodes(run.config())[1] else None
     if as_json:
         missing = shortfall.sentence if shortfall else None
         say_json({"run": str(run.path), "failed": progress.failed, "episodes": progress.finished, "missing": missing})
@@ -86,10 +104,10 @@ def _run(config: StudyConfig, out: Path, as_json: bool, interruption: Interrupti
         from testbed.cli.report import print_findings
 
         print_findings(findings, run.path / "report")
-    return shortfall
 
 
-def _report(path: Path) -> Results:
+def analysed(path: Path) -> Results:
+    """What the report of a run says, which is written beside it."""
     from testbed.reports.write import write_report
 
     with notices().status("analysing"):

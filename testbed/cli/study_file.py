@@ -27,24 +27,30 @@ def read_study(path: Path, overrides: Sequence[str] = (), *, plugins: bool = Fal
 
     Raises ConfigError, before anything is imported, for a study that names code without leave.
     """
-    from testbed.config.plugins import named_code
-    from testbed.config.study import ConfigError, load_study
+    from testbed.config.study import load_study
 
-    config = load_study(path, overrides)
+    return with_leave(load_study(path, overrides), str(path), plugins=plugins)
+
+
+def with_leave(config: StudyConfig, place: str, *, plugins: bool) -> StudyConfig:
+    """The study with the digests of its pools, if it names no code or has leave to. Raises as `read_study`."""
+    from testbed.config.plugins import named_code
+    from testbed.config.study import ConfigError
+
     if plugins:
         open_working_folder()
     elif named := named_code(config):
-        place, name = next(iter(named.items()))
+        where, name = next(iter(named.items()))
         others = f" and {len(named) - 1} more" if len(named) > 1 else ""
         raise ConfigError(
-            f"{path}: {place} names code, {name!r}{others}, which would be imported and run; if you trust it, "
+            f"{place}: {where} names code, {name!r}{others}, which would be imported and run; if you trust it, "
             "add --plugins (or set PROCMEM_PLUGINS=1)"
         )
-    if config.pools:
-        from testbed.play.pools import with_digests
+    if not config.pools:
+        return config
+    from testbed.play.pools import with_digests
 
-        return with_digests(config)
-    return config
+    return with_digests(config)
 
 
 def open_working_folder() -> None:

@@ -208,7 +208,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not readable as TOML: {error}{_windows_path(error)}") from None
     for override in overrides:
-        _apply(data, override)
+        override_with(data, override)
     study = parse_study(data, str(path))
     _check_addresses(study, str(path))
     return study
@@ -299,7 +299,8 @@ def _listed(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**data, "agents": listed}
 
 
-def _apply(data: dict[str, Any], override: str) -> None:
+def override_with(data: dict[str, Any], override: str) -> None:
+    """Change one value of a study given as plain data, as `key=value`. Raises ConfigError."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {override}: write it as key=value, for example --set learning.iterations=2")

@@ -34,7 +34,7 @@ class Learned(NamedTuple):
 
 def learned(run: RunDirectory) -> dict[str, Learned]:
     """The last pool or memory of every learner of a run, as `agent/task/learning run`; of a member of a population, as
-    `member/task/learning run in policy`. Raises StoreError."""
+    `member/task/learning run in population`. Raises StoreError."""
     found: dict[str, Learned] = {}
     for line in run.events():
         if isinstance(line, IterationCommit):
@@ -42,10 +42,10 @@ def learned(run: RunDirectory) -> dict[str, Learned]:
         elif isinstance(line, MemoryCommit):
             found[line.learner] = Learned(line.memory, line)
         elif isinstance(line, RoundCommit):
-            arm, task, number = PopulationKey.of(line.population)
+            _, task, number = PopulationKey.of(line.population)
             for name, member in line.society.members.items():
                 key = LearnerKey(name, task, number).key
-                found[f"{key} in {arm}"] = Learned(member.state.pool.digest, line, name)
+                found[f"{key} in {line.population}"] = Learned(member.state.pool.digest, line, name)
     return found
 
 

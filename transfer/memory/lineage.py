@@ -33,6 +33,8 @@ class SkillHistory:
     """Trajectories it was made from."""
     change: float | None = None
     """ΔJ of the verdict that let it in, or kept it out."""
+    verdict: str = ""
+    """That verdict, and why."""
     born: int | None = None
     died: int | None = None
     cause: str = ""
@@ -89,6 +91,17 @@ class Lineage:
         shown: set[str] = set()
         return "\n".join(line for root in roots for line in self._branch(root, 0, shown))
 
+    def story(self, skill: str) -> list[str]:
+        """A skill from its oldest ancestor on: each one's line, and what was said of it before it had offspring."""
+        lines: list[str] = []
+        for id in (*reversed(list(self.ancestors(skill))), skill):
+            if id in self.lives:
+                lines += self._branch(self.lives[id], 0, set(self.lives) - {id})
+                if self.lives[id].verdict:
+                    lines.append(f"  verdict: {self.lives[id].verdict}")
+                lines += (f"  {event.iteration}: {_reason(event)}" for event in self.reasons.get(id, ()))
+        return lines
+
     def _branch(self, life: SkillHistory, depth: int, shown: set[str]) -> Iterator[str]:
         if life.skill in shown:
             return
@@ -116,7 +129,8 @@ def _add(life: SkillHistory, event: Event) -> SkillHistory:
         case Proposed() if unborn:
             life = replace(life, origin=event.mode, evidence=event.trajectories)
         case Judged() if unborn:
-            life = replace(life, change=event.change)
+            verdict = ", ".join(filter(None, [event.outcome, " ".join(event.why.split())]))
+            life = replace(life, change=event.change, verdict=verdict)
         case Admitted():
             life = replace(life, born=event.iteration if unborn else life.born, died=None, cause="")
         case Pruned():
@@ -126,6 +140,13 @@ def _add(life: SkillHistory, event: Event) -> SkillHistory:
         case _:
             pass
     return life
+
+
+def _reason(event: Event) -> str:
+    """What a gradient or an aggregate says, in one line."""
+    parts = ("diagnosis", "activation", "procedure", "termination")
+    said = {part: " ".join(str(getattr(event, part, "")).split()) for part in parts}
+    return "; ".join(f"{part}: {text}" for part, text in said.items() if text) or "nothing to change"
 
 
 def _known(life: SkillHistory, lives: Mapping[str, SkillHistory]) -> bool:
