@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from testbed.cli.terminal import output, plain, say_json
+
 if TYPE_CHECKING:
     from testbed.play.pools import Learned
     from testbed.records.run_directory import RunDirectory
@@ -72,6 +74,17 @@ def lineages(directory: RunDirectory) -> dict[str, Lineage]:
             where = f" in {line.population}" if isinstance(line, MemberEventLine) else ""
             events.setdefault(f"{line.learner}{where}", []).append(line.event)
     return {learner: Lineage.of(own) for learner, own in sorted(events.items())}
+
+
+def print_trees(directory: RunDirectory, *, as_json: bool) -> None:
+    """The family tree of each learner's skills."""
+    trees = {learner: tree.tree() for learner, tree in lineages(directory).items()}
+    if as_json:
+        say_json({learner: tree.splitlines() for learner, tree in trees.items()})
+        return
+    for learner, tree in trees.items():
+        output().print(plain(learner, style="bold"))
+        output().print(plain(tree))
 
 
 def _facts(file: SkillFile) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def show(
 
     directory = RunDirectory.open(run)
     if lineage:
-        from testbed.cli.skills import print_trees
+        from testbed.cli.pools import print_trees
 
         print_trees(directory, as_json=as_json)
         return

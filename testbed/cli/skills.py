@@ -6,17 +6,14 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Never
+from typing import Annotated, Any, Never
 
 import typer
 from rich.table import Table
 
 from testbed.cli import skills_try
-from testbed.cli.pools import Entry, entries, lineages
+from testbed.cli.pools import Entry, entries, lineages, print_trees
 from testbed.cli.terminal import output, plain, say, say_json
-
-if TYPE_CHECKING:
-    from testbed.records.run_directory import RunDirectory
 
 app = typer.Typer(help="Read, compare, export, import and try skills.", no_args_is_help=True)
 app.command("try")(skills_try.try_skills)
@@ -92,17 +89,6 @@ def lineage(
         output().print(plain(learner, style="bold"))
         for line in story:
             output().print(plain(line))
-
-
-def print_trees(directory: RunDirectory, *, as_json: bool) -> None:
-    """The family tree of each learner's skills."""
-    trees = {learner: tree.tree() for learner, tree in lineages(directory).items()}
-    if as_json:
-        say_json({learner: tree.splitlines() for learner, tree in trees.items()})
-        return
-    for learner, tree in trees.items():
-        output().print(plain(learner, style="bold"))
-        output().print(plain(tree))
 
 
 @app.command()
