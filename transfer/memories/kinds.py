@@ -13,6 +13,7 @@ from transfer.memories.routines.awm import AWM
 from transfer.memories.routines.library import LIBRARY
 from transfer.memories.routines.mem_rl import MEM_RL
 from transfer.memories.routines.memp import MEMP
+from transfer.memories.routines.skill_opt.learner import SKILL_OPT
 from transfer.memories.rules.ace import PLAYBOOK
 from transfer.memories.rules.cheatsheet import CHEATSHEET
 from transfer.memories.rules.expel import EXPEL
@@ -35,5 +36,6 @@ MEMORIES: Mapping[str, Kind] = {
         EXPEL,
         REASONING_BANK,
         REFLEXION,
+        SKILL_OPT,
     )
 }
