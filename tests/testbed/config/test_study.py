@@ -251,11 +251,11 @@ def test_a_mistake_in_set_is_said(file, override, part):
 
 @given(st.text(max_size=30), st.text(max_size=10))
 def test_no_override_ends_in_a_traceback(key, value):
-    from testbed.config.study import _apply
+    from testbed.config.study import override_with
 
     data = copy.deepcopy(MINIMAL)
     with contextlib.suppress(ConfigError):
-        _apply(data, f"{key}={value}")
+        override_with(data, f"{key}={value}")
         assert isinstance(parse_study(data, "study.toml"), StudyConfig)
 
 
