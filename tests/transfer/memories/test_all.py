@@ -41,6 +41,9 @@ OTHERWISE: dict[str, list[dict[str, Any]]] = {
     "rag": [{"keep": "all", "recall": "step"}],
     "reasoning_bank": [{"signal": "judge", "n": 2}],
     "reflexion": [{"form": "carried"}],
+    "library": [{"form": "episode", "signal": "critic"}],
+    "memp": [{"build": "round", "key": "facts", "form": "both", "repeated": "keep", "credit": "all"}],
+    "skill_opt": [{"steps": 2, "slow": "gated", "metric": "solved", "games": 2}],
 }
 """Choices that make a memory go another way, beside everybody's defaults."""
 
