@@ -137,6 +137,8 @@ class StudyConfig(Table):
             raise ValueError(f"learning.evolver: no agent is named {evolver!r}")
         if isinstance(evolver, AgentConfig) and evolver.name in playing:
             raise ValueError(f'learning.evolver: {evolver.name!r} plays; write evolver = "{evolver.name}"')
+        for memory in self.memories:
+            memory.check([agent.name for agent in self.agents])
         if self.memories and self.study == "population":
             raise ValueError('memories: a population shares skills; compare memories in a study = "matrix"')
         if ("matched" in self.arms) != (self.budget is not None):

@@ -33,6 +33,8 @@ class RecordCheck(Reader):
     def episode(self, episode: Episode) -> None:
         trial = episode.trial
         cell = (trial.arm, trial.source_agent or "", trial.source_task or "", trial.agent, trial.task)
+        if trial.phase == "learn":  # whoever played for it, it is the learner's
+            cell = (trial.arm, "", "", trial.source_agent or trial.agent, trial.task)
         self._counts[self._memory(trial), trial.phase, *cell, trial.learning_run] += 1
         for kind, sentence in self._faults(episode):
             self._told.setdefault(kind, []).append(f"episode {trial.id}: {sentence}.")

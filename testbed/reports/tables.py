@@ -293,6 +293,7 @@ def _learning_row(episode: Episode) -> dict[str, Any]:
     row: dict[str, Any] = trial.model_dump(
         include={"agent", "task", "learning_run", "iteration", "episode", "env_seed"}
     )
+    row["agent"] = trial.source_agent or trial.agent
     if episode.error is None:
         row |= {"return": episode.trajectory.total, "solved": episode.trajectory.solved}
     return row | {"error": episode.error}

@@ -111,14 +111,19 @@ def learning_trials(
 ) -> list[Trial]:
     """The episodes of one iteration, on environment seeds never used to evaluate, the same for every memory.
 
-    Without a memory they are those that all memories with shared experience learn from.
+    Without a memory they are those that all memories with shared experience learn from. Traces of several agents name
+    the one who learns as their source.
     """
     config = players.config
+    agents = [agent.name for agent in config.agents]
+    mixes = {each.name: each.players(source.agent, agents) for each in config.memories if each.mixed}
+    turns = mixes.get(source.memory, (source.agent,))
     return [
         Trial(
             phase="learn",
             arm="learn",
-            agent=source.agent,
+            agent=turns[episode % len(turns)],
+            source_agent=source.agent if source.memory in mixes else None,
             task=source.task,
             learning_run=source.learning_run,
             iteration=iteration,

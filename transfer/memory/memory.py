@@ -183,6 +183,12 @@ class UnitMemory(BaseModel, ABC):
         """The same memory with these units in place of its own, for a control."""
         return self.model_copy(update={"units": tuple(units)})
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, which would carry the digest of the old content along."""
+        copied = super().model_copy(update=update, deep=deep)
+        vars(copied).pop("content_digest", None)
+        return copied
+
     @property
     def digest(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of all its content."""

@@ -21,6 +21,7 @@ MEMORIES = [
     {"name": "own", "learner": "rag", "choices": {"keep": "all", "k": 1}},
     {"name": "given_to_all", "learner": "rag", "experience": "shared", "choices": {"recall": "step", "keep": "all"}},
     {"name": "second_pool", "learner": "fixed"},
+    {"name": "of_both", "learner": "rag", "choices": {"keep": "all"}, "mixed": "all"},
 ]
 
 
@@ -46,10 +47,21 @@ def test_every_memory_learns_from_as_many_episodes_of_the_same_games(finished):
     games = defaultdict(Counter)
     for trial in (episode.trial for episode in run.episodes() if episode.trial.phase == "learn"):
         whose = "shared" if trial.pool is None else trial.memory
-        games[whose][trial.agent, trial.task, trial.learning_run, trial.iteration, trial.env_seed] += 1
-    assert set(games) == {None, "own", "second_pool", "shared"}
+        learner = trial.source_agent or trial.agent
+        games[whose][learner, trial.task, trial.learning_run, trial.iteration, trial.env_seed] += 1
+    assert set(games) == {None, "own", "second_pool", "of_both", "shared"}
     assert len({tuple(sorted(met.items())) for met in games.values()}) == 1
     assert sum(games[None].values()) == 8 * config.learning.iterations * config.learning.episodes
+
+
+def test_a_mixed_memory_is_made_of_everybodys_traces(finished):
+    _, run = finished
+    played = {e.trajectory.id: e.trial for e in run.episodes() if e.trial.memory == "of_both" and not e.error}
+    for key, commit in run.memory_commits().items():
+        if key.startswith("of_both:"):
+            evidence = [played[id] for unit in run.memory(commit.memory).units for id in unit.trajectories]
+            assert {trial.agent for trial in evidence} == {"a", "b"}
+            assert {trial.source_agent for trial in evidence} == {key.removeprefix("of_both:")[0]}
 
 
 def test_the_forecast_counts_memories(finished):
@@ -107,6 +119,14 @@ def test_the_report_counts_what_recall_did(finished):
     assert {f.subject for f in found.memories.findings} >= {"own − no memory", "skills − own"}
 
 
+def test_every_commit_names_the_memory_that_it_is_about(finished):
+    _, run = finished
+    for commit in run.memory_commits().values():
+        stored = run.memory(commit.memory)
+        assert [unit.id for unit in commit.units] == [unit.id for unit in stored.units] != []
+        assert stored.digest == commit.memory != stored.holding([]).digest
+
+
 def test_a_damaged_memory_is_named(finished):
     _, run = finished
     digest = next(iter(run.memory_commits().values())).memory
@@ -131,6 +151,8 @@ def test_a_damaged_memory_is_named(finished):
         ({"memories": [{"name": "a/b", "learner": "rag"}]}, "name"),
         ({"memories": [{"name": "a", "lerner": "rag"}]}, "did you mean 'learner'"),
         ({"arms": ["none", "matched"]}, "write both or neither"),
+        ({"memories": [{"name": "m", "learner": "rag", "mixed": ["c"]}]}, "no agent is named 'c'"),
+        ({"memories": [{"name": "m", "learner": "rag", "mixed": "all", "experience": "shared"}]}, "leave experience"),
     ],
 )
 def test_a_bad_memory_is_refused_in_a_sentence(change, sentence):
