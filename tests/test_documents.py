@@ -1,4 +1,4 @@
-"""Every block of README.md, CONTRIBUTING.md and docs/worlds.md is executed.
+"""Every block of README.md, CONTRIBUTING.md, docs/worlds.md and examples/paper/README.md is executed.
 
 `procmem` commands run for real. `make` targets only have their recipes expanded (`make -n`): a test that is itself run
 by `make test` cannot run it again. A block with `file=NAME` is written to that file first.
@@ -59,7 +59,7 @@ def execute(language: str, name: str, text: str, folder: Path) -> None:
         shell(f"{sys.executable} block.py", folder)
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/worlds.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/worlds.md", "examples/paper/README.md"])
 def test_every_block_runs(document, workplace):
     found = blocks(document)
     assert found
@@ -68,7 +68,7 @@ def test_every_block_runs(document, workplace):
 
 
 def test_all_examples_are_valid_studies():
-    studies = sorted((ROOT / "examples").glob("*.toml"))
+    studies = sorted((ROOT / "examples").rglob("*.toml"))
     assert studies
     for study in studies:
         assert load_study(study).digest
