@@ -12,6 +12,8 @@ settings.register_profile(
     "mutants", phases=[Phase.explicit, Phase.generate], database=None, deadline=None, derandomize=True
 )
 """For `make mutants`: a mutant is dead at the first failing example, whatever the smallest would be."""
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")  # a loaded machine is no fault; `--hypothesis-profile` still has the last word
 
 pytest_plugins = ["tests.support.alfworld", "tests.support.studies"]
 
