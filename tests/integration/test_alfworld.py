@@ -99,4 +99,4 @@ def test_other_things_go_on_while_a_game_computes(alfworld):
             group.cancel_scope.cancel()
 
     anyio.run(main)
-    assert len(ticks) > 10
+    assert len(ticks) > 3  # a game computed in this thread would let it tick before and after alone

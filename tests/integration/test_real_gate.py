@@ -54,7 +54,7 @@ def test_the_denominator_is_the_likelihood_with_which_the_policy_really_acted(sm
     (trajectory,) = played(smol, reasoning, count=1)
     (span,) = controlled(trajectory, SEED.id)
     style = style_of(span, SEED)
-    assert style == (reasoning, True)
+    assert style == (reasoning, True, False)
     scored = asyncio.run(smol.score(replay(span, SEED, ActingPolicy(0.7), style.name)))
     equal = 0
     for step, likelihood in zip(trajectory.steps, scored, strict=True):
