@@ -22,7 +22,7 @@ from transfer.gate.replay import SCORING_POLICIES
 from transfer.maintenance.credit import BASELINES, CREDITS
 from transfer.maintenance.rules import MAINTENANCE, Maintenance
 from transfer.memories.kinds import MEMORIES
-from transfer.memories.lessons import Kind, Means
+from transfer.memories.lessons import Means, MemoryKind
 from transfer.memories.pools.fixed import Fixed
 from transfer.memories.pools.keep_best import KeepBest
 from transfer.memories.pools.notes import CueNotes
@@ -194,7 +194,7 @@ LEARNERS: dict[str, LearnerFactory] = {
 
 
 def memory_learner(
-    minds: LearnerModels, seeds: np.random.SeedSequence, kind: Kind, choices: Mapping[str, Any]
+    minds: LearnerModels, seeds: np.random.SeedSequence, kind: MemoryKind, choices: Mapping[str, Any]
 ) -> AnyLearner:
     """The learner of a memory of the field. Raises ChoiceError."""
     return kind.make(Means(minds.actor, minds.evolver, minds.embedder, seeds), choices)

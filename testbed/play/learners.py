@@ -24,7 +24,7 @@ from transfer.gate.advantage import StepBaseline
 from transfer.gate.gate import PPOGate
 from transfer.maintenance.intake import Intake
 from transfer.memories.kinds import MEMORIES
-from transfer.memories.lessons import Kind
+from transfer.memories.lessons import MemoryKind
 from transfer.memory.learner import AnyLearner, PoolLearner
 from transfer.nppo.config import NPPOConfig, make_config
 from transfer.registry import LEARNERS, LearnerModels, maintenance, memory_learner, ppo_gate
@@ -65,7 +65,7 @@ def build_memory_learners(config: StudyConfig, players: Players) -> dict[str, An
     return learners
 
 
-def memory_kind(memory: MemoryConfig) -> Kind | None:
+def memory_kind(memory: MemoryConfig) -> MemoryKind | None:
     """Which memory of the field a study names; None for a learner of a skill pool. Raises ConfigError, ChoiceError."""
     place = f"memories.{memory.name}.learner"
     if memory.learner in LEARNERS and memory.learner not in MEMORIES:

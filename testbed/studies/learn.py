@@ -21,7 +21,7 @@ from testbed.studies.schedule import asked_trials, learning_trials
 from transfer.memories.lessons import whole
 from transfer.memory.events import EpisodesMissing, Event, Spent
 from transfer.memory.experience import Trajectory, recalled
-from transfer.memory.learner import AnyLearner, State
+from transfer.memory.learner import AnyLearner, LearningState
 from transfer.memory.memory import Memory
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState, MemoryState
@@ -43,7 +43,7 @@ def sources(lab: Lab) -> list[LearnerKey]:
 
 async def learn_all(lab: Lab, learners: Mapping[str, AnyLearner], seed_pool: SkillPool) -> dict[LearnerKey, Memory]:
     """Learn every source's memory, concurrently; `learners` as `LearnerKey.who`. Raises as `Lab.play` does."""
-    committed: dict[str, State] = {key: stored.state for key, stored in lab.run.learner_states().items()}
+    committed: dict[str, LearningState] = {key: stored.state for key, stored in lab.run.learner_states().items()}
     committed |= {key: _state(lab, stored) for key, stored in lab.run.memory_commits().items()}
     memories: dict[LearnerKey, Memory] = {}
 
@@ -60,7 +60,7 @@ async def learn_all(lab: Lab, learners: Mapping[str, AnyLearner], seed_pool: Ski
     return {source: memories[source] for source in sources(lab)}
 
 
-async def learn(lab: Lab, learner: AnyLearner, source: LearnerKey, state: State) -> Memory:
+async def learn(lab: Lab, learner: AnyLearner, source: LearnerKey, state: LearningState) -> Memory:
     """Play with the memory, learn from it, commit; from the iteration after `state` to the last.
 
     An iteration is committed when none of its episodes is owed; those that were lost stand in an event of it.
@@ -77,15 +77,15 @@ async def learn(lab: Lab, learner: AnyLearner, source: LearnerKey, state: State)
         episodes = await lab.play(trials, HeldMemory(memory, values_of(state)))
         lost = missing(lab, source.key, episodes, iteration + 1)
         allowance = 0 if source.memory in shared else left - len(trials)
-        thought = Thought(lab, source, [trial.env_seed for trial in trials], iteration, allowance)
-        state, events = await lab.patiently(source.agent, partial(thought.iterate, learner, state, finished(episodes)))
+        step = Iteration(lab, source, [trial.env_seed for trial in trials], iteration, allowance)
+        state, events = await lab.patiently(source.agent, partial(step.iterate, learner, state, finished(episodes)))
         commit(lab, source, state, [*lost, *events])
         _log.info("%s: iteration %d of %d committed", source.key, iteration + 1, plan.iterations)
     return state.memory
 
 
 @dataclass(frozen=True)
-class Thought:
+class Iteration:
     """One iteration of a learner, with the further episodes that it may ask for and the account of what it costs."""
 
     lab: Lab
@@ -97,8 +97,8 @@ class Thought:
     """Episodes."""
 
     async def iterate(
-        self, learner: AnyLearner, state: State, fresh: Sequence[Trajectory]
-    ) -> tuple[State, list[Event]]:
+        self, learner: AnyLearner, state: LearningState, fresh: Sequence[Trajectory]
+    ) -> tuple[LearningState, list[Event]]:
         """As `Learner.iterate`, with an event that says what was asked of models, where anything was."""
         met, allowance = list(self.met), self.allowance
 
@@ -117,7 +117,7 @@ class Thought:
         return state, [*events, *([Spent(iteration=state.iteration, **asdict(spent))] if asked else [])]
 
 
-def commit(lab: Lab, source: LearnerKey, state: State, events: Sequence[Event]) -> None:
+def commit(lab: Lab, source: LearnerKey, state: LearningState, events: Sequence[Event]) -> None:
     """Store an iteration of a pool's learner, or of another memory's. Raises StoreError."""
     tokens = lab.players.tokens(source.agent, state.memory)
     if isinstance(state, LearnerState):
@@ -171,7 +171,7 @@ def missing(lab: Lab, who: str, episodes: Sequence[Episode], iteration: int) -> 
     return [EpisodesMissing(iteration=iteration, episodes=reasons.total(), of=len(episodes), why=why)]
 
 
-def values_of(state: State) -> dict[str, Value]:
+def values_of(state: LearningState) -> dict[str, Value]:
     """Online scores as the selectors read them; of skills alone."""
     if not isinstance(state, LearnerState):
         return {}

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from transfer.nppo.config import ChoiceError
 
 
-class Choices(BaseModel):
+class MemoryChoices(BaseModel):
     """Every default is the official code's; a subclass says where it is not."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from transfer.memories.episodes.long_context import LONG_CONTEXT
 from transfer.memories.episodes.rag import RAG
-from transfer.memories.lessons import Kind
+from transfer.memories.lessons import MemoryKind
 from transfer.memories.notes.a_mem import A_MEM
 from transfer.memories.notes.g_memory import G_MEMORY
 from transfer.memories.routines.awm import AWM
@@ -20,7 +20,7 @@ from transfer.memories.rules.expel import EXPEL
 from transfer.memories.rules.reasoning_bank import REASONING_BANK
 from transfer.memories.rules.reflexion import REFLEXION
 
-MEMORIES: Mapping[str, Kind] = {
+MEMORIES: Mapping[str, MemoryKind] = {
     kind.value.label: kind
     for kind in (
         LONG_CONTEXT,

@@ -192,7 +192,7 @@ def _whole(trajectory: Trajectory) -> Iterator[str]:
     yield f"End: {trajectory.reason or 'the game is over.'}"
 
 
-class Kind(NamedTuple):
+class MemoryKind(NamedTuple):
     """A memory of the field: its value, its learner and where it comes from."""
 
     value: type[UnitMemory]

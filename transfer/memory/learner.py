@@ -9,7 +9,7 @@ from transfer.memory.events import Event
 from transfer.memory.experience import Recall, Trajectory
 from transfer.memory.memory import Memory
 from transfer.memory.pool import SkillPool
-from transfer.memory.state import LearnerState, MemoryState
+from transfer.memory.state import LearnerState
 
 Play = Callable[[Memory | None, Sequence[int]], Awaitable[list[Trajectory]]]
 """Plays these environment seeds with this memory, in this order, one episode each, and charges them to the learning
@@ -21,7 +21,7 @@ async def unplayable(memory: Memory | None, env_seeds: Sequence[int]) -> list[Tr
     return []
 
 
-class State(Protocol):
+class LearningState(Protocol):
     """What learning knows between two iterations."""
 
     @property
@@ -37,11 +37,10 @@ class State(Protocol):
         ...
 
 
-S = TypeVar("S", bound=State)
+S = TypeVar("S", bound=LearningState)
 
 AnyLearner: TypeAlias = "Learner[Any]"
 PoolLearner: TypeAlias = "Learner[LearnerState]"
-MemoryLearner: TypeAlias = "Learner[MemoryState]"
 
 
 class Learner(Protocol[S]):

@@ -45,7 +45,7 @@ OTHERWISE: dict[str, list[dict[str, Any]]] = {
     "memp": [{"build": "round", "key": "facts", "form": "both", "repeated": "keep", "credit": "all"}],
     "skill_opt": [{"steps": 2, "slow": "gated", "metric": "solved", "games": 2}],
 }
-"""Choices that make a memory go another way, beside everybody's defaults."""
+"""MemoryChoices that make a memory go another way, beside everybody's defaults."""
 
 
 class Case(NamedTuple):

@@ -9,15 +9,15 @@ from typing import Any, ClassVar, Literal, Self
 
 from agents.guide import Recalled, State
 from agents.models.model import Model
-from transfer.memories.choices import Choices
+from transfer.memories.choices import MemoryChoices
 from transfer.memories.episodes.rag import episode_unit, remembered
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner
 from transfer.memory.memory import Seat, Unit, UnitMemory, inherited
 
 Order = Literal["newest", "best"]
 
 
-class LongContextChoices(Choices):
+class LongContextChoices(MemoryChoices):
     order: Order = "newest"
     """Which episodes come first while there is room: the official code keeps the whole history, the newest last."""
     keep: Literal["all", "successes"] = "all"
@@ -104,7 +104,7 @@ def _make(means: Means, given: Mapping[str, Any]) -> LongContextLearner:
     return LongContextLearner(means, LongContextChoices.read(given, LongContext.label))
 
 
-LONG_CONTEXT = Kind(
+LONG_CONTEXT = MemoryKind(
     LongContext,
     _make,
     "many-shot in-context learning (2404.11018); suzgunmirac/dynamic-cheatsheet 1cf258c: all episodes",

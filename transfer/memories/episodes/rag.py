@@ -10,14 +10,14 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from agents.guide import AtStart, EachStep, Guide, RecallUnits, State
-from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, opening, whole
+from transfer.memories.choices import MemoryChoices
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner, opening, whole
 from transfer.memories.likeness import nearest
 from transfer.memory.experience import Trajectory
 from transfer.memory.memory import Seat, Unit, UnitMemory, inherited
 
 
-class RagChoices(Choices):
+class RagChoices(MemoryChoices):
     k: int = Field(default=3, ge=1)
     """Episodes shown (Synapse)."""
     keep: Literal["successes", "all"] = "successes"
@@ -90,4 +90,4 @@ def _make(means: Means, given: Mapping[str, Any]) -> RagLearner:
     return RagLearner(means, RagChoices.read(given, Rag.label))
 
 
-RAG = Kind(Rag, _make, "no single paper; Synapse (2306.07863), ltzheng/Synapse: k = 3, trajectories as examples")
+RAG = MemoryKind(Rag, _make, "no single paper; Synapse (2306.07863), ltzheng/Synapse: k = 3, trajectories as examples")

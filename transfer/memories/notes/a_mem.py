@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.models.model import Message
-from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, course, opening, whole
+from transfer.memories.choices import MemoryChoices
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner, course, opening, whole
 from transfer.memories.likeness import likeness
 from transfer.memories.notes.network import ANSWER, TEMPERATURE, AMem, Note, Word
 from transfer.memory.experience import Segment, Trajectory
@@ -73,7 +73,7 @@ class Evolution(BaseModel):
     neighbors: Annotated[list[NeighborUpdate], Field(max_length=NEIGHBOURS)]
 
 
-class AMemChoices(Choices):
+class AMemChoices(MemoryChoices):
     note: Literal["episode", "step"] = "episode"
     """What a note holds; the official code's are the turns of a dialogue, to which steps are nearest."""
     recall: Literal["start", "step"] = "start"
@@ -200,4 +200,6 @@ def _make(means: Means, given: Mapping[str, Any]) -> AMemLearner:
     return AMemLearner(means, AMemChoices.read(given, AMem.label))
 
 
-A_MEM = Kind(AMem, _make, "2502.12110; WujiangXu/A-mem 0c8039f: two calls a note, k = 10 and what they are linked to")
+A_MEM = MemoryKind(
+    AMem, _make, "2502.12110; WujiangXu/A-mem 0c8039f: two calls a note, k = 10 and what they are linked to"
+)

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, Outcome, course, opening, shown, whole
+from transfer.memories.choices import MemoryChoices
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner, Outcome, course, opening, shown, whole
 from transfer.memories.notes.insight_writer import ask, changed, listed, merged, question, tuned
 from transfer.memories.notes.insights import alive, voted
 from transfer.memories.notes.query_graph import GMemory, Query
@@ -52,7 +52,7 @@ class Mistake(BaseModel):
     mistake: Annotated[str, Field(min_length=1, max_length=400)]
 
 
-class GMemoryChoices(Choices):
+class GMemoryChoices(MemoryChoices):
     """Defaults are those of the command line (tasks/run.py); the class's own are 2, 1, 10 and .3."""
 
     successes: int = Field(default=1, ge=0)
@@ -152,7 +152,7 @@ def _make(means: Means, given: Mapping[str, Any]) -> GMemoryLearner:
     return GMemoryLearner(means, GMemoryChoices.read(given, GMemory.label))
 
 
-G_MEMORY = Kind(
+G_MEMORY = MemoryKind(
     GMemory,
     _make,
     "2506.07398; bingreeky/GMemory 7b581c5: one success, no failure, three insights, one seat of its team",

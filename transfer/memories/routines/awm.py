@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.guide import State
 from agents.models.model import Message
-from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, course
+from transfer.memories.choices import MemoryChoices
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner, course
 from transfer.memories.likeness import nearest
 from transfer.memory.experience import Trajectory, recalled
 from transfer.memory.memory import Seat, Unit, UnitMemory
@@ -65,7 +65,7 @@ class Workflows(BaseModel):
     workflows: Annotated[list[Workflow], Field(min_length=1, max_length=8)]
 
 
-class AwmChoices(Choices):
+class AwmChoices(MemoryChoices):
     writing: Writing = "rebuild"
     """Rewrite all workflows from all successes (the paper, online), or add those of each success, as others' versions
     do (EvolveLab, EvoMemBench)."""
@@ -185,4 +185,4 @@ def _make(means: Means, given: Mapping[str, Any]) -> AwmLearner:
     return AwmLearner(means, AwmChoices.read(given, Awm.label))
 
 
-AWM = Kind(Awm, _make, "2409.07429; zorazrw/agent-workflow-memory 5a91577: all workflows rebuilt, all shown")
+AWM = MemoryKind(Awm, _make, "2409.07429; zorazrw/agent-workflow-memory 5a91577: all workflows rebuilt, all shown")

@@ -15,14 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.guide import Recalled, State
 from agents.models.model import Message
-from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, Outcome, course, whole
+from transfer.memories.choices import MemoryChoices
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner, Outcome, course, whole
 from transfer.memories.likeness import nearest
 from transfer.memory.experience import Trajectory
 from transfer.memory.memory import Seat, Unit, UnitMemory
 
 
-class LibraryChoices(Choices):
+class LibraryChoices(MemoryChoices):
     form: Literal["routine", "episode"] = "routine"
     """A routine written of a success; or the success itself under a summary of it, as G-Memory's and EvolveLab's
     "Voyager" stores it."""
@@ -203,4 +203,6 @@ def _retries(given: Mapping[str, Any]) -> bool:
     return LibraryChoices.read(given, Library.label).attempts > 1
 
 
-LIBRARY = Kind(Library, _make, "Voyager (2305.16291), MineDojo/Voyager at 55e45a8: 4 attempts, k = 5 skills", _retries)
+LIBRARY = MemoryKind(
+    Library, _make, "Voyager (2305.16291), MineDojo/Voyager at 55e45a8: 4 attempts, k = 5 skills", _retries
+)

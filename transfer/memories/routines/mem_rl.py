@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from agents.guide import State
 from agents.models.model import Message
 from agents.prompts import memory_text
-from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, Outcome, course, opening, shown, whole
+from transfer.memories.choices import MemoryChoices
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner, Outcome, course, opening, shown, whole
 from transfer.memories.likeness import likeness
 from transfer.memory.memory import Seat, Unit, UnitMemory, inherited
 
@@ -27,7 +27,7 @@ CLIP = 3.0
 """Most standard deviations by which a utility counts."""
 
 
-class MemRLChoices(Choices):
+class MemRLChoices(MemoryChoices):
     intents: int = Field(default=5, ge=1)
     """Tasks whose experiences are candidates: the likest ones (k_retrieve)."""
     k: int = Field(default=3, ge=1)
@@ -204,6 +204,6 @@ def _make(means: Means, given: Mapping[str, Any]) -> MemRLLearner:
     return MemRLLearner(means, MemRLChoices.read(given, MemRL.label))
 
 
-MEM_RL = Kind(
+MEM_RL = MemoryKind(
     MemRL, _make, "MemRL (2601.03192), MemTensor/MemRL at 7c3beba: 3 experiences of 5 tasks, α = .3", own_only=True
 )

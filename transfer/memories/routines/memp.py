@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from agents.embedding import Embedder
 from agents.guide import State
 from agents.models.model import Sampling
-from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, opening, shown, whole
+from transfer.memories.choices import MemoryChoices
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner, opening, shown, whole
 from transfer.memories.likeness import likeness
 from transfer.memories.routines.memp_writer import KeyFacts, WorkflowWriter, ask
 from transfer.memory.experience import Trajectory
@@ -30,7 +30,7 @@ TRIES, WORTH = 3, 0.5
 GUIDELINES = "How to play a game that begins like this: {query}\n{guidelines}"
 
 
-class MempChoices(Choices):
+class MempChoices(MemoryChoices):
     build: Literal["direct", "round"] = "direct"
     """One call writes the workflow; or ("round") one lists what happened and another picks the events that mattered."""
     form: Literal["script", "trajectory", "both"] = "script"
@@ -209,4 +209,4 @@ def _make(means: Means, given: Mapping[str, Any]) -> MempLearner:
     return MempLearner(means, MempChoices.read(given, Memp.label))
 
 
-MEMP = Kind(Memp, _make, "Memp (2508.06433), zjunlp/MemP at 3066a1b: k = 10 workflows within a distance of .5")
+MEMP = MemoryKind(Memp, _make, "Memp (2508.06433), zjunlp/MemP at 3066a1b: k = 10 workflows within a distance of .5")

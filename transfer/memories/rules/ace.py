@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 from agents.models.model import Message
-from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, Outcome, course, shown
+from transfer.memories.choices import MemoryChoices
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner, Outcome, course, shown
 from transfer.memories.rules.playbook import Playbook, Section
 from transfer.memory.experience import Trajectory
 from transfer.memory.memory import Unit
@@ -48,7 +48,7 @@ WORDS = {
 }
 
 
-class PlaybookChoices(Choices):
+class PlaybookChoices(MemoryChoices):
     rounds: int = Field(default=3, ge=1)
     """Reflections after a failure at most; before each further one the game is played again."""
     budget: int = Field(default=80_000, ge=1)
@@ -202,7 +202,7 @@ def _plays_again(given: Mapping[str, Any]) -> bool:
     return PlaybookChoices.read(given, Playbook.label).rounds > 1
 
 
-PLAYBOOK = Kind(
+PLAYBOOK = MemoryKind(
     Playbook,
     _make,
     "ACE 2510.04618; ace-agent/ace ba78d34: 3 rounds, a curator that only adds, 80,000 tokens",

@@ -20,8 +20,8 @@ from agents.embedding import Embedder
 from agents.guide import Recalled, State
 from agents.models.model import Message, Sampling
 from agents.prompts import memory_text
-from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, Outcome, course, opening
+from transfer.memories.choices import MemoryChoices
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner, Outcome, course, opening
 from transfer.memories.likeness import likeness
 from transfer.memory.experience import Trajectory
 from transfer.memory.memory import Seat, Unit, UnitMemory, recallable
@@ -59,7 +59,7 @@ WORDS = {
 Form = Literal["cumulative", "retrieval-synthesis"]
 
 
-class CheatsheetChoices(Choices):
+class CheatsheetChoices(MemoryChoices):
     form: Form = "cumulative"
     """When the sheet is made: after each episode of that episode, or before each of those that are likest."""
     k: int = Field(default=3, ge=1)
@@ -230,6 +230,6 @@ def _make(means: Means, given: Mapping[str, Any]) -> CheatsheetLearner:
     return CheatsheetLearner(means, CheatsheetChoices.read(given, Cheatsheet.label))
 
 
-CHEATSHEET = Kind(
+CHEATSHEET = MemoryKind(
     Cheatsheet, _make, "2504.07952; suzgunmirac/dynamic-cheatsheet 1cf258c: cumulative; as a choice retrieval-synthesis"
 )

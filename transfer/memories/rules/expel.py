@@ -19,8 +19,8 @@ from pydantic import BaseModel, Field
 
 from agents.guide import State
 from agents.models.model import Message
-from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, Outcome, course, opening, whole
+from transfer.memories.choices import MemoryChoices
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner, Outcome, course, opening, whole
 from transfer.memories.likeness import nearest
 from transfer.memories.rules.reflexion import Reflexion, play_again
 from transfer.memories.rules.votes import Operation, VotedRule, vote
@@ -49,7 +49,7 @@ WORDS = {
 }
 
 
-class ExpelChoices(Choices):
+class ExpelChoices(MemoryChoices):
     attempts: int = Field(default=4, ge=1)
     """At one game while gathering: 3 reflections. Further ones are taken off the learning budget."""
     rules: int = Field(default=10, ge=1)
@@ -214,6 +214,6 @@ def _plays_again(given: Mapping[str, Any]) -> bool:
     return ExpelChoices.read(given, Expel.label).attempts > 1
 
 
-EXPEL = Kind(
+EXPEL = MemoryKind(
     Expel, _make, "2308.10144; LeapLabTHU/ExpeL e41ec9a: 4 attempts a game, rules by votes, 2 episodes", _plays_again
 )

@@ -16,8 +16,8 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from agents.guide import State
 from agents.models.model import Message
-from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, Outcome, course, opening
+from transfer.memories.choices import MemoryChoices
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner, Outcome, course, opening
 from transfer.memories.likeness import likeness
 from transfer.memory.experience import Trajectory
 from transfer.memory.memory import Seat, Unit, UnitMemory
@@ -46,7 +46,7 @@ WORDS = {
 }
 
 
-class ReasoningBankChoices(Choices):
+class ReasoningBankChoices(MemoryChoices):
     n: int = Field(default=1, ge=1)
     """Earlier tasks whose items are shown."""
     items: int = Field(default=3, ge=1, le=8)
@@ -155,6 +155,6 @@ def _make(means: Means, given: Mapping[str, Any]) -> ReasoningBankLearner:
     return ReasoningBankLearner(means, ReasoningBankChoices.read(given, ReasoningBank.label))
 
 
-REASONING_BANK = Kind(
+REASONING_BANK = MemoryKind(
     ReasoningBank, _make, "2509.25140; google-research/reasoning-bank ed80611, WebArena: 3 items, those of 1 task shown"
 )

@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from agents.guide import State
 from agents.models.model import Message
-from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, Outcome, course
+from transfer.memories.choices import MemoryChoices
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner, Outcome, course
 from transfer.memory.experience import Trajectory
 from transfer.memory.memory import Seat, Unit, UnitMemory
 
@@ -46,7 +46,7 @@ WORDS = {
 Form = Literal["retry", "carried"]
 
 
-class ReflexionChoices(Choices):
+class ReflexionChoices(MemoryChoices):
     form: Form = "retry"
     """Plans for the same game played again, as published; or carried to other games of the task, which can transfer."""
     attempts: int = Field(default=10, ge=1)
@@ -174,6 +174,6 @@ def _retries(given: Mapping[str, Any]) -> bool:
     return ReflexionChoices.read(given, Reflexion.label).form == "retry"
 
 
-REFLEXION = Kind(
+REFLEXION = MemoryKind(
     Reflexion, _make, "2303.11366; noahshinn/reflexion 218cf0e, alfworld_runs: 10 trials, the last 3 plans", _retries
 )

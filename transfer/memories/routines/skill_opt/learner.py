@@ -16,8 +16,8 @@ from pydantic import Field
 
 from agents.guide import State
 from agents.skill import Words
-from transfer.memories.choices import Choices
-from transfer.memories.lessons import Kind, Lessons, Means, MemoryLearner, Outcome
+from transfer.memories.choices import MemoryChoices
+from transfer.memories.lessons import Lessons, Means, MemoryKind, MemoryLearner, Outcome
 from transfer.memories.routines.skill_opt.analyst import Analyst, Group, Pair, Patch, Step, chunks
 from transfer.memories.routines.skill_opt.document import Document, edit_budget
 from transfer.memory.experience import Trajectory
@@ -27,7 +27,7 @@ BATCH = 40
 """Episodes of an official step, to which its 18 games of the gate and 20 of the slow update belong (ALFWorld)."""
 
 
-class SkillOptChoices(Choices):
+class SkillOptChoices(MemoryChoices):
     document: Words = ""
     """What training begins with: empty, where the official one is written by hand."""
     minibatch: int = Field(default=8, ge=1)
@@ -241,6 +241,6 @@ def _make(means: Means, given: Mapping[str, Any]) -> SkillOptLearner:
     return SkillOptLearner(means, SkillOptChoices.read(given, SkillOpt.label))
 
 
-SKILL_OPT = Kind(
+SKILL_OPT = MemoryKind(
     SkillOpt, _make, "SkillOpt (2605.23904), microsoft/SkillOpt at bdfdc30: edits behind a gate of games", own_only=True
 )
