@@ -195,12 +195,12 @@ def _print_transcript(episode: Episode, directory: RunDirectory) -> None:
     shown = transcript(episode)
     names = {}
     if episode.trial.pool is not None:
-        names = {skill.id: skill.name for skill in directory.pool(episode.trial.pool).each()}
+        names = {unit.id: unit.name or unit.kind for unit in directory.memory(episode.trial.pool).units}
     console.rule(plain(shown.title))
     for who, what in shown.lines:
         if who == "rules":
             console.print(Panel(plain(what), title="rules", title_align="left", style="dim"))
             continue
-        text = names.get(what, what) if who.startswith("skill") else what
+        text = names.get(what, what) if who.startswith("skill") or who == "recalled" else what
         indented = text.replace("\n", "\n" + " " * 16)  # so that no line of a text passes for one of ours
         console.print(plain(f"{who:>13}  ", style="dim"), plain(indented, style=STYLES.get(who, "")))

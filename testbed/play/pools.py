@@ -56,7 +56,7 @@ def from_run(path: Path, source: str | None = None, digest: str | None = None) -
     """
     run = RunDirectory.open(path)
     if source is None and digest is not None:
-        return run.memory(digest) if digest in run.memory_digests() else run.pool(digest)
+        return run.memory(digest)
     there = learned(run)
     if source is None and len(there) == 1:
         (source,) = there
@@ -70,7 +70,7 @@ def from_run(path: Path, source: str | None = None, digest: str | None = None) -
         raise PoolError(
             f"{path}: the last pool of {source} is {last}, not {digest}; leave out one of source and digest"
         )
-    return run.memory(last) if last in run.memory_digests() else run.pool(last)
+    return run.memory(last)
 
 
 def from_file(path: Path) -> Memory:

@@ -303,8 +303,8 @@ class RunDirectory:
         return {event.learner: event for event in self.events() if isinstance(event, MemoryCommit)}
 
     def memory(self, digest: str) -> Memory:
-        """A memory that is no pool. Raises PoolError where it is not there, damaged, or another."""
-        return self._memories.load(digest)
+        """A pool or another memory. Raises PoolError where it is not there, damaged, or another."""
+        return self._memories.load(digest) if digest in self._memories.digests() else self._pools.load(digest)
 
     def memory_digests(self) -> set[str]:
         """Of all memories that are no pools, whether their files are whole or not."""

@@ -116,6 +116,8 @@ def transcript(episode: Episode) -> Transcript:
         lines.append(("observation", step.observation))
         if step.skill is not None:
             lines.append(("skill started" if step.started else "skill", step.skill))
+        elif step.started:
+            lines += [("recalled", unit) for unit in step.units]
         if step.reasoning:
             lines.append(("reasoning", step.reasoning))
         lines.append(("action", step.action))

@@ -14,7 +14,7 @@ from testbed.play.pools import given_pools
 from testbed.records.keys import LearnerKey
 from testbed.studies.learn import learn_all
 from testbed.studies.schedule import Cell, cell_trials
-from transfer.memory.control_pools import RandomUnits, episodes_as_pool, shuffle, shuffle_procedures
+from transfer.memory.controls import RandomUnits, episodes_as_pool, shuffle, shuffle_procedures
 from transfer.memory.experience import Trajectory
 from transfer.memory.learner import AnyLearner
 from transfer.memory.memory import Memory, UnitMemory

@@ -127,6 +127,14 @@ def test_every_commit_names_the_memory_that_it_is_about(finished):
         assert stored.digest == commit.memory != stored.holding([]).digest
 
 
+def test_an_episode_with_a_memory_can_be_read(finished, procmem):
+    _, run = finished
+    trial = next(e.trial for e in run.episodes() if e.trial.memory == "own" and e.trial.arm == "self")
+    said = procmem("show", run.path, trial.id)
+    assert said.code == 0
+    assert "recalled   episode" in said.out
+
+
 def test_a_damaged_memory_is_named(finished):
     _, run = finished
     digest = next(iter(run.memory_commits().values())).memory

@@ -1,7 +1,7 @@
 """Episodes as a memory to retrieve from."""
 
 from tests.support.fake_evolver import trajectory
-from transfer.memory.control_pools import LONGEST, episodes_as_pool
+from transfer.memory.controls import LONGEST, episodes_as_pool
 
 
 def test_every_episode_is_one_unit_with_its_moves_and_score():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.skill import Skill
-from transfer.memory.control_pools import shuffle_procedures
+from transfer.memory.controls import shuffle_procedures
 from transfer.memory.pool import SkillPool
 from transfer.memory.seed_pool import SEEDS, seed_pool
 

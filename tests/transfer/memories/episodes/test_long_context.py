@@ -18,7 +18,7 @@ from tests.support.fake_evolver import FakeModel
 from tests.support.lessons import RULES, advice, episode, learn, said, seat
 from transfer.memories.kinds import MEMORIES
 from transfer.memories.lessons import Means
-from transfer.memory.control_pools import shuffle_units
+from transfer.memory.controls import shuffle_units
 from transfer.memory.memory import Room
 from transfer.memory.pool import SkillPool
 

@@ -12,7 +12,7 @@ from agents.guide import State
 from tests.support.fake_evolver import FakeModel, kind_of
 from tests.support.lessons import RULES, episode, fake, learn, said, seat
 from transfer.memories.notes.network import AMem
-from transfer.memory.control_pools import RandomUnits
+from transfer.memory.controls import RandomUnits
 from transfer.memory.pool import PoolError
 from transfer.registry import load_memory
 
