@@ -25,6 +25,24 @@ def benjamini_hochberg(p: Array) -> Array:
     return np.where(np.isnan(p), np.nan, stats.false_discovery_control(_counted(p)))
 
 
+def e_holm(e: Array) -> Array:
+    """e-Holm (Vovk & Wang 2021): e-values adjusted for a family; the claim holds where they reach 1/α, under any
+    dependence. Of largest e-values so far it controls the chance that any false claim is ever made."""
+    with np.errstate(divide="ignore"):
+        return 1 / holm(np.minimum(1 / e, 1.0))
+
+
+def e_benjamini_hochberg(e: Array) -> Array:
+    """e-BH (Wang & Ramdas 2022): e-values adjusted so that claims at 1/α keep the share of false ones at α, under any
+    dependence. Of e-values at one stopping time, not of their peaks."""
+    counted = np.where(np.isnan(e), 0.0, e)
+    order = np.argsort(-counted)
+    adjusted = np.empty_like(counted)
+    shares = counted[order] * np.arange(1, len(e) + 1) / len(e)
+    adjusted[order] = np.maximum.accumulate(shares[::-1])[::-1]
+    return np.where(np.isnan(e), np.nan, adjusted)
+
+
 def _counted(p: Array) -> Array:
     """What has no p counts as 1."""
     return np.where(np.isnan(p), 1.0, p)
