@@ -4,7 +4,7 @@ read back from what they wrote."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from transfer.gate.acceptance import ACCEPTANCES
 from transfer.gate.advantage import ADVANTAGES
 from transfer.gate.gate import GATES, Gate, PPOGate
 from transfer.gate.objective import LIKELIHOODS, REDUCTIONS
+from transfer.gate.race import ENTRIES, Decider, NoRace, Race, TestOf
 from transfer.gate.replay import SCORING_POLICIES
 from transfer.maintenance.credit import BASELINES, CREDITS
 from transfer.maintenance.rules import MAINTENANCE, Maintenance
@@ -86,6 +87,8 @@ class LearnerModels:
     """At which the actor's moves were drawn."""
     resolve: Resolve = ours
     """How the names of parts are found."""
+    duel_tests: Mapping[str, TestOf] = field(default_factory=dict[str, TestOf])
+    """The tests by which duels are decided, by name."""
 
 
 class LearnerFactory(Protocol):
@@ -102,6 +105,7 @@ def nppo(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfi
         aggregation=find(AGGREGATIONS, choices.aggregation, group="learning.choices.aggregation")(minds.evolver),
         proposer=Evolve(minds.evolver),
         gate=gate(minds, choices),
+        race=race(minds, choices),
         embedder=minds.embedder,
         seeds=seeds,
         advantage=find(ADVANTAGES, choices.advantage, group="learning.choices.advantage")(choices.gamma),
@@ -119,6 +123,24 @@ def gate(minds: LearnerModels, choices: NPPOConfig) -> Gate:
     """The gate of these choices. Raises ChoiceError when a scorer is asked for whom nobody named."""
     make = minds.resolve(GATES, choices.gate, group="learning.choices.gate")
     return make(partial(_own_gate, minds, choices))
+
+
+def race(minds: LearnerModels, choices: NPPOConfig) -> Decider:
+    """What follows the gate of these choices. Raises ChoiceError where nobody gave the test that a race needs."""
+    if choices.gate not in ENTRIES:
+        return NoRace()
+    if choices.duel_test not in minds.duel_tests:
+        raise ChoiceError(f'gate = "{choices.gate}" needs a test of its duels, and there is none here')
+    return Race(
+        minds.duel_tests[choices.duel_test],
+        ENTRIES[choices.gate],
+        level=choices.duel_level,
+        margin=choices.duel_margin,
+        pairs=choices.duel_pairs,
+        look=choices.duel_look,
+        screen=choices.screen,
+        against_parent=choices.duel_opponent == "parent",
+    )
 
 
 def _own_gate(minds: LearnerModels, choices: NPPOConfig) -> PPOGate:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.models.adapters.metered import Metered
+from analysis.statistics.sequential import BoundedTest, SequentialProcess, SymmetricTest
+from environments.spec import EnvSpec
 from testbed.config.agent import AgentConfig
 from testbed.config.memory import MemoryConfig
 from testbed.config.plugins import resolve
@@ -22,6 +24,7 @@ from transfer.exchange.exchange import Exchange, Terms
 from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.gate.advantage import StepBaseline
 from transfer.gate.gate import PPOGate
+from transfer.gate.race import Process, TestOf
 from transfer.maintenance.intake import Intake
 from transfer.memories.kinds import MEMORIES
 from transfer.memories.lessons import MemoryKind
@@ -82,7 +85,29 @@ def _models(config: StudyConfig, players: Players, agent: AgentConfig) -> Learne
     others = tuple(metered[other.name] for other in config.agents if other.name != agent.name)
     named = config.learning.evolver
     evolver = named.name if isinstance(named, AgentConfig) else named or agent.name
-    return LearnerModels(metered[agent.name], metered[evolver], players.embedder, others, agent.temperature, resolve)
+    return LearnerModels(
+        metered[agent.name],
+        metered[evolver],
+        players.embedder,
+        others,
+        agent.temperature,
+        resolve,
+        duel_tests(players.tasks),
+    )
+
+
+def duel_tests(tasks: Mapping[str, EnvSpec]) -> dict[str, TestOf]:
+    """How a duel on these tasks may be decided, by name: a difference of returns is as wide as their range."""
+
+    def symmetric(task: str, level: float) -> Process:
+        low, high = tasks[task].reward_range
+        return SequentialProcess(SymmetricTest(low - high, high - low), 1 - level)
+
+    def betting(task: str, level: float) -> Process:
+        low, high = tasks[task].reward_range
+        return SequentialProcess(BoundedTest(low - high, high - low), 1 - level)
+
+    return {"symmetric": symmetric, "betting": betting}
 
 
 class PolicyParts(NamedTuple):

@@ -10,10 +10,17 @@ import pandas as pd
 
 from analysis.tables.run import CELL
 from environments.registry import ENVIRONMENTS
+from testbed.config.plugins import find_environment
 from testbed.config.study import StudyConfig
+from testbed.play.learners import duel_tests
 from testbed.play.seeds import environment_seed
+from testbed.records.keys import LearnerKey
+from testbed.records.lines import EventLine, Line
 from testbed.records.trial import Episode, Trial
 from testbed.reports.reader import Reader
+from transfer.gate.race import NOTHING_YET, Evidence, Process, verdict_of
+from transfer.memory.events import Duelled
+from transfer.nppo.config import make_config
 
 SHARED = "shared experience"
 """Whose learning episodes are those that several memories learn from."""
@@ -29,16 +36,26 @@ class RecordCheck(Reader):
         self._ids: set[str] = set()
         self._counts: Counter[tuple[object, ...]] = Counter()
         self._told: dict[str, list[str]] = {}
+        self._totals: dict[str, float | None] = {}
+        """Return of each trajectory that a duel names; None where it is not there."""
+        self._duels: list[tuple[str, Duelled]] = []
 
     def episode(self, episode: Episode) -> None:
         trial = episode.trial
         cell = (trial.arm, trial.source_agent or "", trial.source_task or "", trial.agent, trial.task)
         if trial.phase == "learn":  # whoever played for it, it is the learner's
+            each = episode.seats.values()
+            self._totals |= {one.id: one.total for one in each if one.id in self._totals}
             cell = (trial.arm, "", "", trial.source_agent or trial.agent, trial.task)
         self._counts[self._memory(trial), trial.phase, *cell, trial.learning_run] += 1
         for kind, sentence in self._faults(episode):
             self._told.setdefault(kind, []).append(f"episode {trial.id}: {sentence}.")
         self._ids.add(trial.id)
+
+    def event(self, order: int, line: Line) -> None:
+        if isinstance(line, EventLine) and isinstance(line.event, Duelled):
+            self._duels.append((line.learner, line.event))
+            self._totals |= dict.fromkeys(line.event.trajectories)
 
     def _memory(self, trial: Trial) -> str:
         """Whose episode it is: a memory's, the study's own pool's (""), or those that memories share."""
@@ -94,6 +111,13 @@ class RecordCheck(Reader):
                 planned[whose, *place] = episodes
         owed = {key: count - self._counts[key] for key, count in planned.items() if self._counts[key] < count}
         lines = [sentence for kind in self._told.values() for sentence in _capped(kind)]
+        lines += _capped(
+            [
+                f"duel of {duel.skill} by {who}: {said}."
+                for who, duel in self._duels
+                for said in self._duel_faults(LearnerKey.of(who), duel)
+            ]
+        )
         for phase in dict.fromkeys(str(key[1]) for key in owed):
             lacks = {key: count for key, count in owed.items() if key[1] == phase}
             whole = sum(count for key, count in planned.items() if key[1] == phase)
@@ -108,6 +132,32 @@ class RecordCheck(Reader):
             if count > planned.get(key, 0)
         ]
         return [*lines, *_capped(beyond)]
+
+    def _duel_faults(self, learner: LearnerKey, duel: Duelled) -> Iterator[str]:
+        """The duel again, from the returns of its games."""
+        totals = [self._totals[id] for id in duel.trajectories]
+        pairs = zip(totals[::2], totals[1::2], strict=True)
+        played = [away - home for home, away in pairs if home is not None and away is not None]
+        if len(totals) != 2 * len(duel.differences) or played != list(duel.differences):
+            yield "its differences are not those of the games that it names"
+            return
+        choices = next((each.choices for each in self._config.memories if each.name == learner.memory), None)
+        learning = self._config.learning
+        test = make_config(learning.preset, learning.choices if choices is None else choices).duel_test
+        tests = duel_tests({learner.task: find_environment(learner.task)})
+        found = fought(tests[test](learner.task, duel.level), duel)
+        if not math.isclose(found.e_greater, duel.e_value, rel_tol=1e-9):
+            yield f"its e-value is {found.e_greater:.4g}, it says {duel.e_value:.4g}"
+        if duel.outcome != (verdict_of(found, duel.level, duel.margin) or "undecided"):
+            yield f"its games do not give the outcome {duel.outcome}"
+
+
+def fought(process: Process, duel: Duelled) -> Evidence:
+    """What the differences of a duel are worth at its end."""
+    found: Evidence = NOTHING_YET
+    for difference in duel.differences:
+        found = process.add(difference)
+    return found
 
 
 def _capped(sentences: list[str]) -> list[str]:

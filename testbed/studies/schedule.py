@@ -153,7 +153,10 @@ def asked_trials(
     env_seeds: Sequence[int],
     met: list[int],
 ) -> list[Trial]:
-    """Further learning episodes that a learner asks for. `met`: the games of this iteration so far, in order."""
+    """Further learning episodes that a learner asks for. `met`: the games of this iteration so far, in order.
+
+    A game that is played again is played from the seat in which it was first met.
+    """
     games = [*met, *env_seeds]
     return [
         Trial(
@@ -165,7 +168,7 @@ def asked_trials(
             iteration=iteration,
             episode=number,
             env_seed=games[number],
-            seat=number % players.tasks[source.task].seats,
+            seat=games.index(games[number]) % players.tasks[source.task].seats,
             pool=None if memory is None else memory.digest,
             memory=source.memory or None,
             attempt=games[:number].count(games[number]),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from agents.models.model import Completion, Likelihood, Message, Model, ModelCard, Request, Utterance
 from tests.support.scenario import Scenario, skill_of
+from transfer.memory.experience import Step, Trajectory
 
 
 class Compass:
@@ -112,3 +114,40 @@ def seen_in(messages: Sequence[Message]) -> str:
     """The last observation of a prompt, as "trajectory/step"."""
     found = [each for message in messages for each in re.findall(r"Obs (\w+/\d+)\.", message.content)]
     return found[-1] if found else ""
+
+
+class Referee:
+    """A duel's test, by the scenario's law."""
+
+    def __init__(self, name: str, level: float) -> None:
+        self._law = partial(Scenario.weight, name, level=level)
+        self._values: list[float] = []
+
+    def add(self, value: float) -> Standing:
+        self._values.append(value)
+        return Standing(*self._law(self._values))
+
+
+class Standing(NamedTuple):
+    e_greater: float
+    lower: float
+    upper: float
+
+
+class Arena:
+    """Plays the games of duels by the scenario's law; games are numbered as they are met."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario, self._left = scenario, scenario.budget
+        self.numbers: dict[int, int] = {}
+
+    async def __call__(self, memory: Any, env_seeds: Sequence[int]) -> list[Trajectory]:
+        games, self._left = env_seeds[: self._left], self._left - len(env_seeds[: self._left])
+        return [self._play(memory, seed, self.numbers.setdefault(seed, len(self.numbers))) for seed in games]
+
+    def _play(self, memory: Any, env_seed: int, number: int) -> Trajectory:
+        skill = None if memory is None else next(memory.each())
+        total, id = self._scenario.game(skill, number)
+        read, written = Scenario.TOKENS
+        step = Step(observation="", action="", reward=total, prompt_tokens=read, completion_tokens=written)
+        return Trajectory(id=id, agent="", task="", env_seed=env_seed, rules="", steps=(step,), total=total)

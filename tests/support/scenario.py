@@ -227,6 +227,29 @@ class Scenario:
             "panel": ["actor", "first", "second"],
         }[name]
 
+    # -- duels ------------------------------------------------------------------------------------------------------
+
+    TOKENS = (3, 1)
+    """Read and written in a game."""
+
+    @property
+    def budget(self) -> int:
+        """Games that may be played beside those of the iteration."""
+        return drawn(self.seed, "budget").choice((0, 5, 30, 10_000))
+
+    def game(self, skill: Skill | None, number: int) -> tuple[float, str]:
+        """What playing with this skill alone pays in a game, and the trajectory's id."""
+        mark = mark_of(skill)
+        able = drawn(self.seed, "able", mark).choice((0.0, 0.0, 0.5, 1.0))
+        return able + drawn(self.seed, mark, number).choice((-0.25, 0.0, 0.25)), f"{mark}@{number}"
+
+    @staticmethod
+    def weight(test: str, differences: Sequence[float], level: float) -> tuple[float, float, float]:
+        """A law in place of a test: e-value, and both ends of an interval."""
+        count, mean = len(differences), sum(differences) / len(differences)
+        width = (2.0 if test == "symmetric" else 4.0) * (1 - level) / count
+        return math.exp(sum(differences)), mean - width, mean + width
+
     # -- the evolver ------------------------------------------------------------------------------------------------
 
     def related(self, mark: str, id: str) -> bool | None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.minds import Compass, Mind
+from tests.support.minds import Arena, Compass, Mind, Referee
 from tests.support.reference.algorithm import Iteration
 from tests.support.reference.presets import PRESETS
 from tests.support.scenario import TEMPERATURE, Scenario
@@ -25,7 +25,7 @@ from transfer.registry import LEARNERS, PARTS, LearnerModels, nppo, ours
 OTHERS: dict[str, tuple[Any, ...]] = {
     "critic": ("hindsight", "neutral-summary"),
     "aggregation": ("consolidate", "juxtapose"),
-    "gate": ("ppo", "ppo", "ppo", "none"),
+    "gate": ("ppo", "ppo", "none", "race", "likelihood+race"),
     "advantage": ("return-to-go", "per-step-share", "step-baseline"),
     "gamma": (1.0, 0.9, 0.5, 0.0),
     "likelihood": ("sum", "per-token-mean"),
@@ -47,6 +47,13 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "parents": (1, 2, 3),
     "related": (0.5, 0.0, 0.75, 1.0),
     "cooldown": (0, 3, 1),
+    "duel_level": (0.05, 0.2),
+    "duel_margin": (0.0, 0.3),
+    "duel_pairs": (24, 5, 1),
+    "duel_look": (2, 1, 3),
+    "duel_test": ("symmetric", "betting"),
+    "duel_opponent": ("parent", "none"),
+    "screen": (1.0, 0.0, 9.0),
 }
 
 
@@ -79,6 +86,7 @@ def remembered(memory: Any) -> dict[str, Any]:
         "deaths": dict(memory.deaths),
         "outcomes": dict(memory.outcomes),
         "returns": list(memory.returns),
+        "extra": memory.extra,
     }
 
 
@@ -95,6 +103,7 @@ def learnt(state: LearnerState) -> dict[str, Any]:
         "deaths": dict(state.deaths),
         "outcomes": dict(state.outcomes),
         "returns": list(state.returns),
+        "extra": state.extra,
     }
 
 
@@ -118,17 +127,25 @@ def both(preset: str, changes: dict[str, Any], seed: int) -> tuple[Any, Any]:
         Compass(),
         panel=(Mind(world, "first"), Mind(world, "second")),
         temperature=TEMPERATURE,
+        duel_tests={name: lambda task, level, name=name: Referee(name, level) for name in OTHERS["duel_test"]},
     )
+    arena = Arena(world)
     learner = nppo(minds, np.random.SeedSequence(seed), make_config(preset, changes))
-    state, events = asyncio.run(learner.iterate(state_of(world.memory), world.fresh, world.stored.__getitem__))
+    state, events = asyncio.run(learner.iterate(state_of(world.memory), world.fresh, world.stored.__getitem__, arena))
     said = [
-        (each.kind, each.iteration, each.skill, each.parents, each.trajectories, each.payload)
+        (each.kind, each.iteration, each.skill, each.parents, each.trajectories, numbered(each.payload, arena))
         for each in events
         if each.kind != "warning"
     ]
     told = Iteration(PRESETS[preset] | changes, world)
     memory = told.run(world.memory, world.fresh)
     return (learnt(state), said), (remembered(memory), told.events)
+
+
+def numbered(payload: dict[str, Any], arena: Arena) -> dict[str, Any]:
+    """The games of a duel by the order in which they were met, as the reference counts them."""
+    games = {"env_seeds": [arena.numbers[seed] for seed in payload["env_seeds"]]} if "env_seeds" in payload else {}
+    return payload | games
 
 
 def assert_same(preset: str, changes: dict[str, Any], seed: int) -> None:

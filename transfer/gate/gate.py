@@ -175,7 +175,9 @@ def best(verdicts: Sequence[Verdict]) -> Verdict | None:
 GateFactory = Callable[[Callable[[], PPOGate]], Gate]
 """Makes a gate, given how to make the PPO gate of the same choices: to be used, built upon or left alone."""
 
-GATES: dict[str, GateFactory] = {
+GATES: dict[str, GateFactory] = {  # for the last two, see `transfer.gate.race`
     "ppo": lambda ppo_gate: ppo_gate(),
     "none": lambda ppo_gate: AcceptAll(),
+    "race": lambda ppo_gate: AcceptAll(),
+    "likelihood+race": lambda ppo_gate: ppo_gate(),
 }

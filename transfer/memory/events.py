@@ -185,6 +185,29 @@ class Judged(Measurement, BaseEvent):
     """Where several judged: their verdicts."""
 
 
+class Duelled(BaseEvent):
+    """A candidate (`skill`) played against another skill (`parents`), or against none, on common environment seeds."""
+
+    kind: Literal["duel"] = "duel"
+    env_seeds: tuple[int, ...] = ()
+    """The games that both played, in order; `trajectories` has two for each, the opponent's first."""
+    differences: tuple[float, ...] = ()
+    """Return of the candidate less its opponent's, game by game."""
+    e_value: float
+    """Evidence at its end that the candidate is better: by chance alone it ever reaches 1/level with chance `level`."""
+    low: float | None = None
+    high: float | None = None
+    """The confidence sequence of the gain at its end; None where it is open."""
+    level: float
+    margin: float = 0.0
+    outcome: Literal["accepted", "rejected", "undecided"]
+    why: str = ""
+    episodes: int = 0
+    """Played for it; games that the opponent had played before are not played again."""
+    tokens: int = 0
+    """Read and written in these."""
+
+
 class Admitted(BaseEvent):
     """A skill came into a pool."""
 
@@ -285,6 +308,7 @@ Event = Annotated[
     | GradientsAggregated
     | Proposed
     | Judged
+    | Duelled
     | Admitted
     | Pruned
     | Given

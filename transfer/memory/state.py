@@ -77,6 +77,8 @@ class LearnerState(BaseModel):
     """Mean return of each iteration's episodes."""
     warned: tuple[str, ...] = ()
     """Failure signatures that have been reported; each is reported once."""
+    extra: int = 0
+    """Episodes played beside those of each iteration (duels), which are taken off later ones."""
 
     @classmethod
     def begin(cls, pool: SkillPool) -> Self:
@@ -86,11 +88,6 @@ class LearnerState(BaseModel):
     @property
     def memory(self) -> SkillPool:
         return self.pool
-
-    @property
-    def extra(self) -> int:
-        """None: learners of a pool play each iteration's episodes and no others."""
-        return 0
 
     def seed_events(self) -> list[Event]:
         """At the first iteration: one event for each skill the learner began with."""

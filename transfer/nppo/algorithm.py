@@ -15,6 +15,7 @@ from agents.embedding import Embedder
 from agents.skill import Skill
 from transfer.gate.advantage import Advantage, ReturnToGo
 from transfer.gate.gate import Evidence, Gate
+from transfer.gate.race import Decider, Heat, NoRace
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
 from transfer.maintenance.failure_signatures import warnings
 from transfer.maintenance.rules import Always, Maintenance
@@ -41,6 +42,7 @@ class NPPO:
     gate: Gate
     embedder: Embedder
     seeds: np.random.SeedSequence
+    race: Decider = field(default_factory=NoRace)
     advantage: Advantage = field(default_factory=ReturnToGo)
     maintenance: Maintenance = field(default_factory=Always)
     priority: Priority = field(default_factory=ByPotential)
@@ -66,18 +68,24 @@ class NPPO:
         state, scored = observe(state, fresh, self.credit, self.baseline)
         parents = self.priority.parents(state, self.batch)
         evolutions = await asyncio.gather(*(self._evolve(state, parent, recall) for parent in parents))
+        # One after another: whoever races first spends of what all may spend, and that must not depend on haste.
+        extra = state.extra
+        for evolution in evolutions:
+            extra += await self._decide(state, evolution, play)
         state, deaths = settle(
             state, evolutions, self.maintenance, self.embedder, keep=self.batch // 2, cooldown=self.cooldown
         )
         state, alarms = warnings(_with_return(state, fresh), self.embedder)
         said = [event for evolution in evolutions for event in evolution.events]
-        return state.model_copy(update={"iteration": state.iteration + 1}), [*born, *scored, *said, *deaths, *alarms]
+        update = {"iteration": state.iteration + 1, "extra": extra}
+        return state.model_copy(update=update), [*born, *scored, *said, *deaths, *alarms]
 
     async def _evolve(self, state: LearnerState, parent_id: str, recall: Recall) -> Evolution:
-        """Hindsight attribution, aggregation, N_c candidates, gate: for one parent."""
+        """Hindsight attribution, aggregation, N_c candidates, the gate's verdicts: for one parent."""
         parent = state.pool.get(parent_id)
         batch = extremes(recalled(state.buffer[parent_id], recall), self.batch)
         evolution = Evolution(parent_id, state.iteration + 1, tuple(trajectory.id for trajectory in batch))
+        evolution.task = batch[0].task if batch else ""
         if len(batch) < self.batch:
             return evolution.skip("too few of its trajectories can be recalled")
         spans = [controlled(trajectory, parent_id) for trajectory in batch]
@@ -97,19 +105,37 @@ class NPPO:
         proposals = await self.proposer(asked, [_seed(rng) for _ in range(self.candidates)])
         for why in proposals.problems:
             evolution.skip(why)
-        candidates: list[Skill] = []
         for skill in proposals.skills:
             if skill.id in state.pool or skill.id in state.deaths:
                 evolution.skip(f"candidate {skill.id} is in the pool or was pruned from it before")
                 continue
-            candidates.append(skill)
+            evolution.candidates.append(skill)
             evolution.note(Proposed, skill=skill, mode=evolution.mode, texts=SkillTexts.of(skill))
 
         flat = [(span, base) for group, base in zip(spans, baselines, strict=True) for span in group]
         controlled_spans = tuple(span for span, _ in flat)
         advantages = self.advantage(controlled_spans, [base for _, base in flat])
-        verdicts = await self.gate.judge(parent, candidates, Evidence(controlled_spans, tuple(advantages)))
-        return evolution.judged(candidates, verdicts)
+        evidence = Evidence(controlled_spans, tuple(advantages))
+        evolution.verdicts = await self.gate.judge(parent, evolution.candidates, evidence)
+        return evolution
+
+    async def _decide(self, state: LearnerState, evolution: Evolution, play: Play) -> int:
+        """The last word on the candidates, and who is admitted; gives the episodes that were played for it."""
+        if not evolution.candidates:
+            return 0
+        heat = Heat(
+            state.pool.get(evolution.parent),
+            evolution.candidates,
+            evolution.verdicts,
+            evolution.task,
+            state.pool.capacity,
+            evolution.iteration,
+            self._generator(evolution, "duels"),
+        )
+        result = await self.race.decide(heat, play)
+        evolution.events += result.duels
+        evolution.judged(result.verdicts)
+        return result.episodes
 
     async def _attribute(
         self,
@@ -134,12 +160,12 @@ class NPPO:
                 evolution.note(GradientTaken, trajectories=(found.trajectory,), **found.fields)
         return gradients
 
-    def _generator(self, evolution: Evolution) -> np.random.Generator:
+    def _generator(self, evolution: Evolution, *purpose: str) -> np.random.Generator:
         """Keyed by what is evolved and from which trajectories.
 
         So a resumed run draws what an uninterrupted one would have drawn, and independent runs draw independently.
         """
-        named = " ".join((evolution.parent, str(evolution.iteration), *evolution.trajectories))
+        named = " ".join((evolution.parent, str(evolution.iteration), *evolution.trajectories, *purpose))
         key = (*self.seeds.spawn_key, zlib.crc32(named.encode()))
         return np.random.default_rng(np.random.SeedSequence(self.seeds.entropy, spawn_key=key))
 

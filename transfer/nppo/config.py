@@ -51,6 +51,20 @@ class NPPOConfig(BaseModel):
     parents: int = Field(default=2, ge=1)
     related: float = Field(default=0.5, ge=0.0, le=1.0)
     cooldown: int = Field(default=3, ge=0)
+    duel_level: float = Field(default=0.05, gt=0.0, lt=1.0)
+    """For the gates "race" and "likelihood+race" (ours): chance that a duel ever admits what is no better."""
+    duel_margin: float = Field(default=0.0, ge=0.0)
+    """A candidate whose gain in return is surely smaller is dropped."""
+    duel_pairs: int = Field(default=24, ge=1)
+    """Most pairs of games of a duel; they are charged to the learning budget."""
+    duel_look: int = Field(default=2, ge=1)
+    """Pairs that are played at once."""
+    duel_test: Literal["symmetric", "betting"] = "symmetric"
+    """Differences symmetric about their mean, or only bounded (which takes about twice the games)."""
+    duel_opponent: Literal["parent", "none"] = "parent"
+    """Against whom: the parent, or playing without a skill."""
+    screen: float = Field(default=1.0)
+    """For "likelihood+race": ΔJ this many standard errors below 0 and a candidate does not race."""
 
 
 PAPER = NPPOConfig()

@@ -22,6 +22,10 @@ class Evolution:
     parent: str
     iteration: int
     trajectories: tuple[str, ...]
+    task: str = ""
+    candidates: list[Skill] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    """The gate's, one per candidate, until `judged`."""
     events: list[Event] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
     admitted: Skill | None = None
@@ -50,14 +54,14 @@ class Evolution:
         self.note(Skipped, why=why)
         return self
 
-    def judged(self, candidates: Sequence[Skill], verdicts: Sequence[Verdict]) -> Evolution:
-        """Note the verdicts; the best accepted candidate is admitted."""
-        for skill, verdict in zip(candidates, verdicts, strict=True):
+    def judged(self, verdicts: Sequence[Verdict]) -> Evolution:
+        """Note the last word on each candidate; the best accepted one is admitted."""
+        for skill, verdict in zip(self.candidates, verdicts, strict=True):
             self.note(Judged, skill=skill, **verdict.fields)
             self.outcomes.append(verdict.outcome)
         chosen = best(verdicts)
         if chosen is not None:
-            self.admitted = next(skill for skill in candidates if skill.id == chosen.skill)
+            self.admitted = next(skill for skill in self.candidates if skill.id == chosen.skill)
             self.note(Admitted, skill=self.admitted, mode=self.mode, objective=chosen.objective, change=chosen.change)
         return self
 

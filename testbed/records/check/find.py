@@ -143,7 +143,8 @@ def _strangers(trial: Trial, config: StudyConfig) -> Iterator[str]:
         yield f"the study has no learning run {trial.learning_run}"
     evaluated = config.evaluation_episodes * config.epochs
     budget = config.learning.episodes * config.learning.iterations
-    of_iteration = config.learning.episodes if trial.memory is None else budget
+    # A learner may ask for further games within its budget; a population plays what its rounds plan.
+    of_iteration = config.learning.episodes if config.study == "population" else budget
     most = of_iteration if trial.phase == "learn" else evaluated
     if trial.memory is not None and trial.memory not in {each.name for each in (*config.memories, *config.pools)}:
         yield f"the study has no memory {trial.memory!r}"
@@ -175,7 +176,9 @@ def _events(run: RunDirectory, config: StudyConfig | None, known: Set[str]) -> I
             if event.committed != done[key] + 1:
                 yield Fault("error", name, where, f"{key} goes from {done[key]} to {event.committed} iterations", COPY)
             done[key] = event.committed
-            if isinstance(event, MemoryCommit):
+            if isinstance(event, IterationCommit):
+                extra[key] = event.state.extra
+            elif isinstance(event, MemoryCommit):
                 extra[key] = event.extra
                 if event.memory not in known:
                     yield Fault(

@@ -43,6 +43,7 @@ class Memory:
     deaths: Mapping[str, float] = field(default_factory=dict)
     outcomes: Mapping[str, int] = field(default_factory=dict)
     returns: tuple[float, ...] = ()
+    extra: int = 0
 
     def score(self, id: str) -> Tally:
         return self.scores.get(id, Tally())
@@ -95,6 +96,9 @@ class Iteration:
     choices: Mapping[str, Any]
     scenario: Any
     events: list[tuple[Any, ...]] = field(default_factory=list)
+    asked: int = 0
+    """Episodes of duels, and the games that were met in them."""
+    met: int = 0
 
     def note(self, kind: str, skill: str = "", parents: Any = (), trajectories: Any = (), payload: Any = None) -> None:
         self.events.append((kind, self.now, skill, tuple(parents), tuple(trajectories), payload or {}))
@@ -110,7 +114,7 @@ class Iteration:
         memory = self.settle(memory, [(id, *self.evolve(memory, id)) for id in chosen])
         totals = [each.total for each in fresh if math.isfinite(each.total)]
         returns = (*memory.returns, fmean(totals)) if totals else memory.returns
-        return replace(memory, returns=returns, iteration=self.now)
+        return replace(memory, returns=returns, iteration=self.now, extra=memory.extra + self.asked)
 
     def observe(self, memory: Memory, fresh: Sequence[Any]) -> Memory:
         good = [
@@ -181,7 +185,7 @@ class Iteration:
             for each, cuts, mean in zip(batch, spans, means, strict=True)
             for _, start, stop in cuts
         ]
-        verdicts = self.judge(parent, candidates, flat)
+        verdicts = self.race(parent, candidates, self.judge(parent, candidates, flat))
         for skill, verdict in zip(candidates, verdicts, strict=True):
             self.note("verdict", skill.id, [id], names, verdict)
         passed = [
@@ -221,7 +225,7 @@ class Iteration:
         blank = dict.fromkeys(
             ("J", "J_before", "delta_J", "stderr", "noise", "noise_nats", "clipped", "usable", "rebuilt", "text_only")
         )
-        if choices["gate"] == "none":
+        if choices["gate"] in ("none", "race"):
             return [blank | {"outcome": "accepted", "why": "no gate"} for _ in candidates]
         gains = [
             value
@@ -277,6 +281,90 @@ class Iteration:
                 }
             )
         return out
+
+    def race(self, parent: Any, candidates: Sequence[Any], verdicts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Duels on common games until one is admitted: the likeliest first, the unlikely not at all."""
+        choices, final = self.choices, [dict(each) for each in verdicts]
+        if choices["gate"] not in ("race", "likelihood+race"):
+            return final
+        order = list(range(len(candidates)))
+        if choices["gate"] == "likelihood+race":
+            for i, each in enumerate(final):
+                measured = each["delta_J"] is not None and each["stderr"] is not None
+                if measured and each["delta_J"] + choices["screen"] * each["stderr"] < 0:
+                    why = f"does not race: ΔJ {each['delta_J']:+.3g} is surely below 0"
+                    each |= {"outcome": "rejected", "why": why}
+                    order.remove(i)
+            order.sort(key=lambda i: math.inf if final[i]["delta_J"] is None else -final[i]["delta_J"])
+        home: dict[int, tuple[int, float, str]] = {}
+        opponent = parent if choices["duel_opponent"] == "parent" else None
+        won = False
+        for i in order:
+            if won:
+                final[i] |= {
+                    "outcome": "undecided",
+                    "why": "did not race: another was admitted before its turn",
+                }
+                continue
+            duel = self.duel(opponent, candidates[i], home)
+            parents = [parent.id] if opponent is not None else []
+            self.note("duel", candidates[i].id, parents, duel.pop("trajectories"), duel)
+            final[i] |= {"outcome": duel["outcome"], "why": duel["why"]}
+            won = duel["outcome"] == "accepted"
+        return final
+
+    def duel(self, parent: Any, candidate: Any, home: dict[int, tuple[int, float, str]]) -> dict[str, Any]:
+        """`home`: the opponent's games so far, by their place among the duel's: number, return, id."""
+        choices, world = self.choices, self.scenario
+        differences: list[float] = []
+        names: list[str] = []
+        numbers: list[int] = []
+        outcome, before = "", self.asked
+        e, low, high = 1.0, None, None
+        for first in range(0, choices["duel_pairs"], choices["duel_look"]):
+            batch = range(first, min(first + choices["duel_look"], choices["duel_pairs"]))
+            for place in batch:
+                if place not in home and self.asked < world.budget:
+                    home[place] = (self.met, *world.game(parent, self.met))
+                    self.met += 1
+                    self.asked += 1
+            ready = [place for place in batch if place in home][: world.budget - self.asked]
+            self.asked += len(ready)
+            for place in ready:
+                number, was, opponent = home[place]
+                got, own = world.game(candidate, number)
+                differences.append(got - was)
+                names += [opponent, own]
+                numbers.append(number)
+                e, low, high = world.weight(choices["duel_test"], differences, choices["duel_level"])
+                if e >= 1 / choices["duel_level"]:
+                    outcome = "accepted"
+                elif high < choices["duel_margin"]:
+                    outcome = "rejected"
+                if outcome:
+                    break
+            if outcome or not ready:
+                break
+        asked, played = 1 / choices["duel_level"], self.asked - before
+        why = {
+            "accepted": f"e = {e:.3g} ≥ {asked:.3g}",
+            "rejected": f"gain below {high or 0:.3g}, asked {choices['duel_margin']:g}",
+            "": f"e = {e:.3g} < {asked:.3g}, its games are spent",
+        }[outcome]
+        return {
+            "trajectories": names,
+            "env_seeds": numbers,
+            "differences": differences,
+            "e_value": e,
+            "low": low,
+            "high": high,
+            "level": choices["duel_level"],
+            "margin": choices["duel_margin"],
+            "outcome": outcome or "undecided",
+            "why": f"duel: {why}, after {len(numbers)} pairs" if numbers else "duel: no games could be played",
+            "episodes": played,
+            "tokens": played * sum(world.TOKENS),
+        }
 
     def floor(
         self, model: str, parent: Any, places: Sequence[Any], styles: Sequence[Any], old: Sequence[float]

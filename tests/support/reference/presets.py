@@ -29,6 +29,13 @@ PAPER: dict[str, Any] = {
     "parents": 2,
     "related": 0.5,
     "cooldown": 3,
+    "duel_level": 0.05,
+    "duel_margin": 0.0,
+    "duel_pairs": 24,
+    "duel_look": 2,
+    "duel_test": "symmetric",
+    "duel_opponent": "parent",
+    "screen": 1.0,
 }
 AS_RELEASED = PAPER | {
     "aggregation": "juxtapose",

@@ -400,4 +400,4 @@ def test_a_learner_may_begin_with_nothing():
 
 def test_every_candidate_needs_its_verdict():
     with pytest.raises(ValueError, match="argument 2 is shorter"):
-        Evolution("p", 1, ()).judged([OLD], [])
+        Evolution("p", 1, (), candidates=[OLD]).judged([])

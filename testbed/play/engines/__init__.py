@@ -1,1 +1,0 @@
-"""Where episodes are played: in this process, or by Ray."""
