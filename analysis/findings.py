@@ -77,6 +77,8 @@ class Finding:
     environment seeds."""
     withheld: str = ""
     """Why no verdict is given although the test would give one; "" where it is given."""
+    assumes: str = ""
+    """What a "better" takes for granted that so few learning runs cannot show; "" beside every other verdict."""
 
     def row(self) -> dict[str, object]:
         """Plain JSON: NaN becomes null."""
@@ -98,6 +100,7 @@ def finding(
     equivalence: tuple[float, float] = (math.nan, math.nan),
     sign: int = 1,
     withheld: str = "",
+    assumes: str = "",
 ) -> Finding:
     """A finding without its family; `judge` completes it. `key` tells it from others of its kind.
 
@@ -132,6 +135,7 @@ def finding(
         error=interval.error,
         skewness=interval.skewness,
         withheld=withheld,
+        assumes=assumes,
     )
 
 
@@ -157,6 +161,7 @@ def judge(
         adjustment=adjustment,
         verdict=verdict,
         withheld=found.withheld if verdict == "undecided" and p_adjusted <= alpha else "",
+        assumes=found.assumes if verdict == "better" else "",
     )
     return replace(judged, sentence=_sentence(judged))
 
@@ -165,7 +170,7 @@ def withhold(found: Finding, reason: str) -> Finding:
     """The finding without its verdict, and why: what the test says cannot be relied on."""
     evidence = found.sentence.partition(": ")[2].removesuffix(".")
     sentence = f"Undecided: {evidence}; the test says “{found.verdict}”, but {reason}."
-    return replace(found, verdict="undecided", sentence=sentence, withheld=reason)
+    return replace(found, verdict="undecided", sentence=sentence, withheld=reason, assumes="")
 
 
 def add_detectable(found: Finding) -> Finding:
@@ -208,7 +213,7 @@ def _sentence(found: Finding) -> str:
         return f"Equivalent within the declared ±{found.margin:g}: {evidence}."
     if found.verdict == "undecided":
         return f"Undecided: {evidence}{_doubt(found)}."
-    return f"{found.verdict.capitalize()}: {evidence}."
+    return f"{found.verdict.capitalize()}: {evidence}{f'; {found.assumes}' if found.assumes else ''}."
 
 
 def _doubt(found: Finding) -> str:

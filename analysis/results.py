@@ -15,6 +15,7 @@ from analysis.matrix.arms.scores import arm_table, improvements, normalised_scor
 from analysis.matrix.arms.variance import variance_table
 from analysis.matrix.cells import cell_table, reuse_table
 from analysis.matrix.comparison.memories import MemoryComparison, compare_memories
+from analysis.matrix.comparison.paper import Paper, beside_paper
 from analysis.matrix.contrasts import cellwise, declare, overall
 from analysis.matrix.data_quality.caveats import caveats, learning_owed, widened
 from analysis.matrix.data_quality.missing import Attendance, add_missing, missing_warnings, unfinished
@@ -74,6 +75,8 @@ class Results:
     """None but for a population study."""
     memories: MemoryComparison | None = None
     """None where the study compares its pool with no other memory."""
+    paper: pd.DataFrame | None = None
+    """What a paper prints, beside ours; None where the study names no paper, or the paper prints none of it."""
 
     @property
     def summary(self) -> tuple[str, ...]:
@@ -107,18 +110,20 @@ def analyse(
     population: PopulationTables | None = None,
     memories: Mapping[str, Tables] = {},
     given: Mapping[str, Tables] = {},
+    paper: Paper | None = None,
 ) -> Results:
     """Compute every number of a report. `margin`: equivalence margin in return, declared before the data were seen.
 
     `population` is that of a population study, which declares contrasts of its own; `memories` are the study's other
-    ones by name, compared with the pool in a family of their own; `given` are the pools that came from elsewhere.
+    ones by name, compared with the pool in a family of their own; `given` are the pools that came from elsewhere;
+    `paper` is what a study asks to be put beside its own values.
     """
     seeds = seed_means(tables.episodes)
     attendance = Attendance.of(tables)
     family = declare(attendance.arms) if population is None else contrasts(population.policies)
     declared = tuple(contrast for contrast in family if set(contrast.arms) <= set(attendance.arms))
     bound = math.nan if margin is None else margin
-    cells = cell_table(tables, seeds, by)
+    cells, reuse = cell_table(tables, seeds, by), reuse_table(tables, by)
     arms = arm_table(tables, seeds, by)
     rank_test, rank_pairs = ranks(cells, by)
     found = [
@@ -132,7 +137,7 @@ def analyse(
     found = add_sensitivity(add_missing(found, attendance, declared), opinions.table)
     return Results(
         cells=cells,
-        reuse=reuse_table(tables, by),
+        reuse=reuse,
         invocations=invocation_shares(tables),
         arms=arms,
         relations=relation_gains(seeds, by),
@@ -161,6 +166,7 @@ def analyse(
         margin=bound,
         population=None if population is None else analyse_population(population, by),
         memories=compare_memories(tables, memories, by, margin=bound) if memories else None,
+        paper=beside_paper(paper, (cells, reuse), memories, by) if paper else None,
     )
 
 

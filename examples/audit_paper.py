@@ -17,6 +17,7 @@ from math import isclose, sqrt
 import numpy as np
 from scipy import stats
 
+from analysis.matrix.comparison.paper import Paper
 from analysis.statistics.multiplicity import holm
 from analysis.statistics.significance import barnard
 
@@ -27,38 +28,27 @@ TASKS = ("ALFWorld train", "ALFWorld OOD", "v0", "Hard", "Extreme", "Gemma-3-4B"
 BINARY = TASKS[:2]
 
 
-def _cells(text: str) -> dict[str, tuple[Cell, ...]]:
-    rows = (line.split() for line in text.strip().splitlines())
-    pairs = {name: [cell.split("±") for cell in cells] for name, *cells in rows}
-    return {name: tuple((float(mean), float(spread)) for mean, spread in cells) for name, cells in pairs.items()}
+ROWS = {"none": "State", "rag": "RAG", "cot": "CoT", "react": "ReAct", "expel": "ExpeL", "a_mem": "A-MEM"}
+ROWS |= {"awm": "AWM", "g_memory": "G-Memory", "skills": "ProcMEM"}
+"""The paper's names for memories and ways to play."""
+_PRINTED = Paper("2602.01869", {}, {}).values()
 
 
-RETURNS = _cells("""
-State    .312±.040 .262±.062 .388±.236 .336±.183 .272±.129 .414±.101 .497±.159 .613±.201
-RAG      .480±.134 .402±.264 .521±.236 .344±.159 .241±.136 .404±.191 .558±.204 .620±.211
-CoT      .600±.069 .620±.068 .531±.063 .381±.043 .254±.031 .417±.120 .470±.153 .542±.206
-ReAct    .580±.070 .640±.068 .557±.059 .405±.074 .263±.048 .408±.131 .425±.125 .604±.230
-ExpeL    .680±.065 .740±.063 .424±.033 .305±.031 .239±.024 .429±.117 .483±.185 .575±.270
-A-MEM    .520±.071 .640±.068 .471±.042 .310±.038 .253±.026 .388±.115 .570±.230 .542±.162
-AWM      .700±.065 .900±.042 .546±.052 .299±.036 .294±.040 .417±.144 .592±.183 .550±.238
-G-Memory .681±.079 .812±.017 .577±.052 .406±.056 .356±.036 .428±.039 .475±.190 .535±.079
-ProcMEM  .900±.300 .909±.287 .606±.234 .463±.210 .333±.118 .444±.161 .615±.290 .647±.236
-""")
-REUSE = _cells("ProcMEM .925±.061 .825±.061 .900±.094 .850±.094 .875±.112")["ProcMEM"]
+def _cells(table: str, measure: str, memory: str) -> tuple[Cell, ...]:
+    """What a table of the paper prints of a memory, in the order of its columns."""
+    found = _PRINTED.query("table == @table and measure == @measure and memory == @memory")
+    return tuple(zip(found["mean"], found["spread"], strict=True))
+
+
+RETURNS = {name: _cells("returns", "return", memory) for memory, name in ROWS.items()}
+REUSE = _cells("reuse rates", "coverage", "skills")
 """Reuse rates on v0, Hard, Extreme, with Gemma-3-4B, with Qwen3-32B."""
-ABLATIONS = _cells("""
-without-skill    .388±.236
-without-NP-PPO   .482±.197
-without-gradient .530±.184
-without-gate     .453±.167
-without-score    .439±.186
-""")
+ABLATIONS = {"without-skill": RETURNS["State"][2:3]} | {
+    memory.replace("_", "-").replace("nppo", "NP-PPO"): _cells("ablations", "return", memory)
+    for memory in ("without_nppo", "without_gradient", "without_gate", "without_score")
+}
 """Returns on Mastermind-v0, against the full method's .606 ± .234."""
-PASS_RATES = _cells("""
-full             .5949±.4909
-without-gradient .4154±.3606
-without-score    .5718±.4206
-""")
+PASS_RATES = {"full": (0.5949, 0.4909), "without-gradient": (0.4154, 0.3606), "without-score": (0.5718, 0.4206)}
 
 
 def batches(cell: Cell, units: int, count: int, ddof: int) -> list[tuple[int, ...]]:
@@ -136,7 +126,7 @@ def main() -> None:
             print(f"   {name:9}{task:16}{cell[0]:.3f} ± {cell[1]:.3f}: {spread_kind(cell):20}rate {rate}")
     print("   Rows with standard errors and rows with standard deviations stand in one table without a word.")
     print("\n3. Gate pass rate: is the ± the SD of pass and fail, √(p(1 − p))?")
-    for name, ((mean, spread),) in PASS_RATES.items():
+    for name, (mean, spread) in PASS_RATES.items():
         same = "yes" if isclose(spread, sqrt(mean * (1 - mean)), abs_tol=6e-4) else "no"
         print(f"   {name:17}{mean:.4f} ± {spread:.4f}, √(p(1 − p)) = {sqrt(mean * (1 - mean)):.4f}: {same}")
     _print(

@@ -234,7 +234,7 @@ def _finding(
         )
     sample, tasks = aggregate(runs, "difference"), runs["task"].astype("str")
     interval = pooled_intervals(sample.cells, by, measure.scale(tasks))[0]
-    unseen = _unseen(contrast, runs, np.array([measure.bounds[task][1] for task in tasks]))
+    unseen = _unseen(contrast, runs, np.array([measure.bounds[task] for task in tasks]))
     ends = (interval.low, interval.high) if np.isfinite(interval.low) else (interval.estimate,) * 2
     return finding(
         *(kind, measure.outcome, contrast.name, interval, mean_test(sample.cells)),
@@ -246,6 +246,7 @@ def _finding(
         equivalence=_equivalence(sample, measure, unseen, set(tasks)),
         sign=contrast.sign,
         withheld=unseen.reason(*ends),
+        assumes=unseen.assumes(interval.estimate),
     )
 
 
@@ -259,15 +260,20 @@ def _equivalence(sample: Sample, measure: _Measure, unseen: Unseen, tasks: set[s
     return measure.margin, equivalence(sample.cells, measure.margin, unseen, sample.cells.clusters, reach).p
 
 
-def _unseen(contrast: Contrast, runs: pd.DataFrame, tops: np.ndarray) -> Unseen:
-    """What pools not met could add to (or take from) the contrast: from the other arm's mean to the top of the task."""
+def _unseen(contrast: Contrast, runs: pd.DataFrame, bounds: np.ndarray) -> Unseen:
+    """What pools not met could add to (or take from) the contrast: from the other arm's mean to an end of the task.
+
+    `bounds` are its bottom and top, one row for each of `runs`.
+    """
     treatment, reference = contrast.arms
     apart = reference not in SAME_POOL
     up = down = (0, 0.0)
     if treatment not in UNLEARNED and apart:
         clusters = len(runs[["task", "block"]].drop_duplicates())
-        up = (pools_met(runs) or clusters, float(np.mean(tops - runs["reference"])))
+        up = (pools_met(runs) or clusters, float(np.mean(bounds[:, 1] - runs["reference"])))
     if reference not in UNLEARNED and apart:
         own = len(runs[["agent", "task", "block"]].drop_duplicates())
-        down = (own, float(np.mean(tops - runs["treated"])))
-    return Unseen(up, down) if contrast.sign > 0 else Unseen(down, up)
+        down = (own, float(np.mean(bounds[:, 1] - runs["treated"])))
+    if contrast.sign < 0:
+        return Unseen(down, up)
+    return Unseen(up, down, float(np.mean(bounds[:, 0] - runs["reference"])))

@@ -32,7 +32,8 @@ def worst() -> str:
         f"the tests at .05 reject up to {max(erred):.1%} of true null hypotheses, and verdicts are wrong up to "
         f"{max(wrong):.1%} of the time (procmem calibrate). Where a few good pools decide the mean and none of them "
         f"was met, an interval of a mean misses it in up to {max(row.rate for row in few):.0%}: verdicts that this "
-        f"could overturn are withheld. Nothing guards against the reverse: where most pools help a little and one in "
+        f"could overturn are withheld. The reverse is said and not withheld: where most pools help a little and one in "
         "ten ruins so much that the mean difference is zero, “better” is wrong up to "
-        f"{max(row.rate for row in ruined):.0%} of the time."
+        f"{max(row.rate for row in ruined):.0%} of the time; beside every “better” that rests on too few pools to "
+        "exclude it stands how many such pools would undo it."
     )

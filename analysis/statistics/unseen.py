@@ -25,6 +25,8 @@ class Unseen:
 
     up: tuple[int, float] = (0, 0.0)
     down: tuple[int, float] = (0, 0.0)
+    ruin: float = 0.0
+    """Difference of a treatment pool that ends at the bottom of the task."""
 
     def highest(self, mean: float) -> float:
         """The mean, had good treatment pools been missed."""
@@ -45,6 +47,20 @@ class Unseen:
         if high < 0 and self.highest(high) >= 0:
             return _reason(*self.up, self.highest(high), "the treatment's")
         return ""
+
+    def assumes(self, mean: float) -> str:
+        """What "better" takes for granted, in words; "" where so many pools exclude what would undo it.
+
+        A share s of ruinous pools leaves a mean of (1 − s)·`mean` + s·`ruin`. To withhold the verdict for it would
+        withhold nearly every one below thirty learning runs, so it is said.
+        """
+        pools, undone = self.up[0], mean / (mean - self.ruin) if mean > 0 > self.ruin else 1.0
+        if not pools or undone > unseen_share(pools):
+            return ""
+        return (
+            f"assumes that no kind of pool that ruins went unmet: {undone:.0%} of pools at the bottom of the task "
+            f"would undo it, and {pools} pools met leave room for {unseen_share(pools):.0%}"
+        )
 
 
 def _moved(mean: float, pools: int, most: float, sign: int) -> float:

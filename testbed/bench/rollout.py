@@ -21,7 +21,7 @@ from agents.models.weights.checkpoint import load_tokenizer
 from environments.grammar import Regex
 from environments.registry import ENVIRONMENTS
 from testbed.bench.rollout_baseline import SerialModel
-from testbed.play.rollout import play
+from testbed.play.engines.rollout import play
 
 _SPEC = ENVIRONMENTS["Mastermind-v0"]
 _PLAYING = Sampling(1.0)

@@ -12,6 +12,8 @@ from rich.table import Table
 from testbed.cli.terminal import notices, output, plain, say, say_json
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from analysis.matrix.comparison.runs import Comparison
     from analysis.results import Results
     from testbed.records.run_directory import RunDirectory
@@ -131,6 +133,8 @@ def print_findings(findings: Results, out: Path) -> None:
         for row in matrix.rows:
             table.add_row(*(plain(text) for text in row))
         console.print(table)
+    if findings.paper is not None:
+        _print_paper(findings.paper)
     for warning in (findings.unfinished, *findings.missing):
         if warning:
             console.print(plain(f"Warning: {warning}", style="yellow"))
@@ -140,6 +144,24 @@ def print_findings(findings: Results, out: Path) -> None:
     for warning in (*findings.warnings, *(population.warnings if population else ())):
         console.print(plain(f"Warning: {warning}", style="yellow"))
     say(f"Report: {out / 'report.html'}")
+
+
+def _print_paper(found: DataFrame) -> None:
+    """The paper's values beside ours, and who plays under its agents' names."""
+    from analysis.findings import number
+
+    table = Table(title="Beside the paper: its value, ours [95 % CI]")
+    columns = ("measure", "memory", "agent", "task", "paper", "ours")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in found.to_dict("records"):
+        interval = f" [{number(row['ours_low'])}, {number(row['ours_high'])}]"
+        names = (plain(str(row[name])) for name in columns[:-2])
+        table.add_row(*names, f"{row['paper']:g}", plain(number(row["ours"]) + interval.replace(" [—, —]", "")))
+    console = output()
+    console.print(table)
+    for agent, model in dict(zip(found["agent"], found["model"], strict=True)).items():
+        console.print(plain(f"{agent} is {model}."))
 
 
 def show(

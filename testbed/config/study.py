@@ -96,6 +96,8 @@ class StudyConfig(Table):
     """Differences in return within ± this are equivalent; to be declared before the data are seen."""
     resamples: int = Field(default=10_000, ge=100, json_schema_extra=SINCE_FORMAT_1)
     """Bootstrap and permutation resamples of the report."""
+    paper: Literal["2602.01869"] | None = Field(default=None, json_schema_extra=OUTCOME_NEUTRAL)
+    """The paper whose values a report prints beside ours, by its arXiv number: cells are matched by names."""
     arms: tuple[Arm, ...] = Field(default=ALWAYS, min_length=1)
     agents: tuple[AgentConfig, ...] = Field(min_length=1)
     tasks: tuple[TaskConfig, ...] = Field(min_length=1)

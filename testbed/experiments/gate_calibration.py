@@ -15,7 +15,7 @@ from agents.prompts import skill_text
 from agents.skill import Skill
 from testbed.config.plugins import find_environment
 from testbed.experiments.closed_forms import ClosedForm, player, settings_of, skill_of
-from testbed.play.rollout import play
+from testbed.play.engines.rollout import play
 from transfer.gate.advantage import Advantage
 from transfer.gate.gate import Evidence, PPOGate
 from transfer.memory.experience import Trajectory, controlled, extremes

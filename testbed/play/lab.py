@@ -9,10 +9,10 @@ from typing import Protocol, TypeVar
 import anyio
 
 from agents.models.model import ModelUnavailable
+from testbed.play.engines.rollout import play
 from testbed.play.failures import PATIENCE, Failures, ModelGone
 from testbed.play.places import Places
 from testbed.play.players import STATE_ONLY, HeldMemory, Players
-from testbed.play.rollout import play
 from testbed.records.append_only import StoreError
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial, one_line

@@ -40,6 +40,7 @@ def audit_run(run: Path, out: Path | None = None) -> list[str]:
             population=found.population,
             memories=found.memories,
             given=found.given,
+            paper=found.paper,
             **declared,
         )
         return [*faults_found, *compare_reports(stored, Path(scratch))]

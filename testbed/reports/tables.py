@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from analysis.matrix.comparison.paper import Paper
 from analysis.tables.population import PopulationTables
 from analysis.tables.run import (
     CELL,
@@ -66,6 +67,8 @@ class RunTables(NamedTuple):
     """Of each other memory, by name, as if it were the study's own; the arm without memory is in all of them."""
     given: dict[str, Tables]
     """Of each pool that the study was given, by name: the arms given and none."""
+    paper: Paper | None
+    """Whose values the study asks for beside its own."""
 
     def plans(self) -> dict[str, pd.DataFrame]:
         """What the study declares, by memory; "" is its own pool."""
@@ -100,7 +103,14 @@ def read_run(run: RunDirectory, *others: Reader) -> RunTables:
         population.tables() if population else None,
         {name: reader.tables(study, None, notes) for name, reader in memories.items()},
         {name: reader.tables(study, None, notes) for name, reader in given.items()},
+        _paper(config),
     )
+
+
+def _paper(config: StudyConfig) -> Paper | None:
+    models = {agent.name: agent.model for agent in config.agents}
+    reasoning = {agent.name: agent.reasoning for agent in config.agents}
+    return None if config.paper is None else Paper(config.paper, models, reasoning)
 
 
 def transcript(episode: Episode) -> Transcript:

@@ -35,6 +35,7 @@ def write_report(
             population=found.population,
             memories={} if memory else found.memories,
             given={} if memory else found.given,
+            paper=None if memory else found.paper,
             resamples=resamples or config.resamples,
             seed=config.seed,
             margin=config.margin,

@@ -15,8 +15,8 @@ from agents.prompts import skill_text
 from environments.spec import EnvSpec
 from testbed.config.plugins import find_environment
 from testbed.config.study import ConfigError, StudyConfig
+from testbed.play.engines.rollout import play
 from testbed.play.models import build_evaluations, build_tasks
-from testbed.play.rollout import play
 from testbed.records.trial import one_line
 from transfer.memory.experience import Trajectory
 from transfer.memory.seed_pool import seed_pool

@@ -16,7 +16,7 @@ from agents.guide import NoGuide
 from agents.models.scripted import scripted
 from environments.worlds.alfworld.game import PROCESSES
 from testbed.config.plugins import find_environment
-from testbed.play.rollout import play
+from testbed.play.engines.rollout import play
 from testbed.records.check.find import check_run
 
 LEARNED = "ALFWorld-put-v0:steps=12,told=walkthrough"

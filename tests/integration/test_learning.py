@@ -22,7 +22,7 @@ from agents.options import ByAge, EpsilonGreedy, SkillOptions
 from agents.selection import TopKValue, Value
 from environments.grammar import Choices
 from environments.registry import ENVIRONMENTS
-from testbed.play.rollout import play
+from testbed.play.engines.rollout import play
 from tests.support.fake_evolver import FakeModel, kind_of
 from transfer.memory.lineage import Lineage
 from transfer.memory.pool import SkillPool

@@ -28,7 +28,7 @@ from agents.prompts import conversation
 from environments import grammar as grammars
 from environments.grammar import Choices, Grammar, JsonSchema, Regex
 from environments.registry import ENVIRONMENTS
-from testbed.play.rollout import play
+from testbed.play.engines.rollout import play
 from testbed.serving.vllm import VllmServer, serving
 from transfer.memory.experience import Trajectory
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +29,15 @@ class StubServer:
     """Keeps the requests it has seen in `seen`, and their headers in `headers`; `listing` (or what it gives when
     it is called) answers /models."""
 
-    def __init__(self, answer: Answer, listing: Any = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        answer: Answer,
+        listing: Any = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        encrypted: ssl.SSLContext | None = None,
+    ) -> None:
         self.answer = answer
         self.listing: Any = {"data": [{"id": "m"}]} if listing is None else listing
         self.seen: list[Body] = []
@@ -90,7 +99,10 @@ class StubServer:
             request_queue_size = 256
 
         self.http = Server((host, port), Handler)
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.http.server_port}"
+        if encrypted is not None:
+            self.http.socket = encrypted.wrap_socket(self.http.socket, server_side=True)
+        scheme = "http" if encrypted is None else "https"
+        self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.http.server_port}"
         threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:

@@ -7,6 +7,7 @@ from analysis.report.methods import methods
 from analysis.report.page import PageTable, Section, frame_table
 from analysis.report.sections.findings import findings_sections, findings_table, forest
 from analysis.report.sections.memories import memories_sections
+from analysis.report.sections.paper import paper_sections
 from analysis.report.sections.returns import returns_section
 from analysis.report.sections.skills import learning_sections, reuse_sections, transfer_sections
 from analysis.results import Results
@@ -19,6 +20,7 @@ def compose(tables: Tables, found: Results, seed: int) -> list[Section]:
     sections = [
         _basis(tables, found),
         Section("summary", "What is and is not shown", points=found.summary, warnings=found.warnings),
+        *paper_sections(found),
         *memories_sections(found),
         returns_section(found),
         *findings_sections(found),

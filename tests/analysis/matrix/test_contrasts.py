@@ -49,6 +49,16 @@ def test_a_learner_that_rarely_succeeds_is_not_said_to_harm(by: Resampler):
     assert "compatible with no difference" not in held.sentence
 
 
+def test_a_gain_of_few_pools_says_what_it_takes_for_granted(by: Resampler):
+    """Pools solve .95: where none solves .8 one in six that fails would undo it, which eight pools do not exclude."""
+    seeds = [seed_means(rare(np.random.default_rng(seed), 8, 1.0, 0.95, 0.0, 0.8)) for seed in range(5)]
+    better = [each for one in seeds for each in overall(one, SELF, by) if each.verdict == "better"]
+    assert better
+    assert all(each.sentence.endswith(f"; {each.assumes}.") and "8 pools met" in each.assumes for each in better)
+    clear = seed_means(rare(np.random.default_rng(0), 8, 1.0, 0.95, 0.0, 0.3))
+    assert [(each.verdict, each.assumes) for each in overall(clear, SELF, by)] == [("better", "")]
+
+
 def test_eight_failures_in_a_row_are_no_proof_of_equivalence(by: Resampler):
     rng = np.random.default_rng(2)
     seeds = [seed_means(rare(rng, 8, 0.0, 1.0, 0.1, 0.1)) for _ in range(20)]

@@ -99,3 +99,15 @@ def test_skills_of_one_population_are_no_independent_witnesses():
     assert np.mean(naive) <= 0.9
     alone = clustered_median_time(np.array([1.0, 2.0]), np.array([3.0, 3.0]), np.zeros(2, np.int64))
     assert (alone.estimate, np.isnan(alone.low), alone.method) == (1.0, True, "no interval: 1 population")
+
+
+def test_a_gain_says_which_ruin_would_undo_it():
+    """Two in ten at −.4 take a mean of .1 to 0: ten pools leave room for 26 %, fifteen for 18 %."""
+    assert Unseen(up=(10, 0.7), ruin=-0.4).assumes(0.1) == (
+        "assumes that no kind of pool that ruins went unmet: 20% of pools at the bottom of the task would undo it, and "
+        "10 pools met leave room for 26%"
+    )
+    assert Unseen(up=(15, 0.7), ruin=-0.4).assumes(0.1) == ""
+    assert Unseen(up=(10, 0.7), ruin=-0.4).assumes(-0.1) == ""
+    assert Unseen(up=(10, 0.7), ruin=0.0).assumes(0.1) == ""
+    assert Unseen(ruin=-0.4).assumes(0.1) == ""

@@ -1,29 +1,23 @@
-"""The study files of examples/paper: they parse, can be forecast, and can be found beside the paper's values.
+"""The study files of examples/paper: they parse, can be forecast, and stand beside the paper's values.
 
 That they run, made small by scripted.args, is tested where all documents are: examples/paper/README.md is executed.
 """
 
 from __future__ import annotations
 
-import importlib
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from analysis.matrix.comparison.paper import Paper
 from testbed.cli.main import app
-from testbed.config.study import StudyConfig, load_study
+from testbed.config.study import ConfigError, StudyConfig, load_study
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
-PAPER = EXAMPLES / "paper"
+PAPER = Path(__file__).parents[3] / "examples" / "paper"
 TABLES = ("ablations", "alfworld", "cross-agent", "mastermind", "memories")
-
-
-@pytest.fixture
-def beside(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    return importlib.import_module("beside_the_paper")
 
 
 def arguments(kind: str, table: str) -> list[str]:
@@ -60,7 +54,7 @@ def test_made_small_only_models_and_sizes_change(kind, table):
     whole, less = load_study(PAPER / f"{table}.toml"), small(kind, table)
     assert not any(agent.base_url for agent in less.agents)
     assert all(agent.model.startswith("scripted:") for agent in less.agents) == (kind == "scripted")
-    assert [agent.name for agent in less.agents] == [agent.name for agent in whole.agents]
+    assert {agent.name for agent in less.agents} <= {agent.name for agent in whole.agents}
     assert (less.arms, less.tasks, less.memories) == (whole.arms, whole.tasks, whole.memories)
 
 
@@ -72,30 +66,44 @@ def test_alfworld_runs_with_a_scripted_model(alfworld, tmp_path):
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_every_cell_has_its_column_of_the_paper(beside, table):
+def test_every_cell_without_memory_and_every_memory_has_its_value_in_the_paper(table):
     study = load_study(PAPER / f"{table}.toml")
-    columns = {beside.COLUMNS[agent.name, task.environment] for agent in study.agents for task in study.tasks}
-    assert len(columns) == len(study.agents) * len(study.tasks)
-    rows = ["State", "ProcMEM", *(beside.ROWS.get(each.name, beside._ablation(each.name)) for each in study.memories)]
-    assert all(beside.published("return", row, column) for row in rows for column in columns)
+    assert study.paper is not None
+    values = Paper(study.paper, {}, {}).values().query("measure == 'return'")
+    printed = set(zip(values["memory"], values["agent"], values["task"], strict=True))
+    cells = {(agent.name, task.environment) for agent in study.agents for task in study.tasks}
+    assert {("none", *cell) for cell in cells} <= printed
+    assert {("skills", *cell) for cell in cells} <= printed
+    assert {memory.name for memory in study.memories} <= {memory for memory, *_ in printed}
 
 
-def test_what_the_paper_does_not_print_stays_empty(beside):
-    assert beside.published("coverage", "ProcMEM", "Llama-3.3-70B") is None
-    assert beside.published("coverage", "RAG", "v0") is None
-    assert beside.published("return", "without-gate", "Hard") is None
+def test_a_report_prints_the_papers_values_where_a_study_asks_for_them(tmp_path):
+    command = ["run", str(PAPER / "ablations.toml"), "--out", str(tmp_path), *arguments("scripted", "ablations")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    (run,) = tmp_path.glob("matrix-*")
+    values = pd.read_csv(run / "report" / "tables" / "paper.csv")
+    rows = set(zip(values["measure"], values["memory"], values["paper"], values["model"], strict=True))
+    assert ("return", "none", 0.388, "scripted:suggestible") in rows
+    assert ("return", "without_score", 0.439, "scripted:suggestible") in rows
+    assert ("coverage", "skills", 0.925, "scripted:suggestible") in rows
+    told = CliRunner().invoke(app, ["report", str(run), "--resamples", "100"]).output
+    assert "gemma_2_9b is scripted:suggestible." in told
+    assert "Beside the paper" in (run / "report" / "report.html").read_text(encoding="utf-8")
+    assert CliRunner().invoke(app, ["report", str(run)]).exit_code == 0
+    audited = CliRunner().invoke(app, ["audit", str(run)])
+    assert audited.exit_code == 0, audited.output
 
 
-def test_a_transferred_pool_counts_only_from_the_papers_source(beside):
-    import pandas as pd
+def test_other_studies_hear_nothing_of_a_paper(tmp_path):
+    command = ["run", str(PAPER / "ablations.toml"), "--out", str(tmp_path), *arguments("scripted", "ablations")]
+    done = CliRunner().invoke(app, [*command, "--set", "agents.0.name=mine", "--set", "memories=[]"])
+    assert done.exit_code == 0, done.output
+    (run,) = tmp_path.glob("matrix-*")
+    assert not (run / "report" / "tables" / "paper.csv").exists()
+    assert "Beside the paper" not in (run / "report" / "report.html").read_text(encoding="utf-8")
 
-    cell = {"agent": "gemma_3_4b", "task": "Mastermind-v0", "arm": "transfer", "source_task": "Mastermind-v0"}
-    numbers = {"return": 0.5, "return_low": 0.4, "return_high": 0.6, "clusters": 10}
-    cells = pd.DataFrame([{**cell, **numbers, "source_agent": source} for source in ("gemma_2_9b", "qwen3_32b")])
-    (line,) = beside.beside("ProcMEM", "return", cells)
-    assert "0.444 ± 0.161   0.500 [0.400, 0.600]   10 runs" in line
 
-
-def test_another_run_says_so(beside, tmp_path):
-    with pytest.raises(beside.StoreError):
-        beside.main(tmp_path / "nothing")
+def test_only_a_paper_that_is_known_can_be_named():
+    with pytest.raises(ConfigError, match=r"paper: Input should be '2602\.01869'"):
+        load_study(PAPER / "ablations.toml", ["paper='1234.5678'"])

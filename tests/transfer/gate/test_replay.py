@@ -16,7 +16,7 @@ from agents.prompts import fingerprint
 from agents.selection import AtRandom
 from environments import grammar as grammars
 from environments.registry import ENVIRONMENTS
-from testbed.play.rollout import play
+from testbed.play.engines.rollout import play
 from transfer.gate.replay import ActingPolicy, PromptStyle, RawModel, prompts, replay, style_of, text_only
 from transfer.memory.experience import Segment, Trajectory, segments
 from transfer.memory.seed_pool import SEEDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import time
 import zlib
 from collections.abc import Mapping
@@ -70,6 +71,7 @@ class Connection:
             passed = time.monotonic() - began
             raise TryFailed(f"did not answer in time (within {passed:.3g} s)", silent=True) from error
         except httpx.ConnectError as error:
+            _check_encryption(self.url, error)
             raise TryFailed("cannot be reached (connection refused, or no such host)", refused=True) from error
         except (httpx.TransportError, httpx.StreamError, zlib.error) as error:
             raise TryFailed(f"broke off the connection ({type(error).__name__})") from error
@@ -110,6 +112,19 @@ class Connection:
                     "server, and max_tokens as small as it can be?"
                 )
         return bytes(content)
+
+
+def _check_encryption(url: str, error: BaseException | None) -> None:
+    """Raises ModelMisconfigured where the handshake failed: another try would fail as well."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    if isinstance(error, ssl.SSLCertVerificationError):
+        raise ModelMisconfigured(
+            f"{url}: its certificate is not trusted ({error.verify_message}); name the file of its authority in "
+            "SSL_CERT_FILE, or the host that the certificate is for in base_url"
+        ) from error
+    if error is not None and "WRONG_VERSION_NUMBER" in str(error):
+        raise ModelMisconfigured(f"{url} does not speak TLS; write http:// in base_url") from error
 
 
 def _proxy(url: str) -> str | None:

@@ -12,7 +12,7 @@ from agents.models.scripted import scripted
 from environments.games.game import GameError
 from environments.grammar import load
 from testbed.config.plugins import find_environment
-from testbed.play.rollout import play
+from testbed.play.engines.rollout import play
 
 
 def episode(environment: str, seed: int = 1, model: str = "random"):
