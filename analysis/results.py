@@ -12,6 +12,7 @@ from analysis.findings import Finding
 from analysis.matrix.arms.epochs import epoch_table
 from analysis.matrix.arms.given import given_findings
 from analysis.matrix.arms.scores import arm_table, improvements, normalised_scores, profiles, ranks
+from analysis.matrix.arms.types import type_table
 from analysis.matrix.arms.variance import variance_table
 from analysis.matrix.cells import cell_table, reuse_table
 from analysis.matrix.comparison.memories import MemoryComparison, compare_memories
@@ -77,6 +78,8 @@ class Results:
     """None where the study compares its pool with no other memory."""
     paper: pd.DataFrame | None = None
     """What a paper prints, beside ours; None where the study names no paper, or the paper prints none of it."""
+    types: pd.DataFrame | None = None
+    """Cells by the type of the task; None where no task has several."""
 
     @property
     def summary(self) -> tuple[str, ...]:
@@ -166,6 +169,7 @@ def analyse(
         margin=bound,
         population=None if population is None else analyse_population(population, by),
         memories=compare_memories(tables, memories, by, margin=bound) if memories else None,
+        types=type_table(tables, by),
         paper=beside_paper(paper, (cells, reuse), memories, by) if paper else None,
     )
 

@@ -56,6 +56,11 @@ class EnvSpec:
     """What has to be there beside procmem itself, in a few words: "procmem[classic]", "NLTK words"."""
     patience: float = 60.0
     """Seconds that a step or a reset may take; then the episode is given up (see `environments.games.watchdog`)."""
+    in_turn: bool = False
+    """True where seeds that follow one another (every second number) are different games, until all were played: then
+    the evaluation takes such seeds, and n episodes are n different games."""
+    recorded: tuple[str, ...] = ()
+    """Infos (texts) that an episode's record keeps, such as the type of a task; no player is told."""
     remote: bool = False
     """True where the game is played in a process of its own: whoever plays many at once awaits it in a thread."""
     choose: Callable[[str], EnvSpec] | None = None

@@ -53,6 +53,8 @@ READING = (
     Column("reading_tokens", "integer", "prompt and completion tokens of these calls", blank=True),
 )
 """Columns of episodes that tables of before other memories than pools do not have: there they are 0."""
+RECORDED = (Column("task_type", "text", "type of the task, where its game tells; no player is told", blank=True),)
+"""Columns of episodes that tables of before games told of themselves do not have: there they are blank."""
 WRITING = (
     Column("agent", "text", "who learns"),
     Column("task", "text", "where"),
@@ -197,8 +199,9 @@ class Tables:
 
 def check_episodes(frame: pd.DataFrame) -> pd.DataFrame:
     """As `check`, and: no row twice; a return that is no finite number becomes missing data with its error."""
-    absent = {column.name: 0 for column in READING if column.name not in frame}
-    episodes = _sources(check(frame.assign(**absent), (*EPISODES, *READING), "episodes"))
+    absent: dict[str, object] = {column.name: 0 for column in READING if column.name not in frame}
+    absent |= {column.name: None for column in RECORDED if column.name not in frame}
+    episodes = _sources(check(frame.assign(**absent), (*EPISODES, *READING, *RECORDED), "episodes"))
     if episodes.empty:
         raise TableError("The episodes table is empty; run the study before reporting on it.")
     unanswered = episodes["error"].isna() & ~np.isfinite(episodes["return"])

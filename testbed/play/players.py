@@ -20,7 +20,7 @@ from environments.spec import EnvSpec
 from testbed.config.agent import AgentConfig
 from testbed.config.plugins import resolve
 from testbed.config.study import StudyConfig
-from testbed.play.seeds import stream
+from testbed.play.seeds import evaluation_seed, stream
 from testbed.records.trial import Trial
 from transfer.memory.memory import Memory, Room, Seat
 
@@ -85,6 +85,11 @@ class Players:
         """What a trial plays."""
         learned = self.tasks[trial.task]
         return learned if trial.phase == "learn" else self._evaluations.get(trial.task, learned)
+
+    def evaluation_seed(self, task: str, learning_run: int, number: int) -> int:
+        """See `seeds.evaluation_seed`."""
+        in_turn = self._evaluations.get(task, self.tasks[task]).in_turn
+        return evaluation_seed(self.config.seed, task, learning_run, number, in_turn=in_turn)
 
     def cards(self) -> dict[str, ModelCard]:
         return {name: model.card for name, model in self.models.items()}

@@ -19,6 +19,16 @@ def environment_seed(seed: int, phase: Phase, *keys: str | int) -> int:
     return 2 * int(stream(seed, "environment", phase, *keys).integers(2**30)) + (phase == "evaluate")
 
 
+def evaluation_seed(seed: int, task: str, learning_run: int, number: int, *, in_turn: bool) -> int:
+    """The environment seed of a learning run's evaluation game `number`, the same in all arms.
+
+    It is drawn; or `in_turn` the next after the one before, from a first one that is drawn (`EnvSpec.in_turn`).
+    """
+    if in_turn:
+        return environment_seed(seed, "evaluate", task, learning_run) + 2 * number
+    return environment_seed(seed, "evaluate", task, learning_run, number)
+
+
 def _number(key: str | int) -> int:
     """A key as a number that depends on its text alone (Python's own `hash` changes from process to process)."""
     return int.from_bytes(hashlib.sha256(str(key).encode()).digest()[:8], "little")

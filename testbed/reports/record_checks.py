@@ -13,7 +13,7 @@ from environments.registry import ENVIRONMENTS
 from testbed.config.plugins import find_environment
 from testbed.config.study import StudyConfig
 from testbed.play.learners import duel_tests
-from testbed.play.seeds import environment_seed
+from testbed.play.seeds import environment_seed, evaluation_seed
 from testbed.records.keys import LearnerKey
 from testbed.records.lines import EventLine, Line
 from testbed.records.trial import Episode, Trial
@@ -33,6 +33,7 @@ class RecordCheck(Reader):
 
     def __init__(self, config: StudyConfig) -> None:
         self._config = config
+        self._evaluated = {task.environment: task.evaluation_environment or task.environment for task in config.tasks}
         self._ids: set[str] = set()
         self._counts: Counter[tuple[object, ...]] = Counter()
         self._told: dict[str, list[str]] = {}
@@ -66,8 +67,8 @@ class RecordCheck(Reader):
         trial = episode.trial
         if trial.id in self._ids:
             yield "twice", "stands there twice"
-        if (expected := self._seed(trial)) is not None and trial.env_seed != expected:
-            yield "seed", f"its environment seed is {trial.env_seed}, the study gives it {expected}"
+        if (expected := self._seeds(trial)) and trial.env_seed not in expected:
+            yield "seed", f"its environment seed is {trial.env_seed}, the study gives it {expected[0]}"
         for seat, trajectory in episode.seats.items():
             if trajectory.id != f"{trial.id}/{seat}":
                 yield "id", f"seat {seat} holds the trajectory {trajectory.id}, which is another trial's"
@@ -85,18 +86,23 @@ class RecordCheck(Reader):
         if episode.error is None and episode.focal not in episode.seats:
             yield "focal", f"has no record of its own seat {episode.focal}"
 
-    def _seed(self, trial: Trial) -> int | None:
-        """What the study's schedule gives; None where this page does not know it (a population's members)."""
+    def _seeds(self, trial: Trial) -> list[int]:
+        """What the study's schedule gives; none where this page does not know it (a population's members), several
+        where a game of another package may be evaluated in turn or not."""
         config = self._config
         if config.study == "population":
-            return None
+            return []
         if trial.phase == "evaluate":
-            keys = (trial.task, trial.learning_run, trial.episode // config.epochs)
-        elif trial.episode >= config.learning.episodes:
-            return None  # a game that a learner asked for
-        else:
-            keys = (trial.task, trial.learning_run, trial.iteration, trial.episode)
-        return environment_seed(config.seed, trial.phase, *keys)
+            number = trial.episode // config.epochs
+            game = ENVIRONMENTS.get(self._evaluated.get(trial.task, trial.task))
+            orders = (False, True) if game is None else (game.in_turn,)
+            return [
+                evaluation_seed(config.seed, trial.task, trial.learning_run, number, in_turn=each) for each in orders
+            ]
+        if trial.episode >= config.learning.episodes:
+            return []  # a game that a learner asked for
+        keys = (trial.task, trial.learning_run, trial.iteration, trial.episode)
+        return [environment_seed(config.seed, trial.phase, *keys)]
 
     def differences(self, plans: Mapping[str, pd.DataFrame]) -> list[str]:
         """One sentence for each thing that is wrong, missing or not asked for. `plans` by memory."""

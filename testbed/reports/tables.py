@@ -19,6 +19,7 @@ from analysis.tables.run import (
     LEARNING,
     POOLS,
     READING,
+    RECORDED,
     WRITING,
     Tables,
     Transcript,
@@ -146,7 +147,11 @@ class _MatrixReader(Reader):
         self._memory = memory
         self._name = memory.name if memory else ""
         self._names = {"study": config.study, "run": run}
-        self._evaluated, self._invoked, self._learned = Rows((*EPISODES, *READING)), Rows(INVOCATIONS), Rows(LEARNING)
+        self._evaluated, self._invoked, self._learned = (
+            Rows((*EPISODES, *READING, *RECORDED)),
+            Rows(INVOCATIONS),
+            Rows(LEARNING),
+        )
         self._events, self._pools = Rows(EVENTS), Rows(POOLS)
         self._states: dict[str, IterationCommit | MemoryCommit] = {}
         self._writing = Rows(WRITING)
@@ -284,6 +289,7 @@ def _episode_row(episode: Episode) -> dict[str, Any]:
         "completion_tokens": sum(step.completion_tokens for step in steps),
         "calls": sum(step.calls for step in steps),
         "dropped_turns": sum(step.dropped_turns for step in steps),
+        "task_type": trajectory.infos.get("task_type"),
         "left_out": sum(step.left_out for step in steps),
         "reading_calls": sum(step.reading_calls for step in steps),
         "reading_tokens": sum(step.reading_prompt_tokens + step.reading_completion_tokens for step in steps),

@@ -14,10 +14,13 @@ import pytest
 from agents.agent import SkillAgent
 from agents.guide import NoGuide
 from agents.models.scripted import scripted
+from environments.worlds.alfworld.files import KINDS, game_files
 from environments.worlds.alfworld.game import PROCESSES
 from testbed.config.plugins import find_environment
 from testbed.play.engines.rollout import play
 from testbed.records.check.find import check_run
+from testbed.reports.audit import audit_run
+from testbed.reports.write import write_report
 
 LEARNED = "ALFWorld-put-v0:steps=12,told=walkthrough"
 HELD_OUT = "ALFWorld-put-v0:split=valid_unseen,steps=12,told=walkthrough"
@@ -45,6 +48,37 @@ def test_the_oracle_wins_what_it_learns_on_and_what_was_held_out(alfworld_study,
     learned = [episode.trajectory for episode in episodes if episode.trial.phase == "learn"]
     assert {"soapbottle" in each.steps[0].observation for each in held_out} == {True}
     assert {"book" in each.steps[0].observation for each in learned} == {True}
+    assert check_run(found.path) == []
+
+
+def test_each_game_once_and_its_type_on_record(alfworld, study, run):
+    """Every learning run is judged by every game of the split, and the report tells the types apart."""
+    count = sum(map(len, game_files("valid_unseen").values()))
+    game = "ALFWorld-v0:split=valid_unseen,steps=4,games=each"
+    found = run(
+        study(
+            agents=[{"name": "a", "model": "scripted:random"}],
+            tasks=[{"environment": "ALFWorld-v0:steps=4", "evaluation_environment": game}],
+            arms=["none", "seed"],
+            evaluation_episodes=count,
+            learning={"iterations": 0},
+            resamples=100,
+        )
+    )
+    played: dict[tuple[str, int], list[str]] = {}
+    for episode in found.episodes():
+        infos = episode.trajectory.infos
+        assert infos["task_type"] in KINDS.values()
+        assert not any(infos["task_type"] in step.observation for step in episode.trajectory.steps)
+        played.setdefault((episode.trial.arm, episode.trial.learning_run), []).append(infos["game"])
+    assert len(played) == 4
+    assert all(len(set(games)) == len(games) == count for games in played.values())
+    types = write_report(found.path).types
+    assert types is not None
+    assert types["n"].sum() == 4 * count
+    assert set(types["task_type"]) <= set(KINDS.values())
+    assert set(types["task"]) == {"ALFWorld-v0:steps=4"}
+    assert audit_run(found.path) == []
     assert check_run(found.path) == []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -39,6 +39,8 @@ class Trajectory(BaseModel):
     solved: bool = False
     invalid: int = 0
     reason: str = ""
+    infos: Mapping[str, str] = {}
+    """What its game says of itself and no player was told, such as the type of a task (`EnvSpec.recorded`)."""
 
     @model_serializer(mode="wrap")
     def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -50,6 +52,8 @@ class Trajectory(BaseModel):
             | {"grammar": places[step["grammar"]]}
             for step in content["steps"]
         ]
+        if not self.infos:
+            content.pop("infos", None)  # format 1 had none
         return content | {"grammars": list(places)}
 
     @model_validator(mode="before")

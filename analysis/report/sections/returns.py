@@ -34,8 +34,23 @@ def returns_section(found: Results) -> Section:
         labels=("memory", "target", "n", "missing", "clusters"),
     )
     others = [_matrix(text_matrix(tiles, measure)) for measure in ("solved", "invalid")]
-    tables = [_matrix(returns, True), *others, arms, *_scores(found), counts]
+    tables = [_matrix(returns, True), *others, arms, *_types(found), *_scores(found), counts]
     return Section("returns", "Returns", charts=tuple(charts), tables=tuple(tables))
+
+
+def _types(found: Results) -> list[PageTable]:
+    """Empty where no task has several types."""
+    if found.types is None:
+        return []
+    return [
+        frame_table(
+            labelled(found.types),
+            "Returns by type of task",
+            "types are strata of a task, as its game tells them; n answered [95 % CI over learning runs]",
+            measures=("return", "solved", "invalid", "steps"),
+            labels=("memory", "target", "task_type", "n", "clusters"),
+        )
+    ]
 
 
 def _scores(found: Results) -> list[PageTable]:

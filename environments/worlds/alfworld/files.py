@@ -66,6 +66,14 @@ def _listed(folder: Path) -> Mapping[str, tuple[GameFile, ...]]:
     return {kind: tuple(games[kind]) for kind in KINDS if kind in games}
 
 
+def in_turn(games: Mapping[str, tuple[GameFile, ...]], seed: int) -> GameFile:
+    """The game that a seed means where games are taken in turn: every N seeds that follow one another, two apart as
+    those of an evaluation are, are all N games once. Their order is drawn, the same for everybody."""
+    files = sorted((file for of_kind in games.values() for file in of_kind), key=lambda file: file.name)
+    order = np.random.default_rng(len(files)).permutation(len(files))
+    return files[int(order[seed // 2 % len(files)])]
+
+
 def choose(games: Mapping[str, tuple[GameFile, ...]], seed: int) -> GameFile:
     """The game that a seed means: each kind with equal chance, then each of its files.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from environments.games.game import GameError, MissingData, Note, Turn
 from environments.grammar import Choices
-from environments.worlds.alfworld.files import KINDS, GameFile, choose
+from environments.worlds.alfworld.files import KINDS, GameFile
 from environments.worlds.processes import GameProcesses
 
 PROCESSES = GameProcesses(Path(__file__).parent / "engine.py")
@@ -39,12 +39,13 @@ class AlfredGame:
     GameError, naming the file, where it is damaged or unsolvable, or its process dies or hangs.
     """
 
-    def __init__(self, games: Mapping[str, tuple[GameFile, ...]], steps: int, told: frozenset[str]) -> None:
-        """`told`: "type", "walkthrough" (both in the rules), "commands" (in every observation)."""
-        self._games, self._steps, self._told = games, steps, told
+    def __init__(self, choose: Callable[[int], GameFile], steps: int, told: frozenset[str]) -> None:
+        """`choose`: which game a seed means. `told`: "type", "walkthrough" (both in the rules), "commands" (in every
+        observation)."""
+        self._choose, self._steps, self._told = choose, steps, told
 
     def begin(self, seed: int) -> tuple[tuple[str, ...], Turn]:
-        self._file = choose(self._games, seed)
+        self._file = self._choose(seed)
         self._process, self._release = PROCESSES.lend(self)
         opening = self._ask(load=str(self._file.path))
         infos = {"task_type": KINDS[self._file.kind], "game": self._file.name}

@@ -6,15 +6,16 @@ One for each task type and one for all of them; difficulty ranks by the mean len
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from environments.grammar import Regex
 from environments.spec import ChoiceError, EnvSpec
-from environments.worlds.alfworld.files import SPLITS, Split, game_files
+from environments.worlds.alfworld.files import SPLITS, GameFile, Split, choose, game_files, in_turn
 
+Games = Literal["drawn", "each"]
 HINTS = ("type", "walkthrough", "commands")
 _THING = "[a-z]{1,30} [0-9]{1,3}"
 GRAMMAR = Regex(
@@ -26,13 +27,15 @@ GRAMMAR = Regex(
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What a study may choose, written after the id's colon: `split=valid_unseen,steps=30,told=type+commands`."""
+    """What a study may choose, written after the id's colon: `split=valid_unseen,games=each,told=type+commands`."""
 
     split: Split = "train"
     steps: int = 50
     """Commands until the game is stopped; the paper's 50 (section 4), 30 and 20 elsewhere."""
     told: frozenset[str] = frozenset()
     """Which of HINTS a player is given; by itself it gets none."""
+    games: Games = "drawn"
+    """What a seed means: a game drawn with replacement, types equally often; or the next of all, each once."""
 
     @classmethod
     def of(cls, text: str) -> Variant:
@@ -41,7 +44,7 @@ class Variant:
         for part in text.split(","):
             key, equals, value = part.partition("=")
             if not equals or key not in _READERS or key in values:
-                raise ChoiceError(f"{part!r} is no choice; write split=…, steps=… or told=…, each once")
+                raise ChoiceError(f"{part!r} is no choice; write split=…, steps=…, told=… or games=…, each once")
             values[key] = _READERS[key](value)
         return cls(**values)
 
@@ -64,7 +67,15 @@ def _told(value: str) -> frozenset[str]:
     return frozenset(value.split("+"))
 
 
-_READERS: dict[str, Callable[[str], Any]] = {"split": _split, "steps": _steps, "told": _told}
+def _games(value: str) -> Games:
+    if value not in ORDERS:
+        raise ChoiceError(f"games={value} is none of {', '.join(ORDERS)}")
+    return value
+
+
+_READERS: dict[str, Callable[[str], Any]] = {"split": _split, "steps": _steps, "told": _told, "games": _games}
+ORDERS: dict[Games, Callable[[Mapping[str, tuple[GameFile, ...]], int], GameFile]] = {"drawn": choose, "each": in_turn}
+"""How a seed chooses among games."""
 
 
 def _alfworld(id: str, difficulty: int, summary: str, kind: str | None = None, variant: Variant = Variant()) -> EnvSpec:
@@ -74,7 +85,7 @@ def _alfworld(id: str, difficulty: int, summary: str, kind: str | None = None, v
 
         require_textworld()
         games = game_files(variant.split, kind)
-        game = partial(AlfredGame, games, variant.steps, variant.told)
+        game = partial(AlfredGame, partial(ORDERS[variant.games], games), variant.steps, variant.told)
         return TextEnv(game, id=id, seats=1, grammar=GRAMMAR, horizon=variant.steps, reward_range=(0.0, 1.0))
 
     def choose(text: str) -> EnvSpec:
@@ -91,6 +102,8 @@ def _alfworld(id: str, difficulty: int, summary: str, kind: str | None = None, v
         difficulty,
         summary,
         needs="procmem[alfworld], game files",
+        in_turn=variant.games == "each",
+        recorded=("task_type", "game"),
         remote=True,
         choose=choose,
     )

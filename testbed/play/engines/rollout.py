@@ -29,7 +29,7 @@ async def play(
     player or the environment raises goes through. The notes of a player's error name its seat.
     """
     env = Watched(spec)
-    notes = {seat: _Notes() for seat in players}
+    notes = {seat: _Notes(spec.recorded) for seat in players}
     token = CancellationToken()
     try:
         await _wait(spec, partial(env.reset, seed=env_seed))
@@ -93,6 +93,8 @@ class _Notes:
     What is paid before the seat's first decision (or to a seat that never has one) counts in the total alone.
     """
 
+    recorded: tuple[str, ...] = ()
+    """Which infos are kept."""
     rules: str = ""
     moves: list[tuple[Observation, Decision]] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
@@ -100,6 +102,7 @@ class _Notes:
     solved: bool = False
     invalid: int = 0
     reason: str = ""
+    infos: Mapping[str, str] = field(default_factory=dict[str, str])
     closed: bool = False
 
     def pay(self, reward: float) -> None:
@@ -116,6 +119,7 @@ class _Notes:
         self.solved = bool(info.get("solved", False))
         self.invalid = int(info.get("invalid", 0))  # pyright: ignore[reportArgumentType]
         self.reason = str(info.get("reason", ""))
+        self.infos = {name: str(info[name]) for name in self.recorded if name in info}
         self.closed = True
 
     def trajectory(self, id: str, agent: str, task: str, env_seed: int) -> Trajectory:
@@ -134,4 +138,5 @@ class _Notes:
             solved=self.solved,
             invalid=self.invalid,
             reason=self.reason,
+            infos=self.infos,
         )

@@ -26,7 +26,7 @@ SEAT = "player_0"
 
 
 def begin(file: GameFile, steps: int = 50, *told: str) -> tuple[AlfredGame, str, Choices]:
-    game = AlfredGame({file.kind: (file,)}, steps, frozenset(told))
+    game = AlfredGame(lambda seed: file, steps, frozenset(told))
     (rules,), turn = game.begin(0)
     assert isinstance(turn.grammar, Choices)
     return game, rules, turn.grammar

@@ -11,7 +11,7 @@ from environments.games.game import MissingData
 from environments.registry import ENVIRONMENTS
 from environments.spec import ChoiceError
 from environments.worlds.alfworld import game
-from environments.worlds.alfworld.files import KINDS, SPLITS, choose, game_files
+from environments.worlds.alfworld.files import KINDS, SPLITS, choose, game_files, in_turn
 from environments.worlds.alfworld.specs import ALFWORLD, Variant
 
 
@@ -35,7 +35,8 @@ def test_choices_stand_in_the_id():
         ("ALFWorld-v0:steps=0", "steps=0 is no number from 1 to 999"),
         ("ALFWorld-v0:steps=1e3", "steps=1e3 is no number"),
         ("ALFWorld-v0:told=all", "'all' is none of type, walkthrough, commands"),
-        ("ALFWorld-v0:steps=3,steps=4", "'steps=4' is no choice; write split=…, steps=… or told=…, each once"),
+        ("ALFWorld-v0:steps=3,steps=4", "'steps=4' is no choice; write split=…, steps=…, told=… or games=…, each once"),
+        ("ALFWorld-v0:games=all", "games=all is none of drawn, each"),
         ("ALFWorld-v0:", "'' is no choice"),
         ("ALFWorld-v0:hint=type", "'hint=type' is no choice"),
         ("Doors-v0:split=train", "Doors-v0 offers no choices"),
@@ -79,6 +80,20 @@ def test_seeds_are_spread_evenly_over_the_types(data):
     assert max(counts.values()) < 1.25 * min(counts.values())
 
 
+def test_taken_in_turn_seeds_are_every_game_once(data):
+    games = game_files("valid_unseen")
+    everyone = {file.name for files in games.values() for file in files}
+    for first in (1, 7, 2**31 - 1):
+        assert {in_turn(games, first + 2 * number).name for number in range(len(everyone))} == everyone
+    order = [in_turn(games, 1 + 2 * number).name for number in range(len(everyone))]
+    assert order != sorted(order)
+
+
+def test_whether_games_are_taken_in_turn_is_a_choice():
+    assert ENVIRONMENTS["ALFWorld-v0:split=valid_unseen,games=each"].in_turn
+    assert not ENVIRONMENTS["ALFWorld-v0:split=valid_unseen"].in_turn
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_missing_data_is_one_sentence(tmp_path, monkeypatch, split):
     monkeypatch.setattr(game, "find_spec", lambda name: True)
@@ -96,3 +111,5 @@ def test_a_missing_extra_is_one_sentence(monkeypatch):
 @pytest.mark.slow
 def test_all_games_are_there(all_of_alfworld):
     assert [sum(map(len, game_files(split).values())) for split in SPLITS] == [3553, 140, 134]
+    games = game_files("valid_unseen")
+    assert len({in_turn(games, 991 + 2 * number) for number in range(134)}) == 134
