@@ -11,32 +11,36 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from testbed.cli.terminal import Terminal, plain
+from testbed.play.course.pace import EXCHANGE, Left, Pace, kind_of
 
 if TYPE_CHECKING:
-    from testbed.records.trial import Episode
+    from agents.models.adapters.metered import Charge
+    from testbed.records.trial import Episode, Trial
 
-EXCHANGE = "exchange"
-"""Who thinks when a population exchanges skills: no learner."""
+OFTEN = 0.1
+"""Seconds from one time that the bar is told of answers to the next."""
 
 
 class EpisodeProgress:
     """A bar over the whole study: its episodes, and its learners' steps between them, each one part of it.
 
-    The time left is that of the parts still to come, at the pace of those done since this process began.
+    It moves while learners think: by their models' answers, by the likelihoods that are computed, and by the time that
+    such a step has taken so far.
     """
 
     def __init__(self, console: Terminal, learning: int, evaluation: int, steps: int) -> None:
         """Episodes to learn from and to evaluate by, and `steps` (iterations of all learners), of the whole study."""
-        episodes = learning + evaluation
         self.finished = 0
         self._failed: set[str] = set()
-        self._thinking = Counter[str]()
-        self._steps = 0.0
-        self._steps_an_episode = steps / max(1, learning)
+        self._thinking: Counter[str] = Counter()
+        self._thoughts: Counter[str] = Counter()
+        self._answers = 0
+        self._scoring = ""
+        self._pace = Pace(learning, evaluation, steps)
         self._latest: deque[float] = deque(maxlen=50)
         self._phase = "starting"
-        self._began: float | None = None
-        self._before = 0.0
+        self._shown = 0.0
+        episodes = learning + evaluation
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -47,7 +51,6 @@ class EpisodeProgress:
             console=console,
         )
         self._task = self._bar.add_task("starting", total=episodes + steps, episodes=episodes, done=0, left="?")
-        self._total = episodes + steps
         self._above = _Above(console)
 
     def __enter__(self) -> EpisodeProgress:
@@ -64,12 +67,15 @@ class EpisodeProgress:
         """Episodes that failed and have not been made good."""
         return len(self._failed)
 
+    def starts(self, trial: Trial) -> None:
+        self._pace.starts(kind_of(trial.phase), trial.id)
+
     def advance(self, episode: Episode) -> None:
         self._phase = episode.trial.phase
-        if episode.error is None:
+        good = episode.error is None
+        self._pace.ends(kind_of(episode.trial.phase), episode.trial.id, good=good)
+        if good:
             self.finished += 1
-            if self._began is None and self._phase == "learn":
-                self._steps += self._steps_an_episode
             self._failed.discard(episode.trial.id)
             self._latest.append(episode.trajectory.total)
         else:
@@ -77,37 +83,55 @@ class EpisodeProgress:
         self._show()
 
     def begins(self) -> None:
-        self._began, self._before = time.monotonic(), self.finished + self._steps
+        self._pace.begins()
         self._show()
 
     def thinks(self, who: str) -> None:
+        if not self._thinking.total():
+            self._answers = 0
         self._thinking[who] += 1
+        self._pace.starts("step", (who, self._thoughts[who] + self._thinking[who])) if who != EXCHANGE else None
         self._show()
 
     def thought(self, who: str) -> None:
         self._thinking[who] -= 1
-        self._steps += who != EXCHANGE
+        self._thoughts[who] += 1
+        if who != EXCHANGE:
+            self._pace.ends("step", (who, self._thoughts[who]))
+        self._scoring = ""
         self._show()
 
+    def charged(self, charge: Charge) -> None:
+        self._answers += charge.use in ("learn", "exchange")
+        self._show_soon()
+
+    def scored(self, done: int, tokens: int) -> None:
+        self._scoring = f" · likelihoods {done / tokens:.0%}" if done < tokens else ""
+        self._show_soon()
+
+    def _show_soon(self) -> None:
+        if time.monotonic() - self._shown >= OFTEN:
+            self._show()
+
     def _show(self) -> None:
+        self._shown = time.monotonic()
         mean = f" · mean return {sum(self._latest) / len(self._latest):.2f}" if self._latest else ""
         thinking = self._thinking.total()
-        thoughts = f" · {thinking} thinking" if thinking else ""
+        asked = f" ({self._answers} answers)" if self._answers else ""
+        thoughts = f" · {thinking} thinking{asked}{self._scoring}" if thinking else ""
         failures = f" · {self.failed} failed" if self.failed else ""
         self._bar.update(
             self._task,
-            completed=self.finished + self._steps,
+            completed=self._pace.completed,
             done=self.finished,
-            left=self._left(),
+            left=time_left(self._pace.left),
             description=f"{self._phase:8}{mean}{thoughts}{failures}",
         )
 
-    def _left(self) -> str:
-        done = self.finished + self._steps - self._before
-        if self._began is None or not done:
-            return "?"
-        to_come = max(0.0, self._total - self.finished - self._steps)
-        return str(timedelta(seconds=round((time.monotonic() - self._began) / done * to_come)))
+
+def time_left(left: Left | None) -> str:
+    """As a clock shows it; at least so much where something to come has not been measured."""
+    return "?" if left is None else f"{'≥ ' if left.at_least else ''}{timedelta(seconds=round(left.seconds))}"
 
 
 class _Above(logging.Handler):

@@ -17,11 +17,16 @@ from testbed.cli.terminal import notices, say, say_json, tell
 if TYPE_CHECKING:
     from analysis.results import Results
     from testbed.config.study import StudyConfig
+    from testbed.play.course.budget import Limits
+    from testbed.play.course.prices import Prices
     from testbed.records.run_directory import RunDirectory
     from testbed.studies.shortfall import Shortfall
 
 INCOMPLETE = 3
 """Exit code of a run that has come to its end and lacks something."""
+
+SPENT = 4
+"""Exit code of a run that has reached one of its limits: the same command goes on, with its limits anew."""
 
 STOPPED = "Stopped. Finished episodes are stored; the same command resumes."
 
@@ -34,40 +39,67 @@ def run(
         bool, typer.Option("--dry-run", help="Print what it costs and what it is; play nothing.")
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="With --dry-run: every default as well.")] = False,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Begin nothing new once this command has spent so many tokens.")
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(min=0, help="Begin nothing new once this command has run for so long.")
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(min=0, help="Begin nothing new once this command has cost so much.")
+    ] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="Prices by model and hour (TOML), beside those of the study's agents.")
+    ] = None,
     plugins: Plugins = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Run a study, or finish one that was interrupted: the same command resumes.
 
-    Exit codes: 0 all there · 1 an error to mend · 3 at its end, but episodes are missing · 75 (SIGTERM, a model that
-    does not answer) and 130 (Ctrl-C): the same command goes on.
+    Exit codes: 0 all there · 1 an error to mend · 3 at its end, but episodes are missing · 4 a limit was reached, 75
+    (SIGTERM, a model that does not answer) and 130 (Ctrl-C): the same command goes on.
 
-    Examples: `procmem run examples/quickstart.toml` · `procmem run study.toml --set learning.iterations=2 --dry-run`
+    Examples: `procmem run examples/quickstart.toml` · `procmem run study.toml --set learning.iterations=2 --dry-run` ·
+    `procmem run study.toml --max-hours 8 --max-cost 20 --prices prices.toml`
     """
+    from testbed.config.study import ConfigError
+    from testbed.play.course.budget import Limits
+    from testbed.play.course.prices import Prices
+
     config = read_study(study, set or [], plugins=plugins)
+    priced = Prices.of(config, prices)
+    if max_cost is not None and not priced:
+        raise ConfigError("--max-cost: nothing has a price; give agents a price, or --prices FILE (docs/operations.md)")
     if dry_run:
         from testbed.cli.dry_run import print_forecast
 
         print_forecast(config, full=full, as_json=as_json)
         return
-    carry_out(config, out, partial(_conclude, as_json=as_json))
+    limits = Limits(max_tokens, max_hours, max_cost)
+    carry_out(config, out, partial(_conclude, as_json=as_json), limits, priced)
 
 
 Conclude = Callable[["RunDirectory", "Shortfall", EpisodeProgress], None]
 """Says what came out of a study that has come to its end."""
 
 
-def carry_out(config: StudyConfig, out: Path, conclude: Conclude) -> None:
-    """Run a study as a command does: with progress, interruptible, and with `run`'s exit codes."""
+def carry_out(
+    config: StudyConfig, out: Path, conclude: Conclude, limits: Limits | None = None, prices: Prices | None = None
+) -> None:
+    """Run a study as a command does: with progress, interruptible, within limits, and with `run`'s exit codes."""
     from agents.models.model import ModelUnavailable
-    from testbed.play.failures import ModelGone
+    from testbed.play.course.budget import UNLIMITED, BudgetSpent
+    from testbed.play.course.failures import ModelGone
 
     with Interruption(STOPPED) as interruption:
         try:
-            shortfall = _run(config, out, conclude, interruption)
+            shortfall = _run(config, out, conclude, interruption, limits or UNLIMITED, prices)
         except KeyboardInterrupt:
             tell(STOPPED)
             raise typer.Exit(interruption.code) from None
+        except BudgetSpent as spent:
+            tell(f"Stopped: {spent}")
+            raise typer.Exit(SPENT) from None
         except (ModelGone, ModelUnavailable) as error:
             tell(f"Stopped: {error}")
             raise typer.Exit(RESUME) from None
@@ -76,14 +108,19 @@ def carry_out(config: StudyConfig, out: Path, conclude: Conclude) -> None:
         raise typer.Exit(INCOMPLETE)
 
 
-def _run(config: StudyConfig, out: Path, conclude: Conclude, interruption: Interruption) -> Shortfall:
-    from testbed.studies.cost import count_episodes
+def _run(
+    config: StudyConfig,
+    out: Path,
+    conclude: Conclude,
+    interruption: Interruption,
+    limits: Limits,
+    prices: Prices | None,
+) -> Shortfall:
+    from testbed.studies.cost import count_parts
     from testbed.studies.run import run_study
 
-    learning, evaluation = count_episodes(config)
-    steps = learning // config.learning.episodes
-    with EpisodeProgress(notices(), learning, evaluation, steps) as progress:
-        run, shortfall = interruption.run(partial(run_study, config, out, progress))
+    with EpisodeProgress(notices(), **count_parts(config)) as progress:
+        run, shortfall = interruption.run(partial(run_study, config, out, progress, limits, prices))
     for notice in run.notices:
         tell(f"Note: {notice}.")
     conclude(run, shortfall, progress)

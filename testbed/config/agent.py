@@ -10,6 +10,15 @@ from pydantic import Field, model_validator
 from testbed.config.table import OUTCOME_NEUTRAL, SINCE_FORMAT_1, Table
 
 
+class Price(Table):
+    """Of a million tokens, in any one money."""
+
+    prompt: float = Field(default=0.0, ge=0.0)
+    cached: float | None = Field(default=None, ge=0.0)
+    """Of prompt tokens that the server had read before; as the others where it is not given."""
+    completion: float = Field(default=0.0, ge=0.0)
+
+
 class AgentConfig(Table):
     """One kind of agent: a model and how it plays."""
 
@@ -33,6 +42,8 @@ class AgentConfig(Table):
         default=None, pattern=r"^[A-Z][A-Z0-9_]*_API_KEY$", json_schema_extra=OUTCOME_NEUTRAL
     )
     """The environment variable that holds the servers' key; OPENAI_API_KEY where there is none."""
+    price: Price | None = Field(default=None, json_schema_extra=OUTCOME_NEUTRAL)
+    """What its model costs, for the accounts and --max-cost."""
     tokenizer: str | None = Field(default=None, min_length=1, json_schema_extra=SINCE_FORMAT_1)
     """Folder, catalog name or Hugging Face id of a served model's tokenizer, where `model` is none of these."""
     reasoning_budget: int | None = Field(default=None, ge=1, le=100_000, json_schema_extra=SINCE_FORMAT_1)

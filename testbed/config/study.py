@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
-from testbed.config.agent import AgentConfig
+from testbed.config.agent import AgentConfig, Price
 from testbed.config.memory import MemoryConfig
 from testbed.config.near_miss import did_you_mean
 from testbed.config.pool import PoolConfig
@@ -330,6 +330,7 @@ def override_with(data: dict[str, Any], override: str) -> None:
 TABLES: dict[str, type[BaseModel]] = {
     "agents": AgentConfig,
     "agent": AgentConfig,  # an evolver of its own
+    "price": Price,
     "tasks": TaskConfig,
     "skills": SkillsConfig,
     "memories": MemoryConfig,

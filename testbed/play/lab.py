@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Protocol, TypeVar
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TypeVar
 
 import anyio
 
+from agents.models.adapters.metered import Charge
 from agents.models.model import ModelUnavailable
+from testbed.play.course.budget import Budget
+from testbed.play.course.failures import PATIENCE, Failures, ModelGone
+from testbed.play.course.progress import Progress
 from testbed.play.engines.rollout import play
-from testbed.play.failures import PATIENCE, Failures, ModelGone
 from testbed.play.places import Places
 from testbed.play.players import STATE_ONLY, HeldMemory, Players
 from testbed.records.append_only import StoreError
@@ -23,18 +28,6 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class Progress(Protocol):
-    """Told of every episode that has come to an end, well or badly, and of what else takes time."""
-
-    def advance(self, episode: Episode) -> None: ...
-    def begins(self) -> None:
-        """What was told so far was there before."""
-        ...
-
-    def thinks(self, who: str) -> None: ...
-    def thought(self, who: str) -> None: ...
-
-
 class Lab:
     """Trials in, episodes out. What is stored already is not played again; a failed episode is, before all others.
 
@@ -42,13 +35,19 @@ class Lab:
     """
 
     def __init__(
-        self, run: RunDirectory, players: Players, progress: Progress, failures: Failures | None = None
+        self,
+        run: RunDirectory,
+        players: Players,
+        progress: Progress,
+        failures: Failures | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        """Without `failures` no number of lost episodes stops the study."""
+        """Without `failures` no number of lost episodes stops the study, without `budget` nothing that it spends."""
         self.run = run
         self.players = players
         self.progress = progress
         self.failures = failures or Failures()
+        self.budget = budget or Budget()
         self._places = Places()
         for place, episode in run.stored():
             if episode.error is None:
@@ -78,7 +77,7 @@ class Lab:
 
         None of them is owed (see `Failures`): that is played again until it is there. `guests` are the members that
         the trials name in background seats. Raises ModelGone when a model has stopped answering, StudyStopped when too
-        much was lost, StoreError when nothing can be written.
+        much was lost, BudgetSpent when no more may be begun, StoreError when nothing can be written.
         """
         out: dict[str, Episode] = {}
         if held.memory is not None:
@@ -98,6 +97,14 @@ class Lab:
         except BaseExceptionGroup as errors:
             raise first_cause(errors) from None
         return [out[trial.id] for trial in trials]
+
+    def step(self, arm: str, memory: str = "") -> AbstractContextManager[None]:
+        """What is to be finished once it has begun, whatever the budget: learning and exchange, up to their commit."""
+        return self.budget.step(partial(self._charged, arm, memory))
+
+    def _charged(self, arm: str, memory: str, charge: Charge) -> None:
+        self.budget.book.charge(charge, arm, memory)
+        self.progress.charged(charge)
 
     async def patiently(self, who: str, think: Callable[[], Awaitable[T]], members: Collection[str] = ()) -> T:
         """What `think` gives; begun anew while its model does not answer, PATIENCE times in all.
@@ -123,15 +130,20 @@ class Lab:
         """The trial's episode, finished or lost. While it is owed it waits its turn again, behind the others."""
         while True:
             async with self._limiter:
-                episode, owed = await self._attempt(trial, held, guests)
-            if not owed:
-                return episode
+                if self.budget.may_begin:
+                    with self.budget.episode(partial(self._charged, trial.arm, trial.memory or "")):
+                        episode, owed = await self._attempt(trial, held, guests)
+                    if not owed:
+                        return episode
+                    continue
+            await self.budget.end()
 
     async def _attempt(self, trial: Trial, held: HeldMemory, guests: Mapping[str, HeldMemory]) -> tuple[Episode, bool]:
         """The episode, and whether it is owed still. Every exception of a player or a game is such an episode."""
         spec = self.players.game(trial)
         players, names = self.players.players(trial, held, guests)
         focal = f"player_{trial.seat}"
+        self.progress.starts(trial)
         try:
             seats = await play(spec, players, trial.env_seed, trial=trial.id, names=names)
             episode = Episode(trial=trial, seats=seats, focal=focal)

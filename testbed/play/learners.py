@@ -81,7 +81,7 @@ def memory_kind(memory: MemoryConfig) -> MemoryKind | None:
 
 def _models(config: StudyConfig, players: Players, agent: AgentConfig) -> LearnerModels:
     """What the learner of one agent may ask, each with a meter. The evolver is the acting model unless one is named."""
-    metered = {name: Metered(model) for name, model in players.models.items()}
+    metered = {name: Metered(model, name, "learn") for name, model in players.models.items()}
     others = tuple(metered[other.name] for other in config.agents if other.name != agent.name)
     named = config.learning.evolver
     evolver = named.name if isinstance(named, AgentConfig) else named or agent.name
@@ -164,7 +164,7 @@ def _changes(lab: Lab, policy: PolicyConfig) -> dict[str, Any]:
 def _gate(lab: Lab, kind: str, choices: NPPOConfig) -> PPOGate:
     """The gate of one kind of agent: its own model, at its own temperature."""
     temperature = next(agent.temperature for agent in lab.players.config.agents if agent.name == kind)
-    return ppo_gate((lab.players.models[kind],), temperature, choices, resolve)
+    return ppo_gate((Metered(lab.players.models[kind], kind, "exchange"),), temperature, choices, resolve)
 
 
 def policy_learners(lab: Lab, policy: PolicyConfig, learners: Mapping[str, PoolLearner]) -> dict[str, PoolLearner]:

@@ -124,7 +124,7 @@ class Players:
             names[seat] = name or part.name
             players[seat] = SkillAgent(
                 seat,
-                part.model,
+                Metered(part.model, part.name, "act"),
                 self._guide(trial, kit, part, rng, trial.epsilon if focal else 0.0),
                 rng,
                 reasoning=part.reasoning,
@@ -138,7 +138,7 @@ class Players:
     ) -> Guide:
         if kit.memory is None:
             return NoGuide()
-        model, manner = Metered(part.model), self.config.skills
+        model, manner = Metered(part.model, part.name, "recall"), self.config.skills
         room = self._room(trial, part)
 
         def options(skills: Sequence[Skill]) -> Guide:

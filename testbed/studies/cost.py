@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import anyio
 import numpy as np
@@ -64,6 +65,12 @@ def count_episodes(config: StudyConfig) -> tuple[int, int]:
     )
     sources += len(config.pools)
     return learning, pools * sources * config.learning_runs * config.evaluation_episodes * config.epochs
+
+
+def count_parts(config: StudyConfig) -> dict[Literal["learning", "evaluation", "steps"], int]:
+    """The same, and the steps of all learners between their episodes."""
+    learning, evaluation = count_episodes(config)
+    return {"learning": learning, "evaluation": evaluation, "steps": learning // config.learning.episodes}
 
 
 def _count_population(config: StudyConfig) -> tuple[int, int]:

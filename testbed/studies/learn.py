@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import anyio
 
-from agents.models.adapters.metered import account, no_account
+from agents.models.adapters.metered import Account, account, no_account
 from agents.selection import Value
 from testbed.play.lab import Lab, first_cause
 from testbed.play.players import HeldMemory
@@ -78,8 +78,9 @@ async def learn(lab: Lab, learner: AnyLearner, source: LearnerKey, state: Learni
         lost = missing(lab, source.key, episodes, iteration + 1)
         allowance = 0 if source.memory in shared else left - len(trials)
         step = Iteration(lab, source, [trial.env_seed for trial in trials], iteration, allowance)
-        state, events = await lab.patiently(source.agent, partial(step.iterate, learner, state, finished(episodes)))
-        commit(lab, source, state, [*lost, *events])
+        with lab.step("learn", source.memory):
+            state, events = await lab.patiently(source.agent, partial(step.iterate, learner, state, finished(episodes)))
+            commit(lab, source, state, [*lost, *events])
         _log.info("%s: iteration %d of %d committed", source.key, iteration + 1, plan.iterations)
     return state.memory
 
@@ -113,8 +114,22 @@ class Iteration:
 
         with account() as spent:
             state, events = await learner.iterate(state, fresh, self.lab.recall, play)
-        asked = spent.calls or spent.scored
-        return state, [*events, *([Spent(iteration=state.iteration, **asdict(spent))] if asked else [])]
+        return state, [*events, *_spent(state.iteration, spent)]
+
+
+def _spent(iteration: int, account: Account) -> list[Event]:
+    """Nothing where nothing was asked."""
+    if not (account.calls or account.scored):
+        return []
+    return [
+        Spent(
+            iteration=iteration,
+            calls=account.calls,
+            prompt_tokens=account.prompt_tokens,
+            completion_tokens=account.completion_tokens,
+            scored=account.scored,
+        )
+    ]
 
 
 def commit(lab: Lab, source: LearnerKey, state: LearningState, events: Sequence[Event]) -> None:

@@ -11,7 +11,7 @@ import anyio
 
 from agents.models.model import ModelError
 from testbed.config.population import PolicyConfig
-from testbed.play.failures import ModelGone, StudyStopped
+from testbed.play.course.failures import ModelGone, StudyStopped
 from testbed.play.lab import Lab, first_cause
 from testbed.play.learners import build_exchange, policy_learners, policy_parts
 from testbed.play.players import HeldMemory
@@ -80,18 +80,19 @@ async def live(
         episodes, left = await play(lab, kits(population), partial(round_trials, lab.players, place, round))
         population, happened = remove_lost_members(population, left, round)
         events += happened
-        population, happened = await learn(lab, learners, population, episodes)
-        events += happened
-        if parts.poison is not None and round == policy.poison_round:
-            bearer = policy.bearer or next(iter(population.members))
-            population, happened = plant(population, bearer, str(policy.poison), parts.poison, round)
+        with lab.step(place.arm):
+            population, happened = await learn(lab, learners, population, episodes)
             events += happened
-        population, happened = await trade(
-            lab, exchange, base, population, partial(round_outcome, lab, place, episodes, round)
-        )
-        events += happened
-        population = population.model_copy(update={"round": round})
-        commit(lab, place, base, population, events)
+            if parts.poison is not None and round == policy.poison_round:
+                bearer = policy.bearer or next(iter(population.members))
+                population, happened = plant(population, bearer, str(policy.poison), parts.poison, round)
+                events += happened
+            population, happened = await trade(
+                lab, exchange, base, population, partial(round_outcome, lab, place, episodes, round)
+            )
+            events += happened
+            population = population.model_copy(update={"round": round})
+            commit(lab, place, base, population, events)
         _log.info("%s: round %d of %d committed", place.key, round, config.learning.iterations)
     return population
 

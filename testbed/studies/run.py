@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,13 +14,20 @@ import anyio
 from agents.models.served.http.api_key import redact
 from testbed.config.plugins import resolve
 from testbed.config.study import StudyConfig
-from testbed.play.failures import Failures
-from testbed.play.lab import Lab, Progress
+from testbed.play.course.budget import UNLIMITED, Budget, BudgetSpent, Limits
+from testbed.play.course.bulletin import Bulletin
+from testbed.play.course.failures import Failures
+from testbed.play.course.pace import Pace
+from testbed.play.course.prices import Prices
+from testbed.play.course.progress import Progress
+from testbed.play.lab import Lab
 from testbed.play.learners import build_learners, build_memory_learners
 from testbed.play.models import build_players, probe_servers, versions
+from testbed.play.players import Players
 from testbed.play.pools import with_digests
 from testbed.records.run_directory import RunDirectory
-from testbed.studies.cost import count_episodes
+from testbed.records.side_files.accounts import AccountBook
+from testbed.studies.cost import count_episodes, count_parts
 from testbed.studies.learn import learn_all
 from testbed.studies.matrix import run_matrix
 from testbed.studies.population import run_population
@@ -42,10 +50,14 @@ class Outcome(NamedTuple):
     shortfall: Shortfall
 
 
-async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outcome:
-    """Run a study, or what is left of it. Raises one of the rooms' own errors, each a sentence."""
+async def run_study(
+    config: StudyConfig, out: Path, progress: Progress, limits: Limits = UNLIMITED, prices: Prices | None = None
+) -> Outcome:
+    """Run a study, or what is left of it, within `limits`; `prices` are else those of its agents.
+
+    Raises one of the rooms' own errors, each a sentence.
+    """
     config = with_digests(config)
-    planned = sum(count_episodes(config))
     stored = RunDirectory.begun(out, config)
     today = date.fromisoformat(stored.date) if stored and stored.date else date.today()
     players = await build_players(config, today)
@@ -56,25 +68,57 @@ async def run_study(config: StudyConfig, out: Path, progress: Progress) -> Outco
         with (
             RunDirectory.create(out, config, versions(players, probes), today.isoformat()) as run,
             run_log(run.path, redact=redact),
+            AccountBook(run.path) as book,
         ):
             for notice in run.notices:
                 _log.warning("%s", notice)
             for agent, found in probes.items():
                 _log.info("agent %s: %s", agent, found.sentence)
-            try:
-                lab = Lab(run, players, progress, Failures(config.fail_at, planned))
-                begun = f"resumed, {lab.finished} there" if lab.finished or lab.failures.standing else "begun"
-                owed = f", {len(lab.failures.standing)} failed before and come first" if lab.failures.standing else ""
-                _log.info("%s %s: %d episodes, %s%s", config.study, config.digest, planned, begun, owed)
-                await study(lab, learners, seed_pool(config.learning.pool_size))
-                shortfall = Shortfall.of(run, planned, lab.finished, lab.failures.standing)
-                _log.info("finished. %s", shortfall.sentence)
-            except anyio.get_cancelled_exc_class():
-                _log.info("interrupted; the same command resumes")
-                raise
-            except Exception as error:
-                _log.info("stopped: %s", error)
-                raise
+            bulletin = Bulletin(run.path, book, progress, Pace(**count_parts(config)))
+            budget = Budget(book, limits, Prices.of(config) if prices is None else prices)
+            with _last_word(bulletin), bulletin.posted():
+                shortfall = await _conduct(study, learners, run, players, bulletin, budget)
         return Outcome(run, shortfall)
     finally:
         await players.close()
+
+
+async def _conduct(
+    study: Study,
+    learners: Mapping[str, Any],
+    run: RunDirectory,
+    players: Players,
+    progress: Progress,
+    budget: Budget,
+) -> Shortfall:
+    """What the study lacks when it has come to its end. Raises as `run_study`."""
+    config = players.config
+    planned = sum(count_episodes(config))
+    lab = Lab(run, players, progress, Failures(config.fail_at, planned), budget)
+    begun = f"resumed, {lab.finished} there" if lab.finished or lab.failures.standing else "begun"
+    owed = f", {len(lab.failures.standing)} failed before and come first" if lab.failures.standing else ""
+    _log.info("%s %s: %d episodes, %s%s", config.study, config.digest, planned, begun, owed)
+    await study(lab, learners, seed_pool(config.learning.pool_size))
+    shortfall = Shortfall.of(run, planned, lab.finished, lab.failures.standing)
+    _log.info("finished. %s", shortfall.sentence)
+    return shortfall
+
+
+@contextmanager
+def _last_word(bulletin: Bulletin) -> Generator[None]:
+    """Says how the study ended, in the log and to those who watch."""
+    try:
+        yield
+    except anyio.get_cancelled_exc_class():
+        _log.info("interrupted; the same command resumes")
+        bulletin.ends("interrupted")
+        raise
+    except BudgetSpent as spent:
+        _log.info("%s", spent)
+        bulletin.ends("spent", str(spent))
+        raise
+    except Exception as error:
+        _log.info("stopped: %s", error)
+        bulletin.ends("stopped", redact(str(error)))
+        raise
+    bulletin.ends("finished")

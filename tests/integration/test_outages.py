@@ -13,7 +13,7 @@ import pytest
 
 from agents.models.model import ModelUnavailable
 from testbed.config.study import StudyConfig, parse_study
-from testbed.play.failures import ModelGone
+from testbed.play.course.failures import ModelGone
 from testbed.records.run_directory import RunDirectory
 from tests.support.stub_server import Reply, StubServer, chat
 

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import anyio
 import pytest
 
+from agents.models.adapters.metered import Charge
 from testbed.config.study import StudyConfig, parse_study
 from testbed.records.run_directory import RunDirectory
-from testbed.records.trial import Episode
+from testbed.records.trial import Episode, Trial
 from testbed.studies.run import Outcome, run_study
 
 ROOT = Path(__file__).parent.parent.parent
@@ -49,6 +50,15 @@ class Watcher:
 
     def thought(self, who: str) -> None:
         assert self.thinking
+
+    def starts(self, trial: Trial) -> None:
+        assert trial.id
+
+    def scored(self, done: int, tokens: int) -> None:
+        assert done <= tokens
+
+    def charged(self, charge: Charge) -> None:
+        assert charge.cost.seconds >= 0
 
 
 class Said(NamedTuple):

@@ -2,32 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Literal, NamedTuple
 
 from agents.models.model import Completion, FormMissed, Likelihood, Model, ModelCard, Request, Utterance
+
+Use = Literal["act", "recall", "learn", "exchange"]
+"""What a model is asked for: a move with the thoughts before it, what a memory brings to mind, what is learned from
+episodes (its writers and judges), whether a gift is admitted."""
 
 
 @dataclass
 class Account:
-    """What a memory's own calls have cost; an acting agent's moves are in its decisions."""
+    """What models were asked, and what it took."""
 
     calls: int = 0
+    """Completions written."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     scored: int = 0
     """Utterances whose likelihood was asked for."""
+    cached_tokens: int = 0
+    """Those of `prompt_tokens` that the model had read before."""
+    scored_tokens: int = 0
+    """Of the scored utterances; those of their prompts are not known to whoever asks."""
+    seconds: float = 0.0
+    """From question to answer, summed over calls that may overlap."""
 
     def add(self, other: Account) -> None:
-        self.calls += other.calls
-        self.prompt_tokens += other.prompt_tokens
-        self.completion_tokens += other.completion_tokens
-        self.scored += other.scored
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+
+    @property
+    def tokens(self) -> int:
+        """Prompts read, completions written, utterances scored."""
+        return self.prompt_tokens + self.completion_tokens + self.scored_tokens
+
+
+class Charge(NamedTuple):
+    """One answer: whose model gave it, what for, and what it took."""
+
+    agent: str
+    model: str
+    use: Use
+    cost: Account
 
 
 _OPEN: ContextVar[Account | None] = ContextVar("open account", default=None)
+_TOLD: ContextVar[Callable[[Charge], None] | None] = ContextVar("who is told of charges", default=None)
+
+
+@contextmanager
+def charging(tell: Callable[[Charge], None]) -> Generator[None]:
+    """Each metered call made within, also by tasks begun within, is told as it is answered; to the innermost alone."""
+    token = _TOLD.set(tell)
+    try:
+        yield
+    finally:
+        _TOLD.reset(token)
 
 
 @contextmanager
@@ -56,25 +92,31 @@ def no_account() -> Generator[None]:
 class Metered(Model):
     """The same model; what it is asked while an account is open is put there."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, agent: str, use: Use) -> None:
+        """`agent` is whose model it is, as records call it."""
         self._model = model
+        self._agent = agent
+        self._use: Use = use
 
     @property
     def card(self) -> ModelCard:
         return self._model.card
 
     async def generate(self, request: Request) -> Completion:
+        asked = time.monotonic()
         try:
             answer = await self._model.generate(request)
         except FormMissed as error:
-            _charge(_cost(error.completion))
+            self._charge(_written(error.completion, time.monotonic() - asked))
             raise
-        _charge(_cost(answer))
+        self._charge(_written(answer, time.monotonic() - asked))
         return answer
 
     async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
+        asked = time.monotonic()
         found = await self._model.score(utterances)
-        _charge(Account(scored=len(utterances)))
+        tokens = sum(len(likelihood.logprobs) for likelihood in found)
+        self._charge(Account(scored=len(utterances), scored_tokens=tokens, seconds=time.monotonic() - asked))
         return found
 
     def count(self, text: str) -> int:
@@ -86,11 +128,18 @@ class Metered(Model):
     async def close(self) -> None:
         await self._model.close()
 
+    def _charge(self, cost: Account) -> None:
+        if (opened := _OPEN.get()) is not None:
+            opened.add(cost)
+        if (tell := _TOLD.get()) is not None:
+            tell(Charge(self._agent, self._model.card.name, self._use, cost))
 
-def _cost(answer: Completion) -> Account:
-    return Account(1, answer.prompt_tokens, answer.completion_tokens)
 
-
-def _charge(cost: Account) -> None:
-    if (opened := _OPEN.get()) is not None:
-        opened.add(cost)
+def _written(answer: Completion, seconds: float) -> Account:
+    return Account(
+        calls=1,
+        prompt_tokens=answer.prompt_tokens,
+        completion_tokens=answer.completion_tokens,
+        cached_tokens=answer.cached_tokens,
+        seconds=seconds,
+    )

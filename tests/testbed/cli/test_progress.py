@@ -7,9 +7,11 @@ import logging
 
 import pytest
 
+from agents.models.adapters.metered import Account, Charge
 from testbed.cli import progress
 from testbed.cli.progress import EpisodeProgress
 from testbed.cli.terminal import Terminal
+from testbed.play.course import pace
 from testbed.records.trial import Episode, Trial
 from transfer.memory.experience import Trajectory
 
@@ -30,6 +32,7 @@ def clock(monkeypatch):
 
     clock = Clock()
     monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(pace, "time", clock)
     return clock
 
 
@@ -45,19 +48,41 @@ def test_the_bar_moves_with_episodes_and_learners_and_tells_the_time_left(clock)
         bar.advance(episode(1))  # two of a step's episodes were there before, and their learner's step with them
         bar.begins()
         assert shown(bar) == ("learn    · mean return 0.50", "?", 3.0)
+        bar.starts(episode(2).trial)
         clock.now += 10
         bar.advance(episode(2))
-        assert shown(bar)[1:] == ("0:02:40", 4.0)  # 16 of 20 parts to come, 10 s each
+        assert shown(bar)[1:] == ("≥ 0:02:40", 4.0)  # 16 of 20 parts to come, 10 s each as far as is known
         bar.thinks("a")
         assert shown(bar)[0] == "learn    · mean return 0.50 · 1 thinking"
         clock.now += 30
         bar.thought("a")
-        assert shown(bar)[1:] == ("0:05:00", 5.0)
-        bar.thinks(progress.EXCHANGE)
-        bar.thought(progress.EXCHANGE)
+        assert shown(bar)[1:] == ("≥ 0:04:30", 5.0)  # 5 of 10 s, 2 of 30 s, 8 evaluations as those are in the mean
+        bar.thinks(pace.EXCHANGE)
+        bar.thought(pace.EXCHANGE)
         assert shown(bar)[2] == 5.0
         logging.getLogger("agents.somewhere").warning("a server is slow \x1b[31m")
     assert "a server is slow \\x1b[31m" in out.getvalue()
+
+
+def test_the_bar_moves_while_a_learner_thinks(clock):
+    """By its models' answers, by likelihoods, and by the time that a step usually takes."""
+    with EpisodeProgress(Terminal(file=io.StringIO()), learning=8, evaluation=0, steps=2) as bar:
+        bar.begins()
+        bar.thinks("a")
+        clock.now += 20
+        bar.thought("a")
+        bar.thinks("a")
+        answer = Account(calls=1, prompt_tokens=100, completion_tokens=20)
+        for _ in range(3):
+            clock.now += 2
+            bar.charged(Charge("a", "m", "learn", answer))
+        assert shown(bar) == ("starting · 1 thinking (3 answers)", "≥ 0:02:54", 1.3)
+        bar.scored(512, 2048)
+        clock.now += 1
+        bar.scored(1024, 2048)
+        assert shown(bar)[0].endswith("1 thinking (3 answers) · likelihoods 50%")
+        bar.thought("a")
+        assert "thinking" not in shown(bar)[0]
 
 
 def test_what_failed_is_counted_until_it_is_made_good(clock):

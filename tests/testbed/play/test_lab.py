@@ -7,7 +7,7 @@ import json
 import anyio
 import pytest
 
-from testbed.play.failures import PATIENCE, StudyStopped
+from testbed.play.course.failures import PATIENCE, StudyStopped
 from testbed.play.lab import Lab
 from testbed.play.models import build_players, versions
 from testbed.play.players import HeldMemory

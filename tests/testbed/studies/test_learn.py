@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testbed.config.study import LearningConfig
-from testbed.play.failures import ModelGone, StudyStopped
+from testbed.play.course.failures import ModelGone, StudyStopped
 from testbed.play.seeds import environment_seed, stream
 from testbed.records.lines import EventLine
 from testbed.records.run_directory import RunDirectory

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from environments.registry import ENVIRONMENTS
 from testbed.config.study import ConfigError, load_study, parse_study
-from testbed.play.failures import ModelGone
+from testbed.play.course.failures import ModelGone
 from testbed.records import append_only, run_directory
 from testbed.records.keys import LearnerKey
 from testbed.records.lines import MemberEventLine, RoundCommit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.models.model import ModelMisconfigured, ModelUnavailable, PromptRefused
-from testbed.play.failures import PATIENCE, TRIES, Failures, ModelGone, StudyStopped
+from testbed.play.course.failures import PATIENCE, TRIES, Failures, ModelGone, StudyStopped
 from testbed.records.trial import Trial
 
 OUTAGE = ModelUnavailable("m at http://127.0.0.1:9/v1 does not answer.")

@@ -1,0 +1,1 @@
+"""A study under way: what its failures mean, what it may spend."""
