@@ -54,19 +54,20 @@ def test_ended_again_and_again_by_its_budget_it_is_the_undisturbed_run(study, ru
     config = study(agents=PRICED, concurrency=4, **changes)
     whole = run_in(tmp_path / "whole", config)
     spent = read_accounts(whole.path).total.tokens
-    stops = 0
+    stops, sentences = 0, []
     while True:
         try:
             limits = Limits(tokens=max(1, spent // 7))
             outcome = anyio.run(run_study, config, tmp_path / "stopped", Watcher(), limits)
         except BudgetSpent as reached:
             stops += 1
-            assert re.match(r"--max-tokens \d+ is reached \([\d,]+ tokens\)", str(reached))
+            sentences.append(str(reached))
             (path,) = (tmp_path / "stopped").iterdir()
             assert read_status(path).state == "spent"
         else:
             break
     assert 2 <= stops <= 7
+    assert all(re.match(r"--max-tokens \d+ is reached \([\d,]+ tokens\)", sentence) for sentence in sentences)
     assert not outcome.shortfall
     assert told(outcome.run) == told(whole)
     assert accounted(outcome.run) == accounted(whole)
