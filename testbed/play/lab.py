@@ -53,7 +53,7 @@ class Lab:
             if episode.error is None:
                 self._finished(episode, place)
             else:
-                self.failures.standing[episode.trial.id] = episode.error
+                self.failures.remember(episode.trial.id, episode.error)
         self._limiter = anyio.CapacityLimiter(players.config.concurrency)
         progress.begins()
 

@@ -34,7 +34,8 @@ class Failures:
     An episode whose model did not answer is *owed*: it is played again until it is there, now or when the study is
     resumed, and nothing is learned without it. Whatever else ends an episode (a refused prompt, an answer in another
     form, a game that raises) would end it again: it is *lost*, missing data with its reason. A resumed study tries
-    once more what was lost, unless something has been learned without it.
+    once more what was lost, unless something has been learned without it; if it is lost again, nothing new is known,
+    and it counts in no row.
     """
 
     def __init__(self, fail_at: float = math.inf, planned: int = 0) -> None:
@@ -46,9 +47,15 @@ class Failures:
         """Reason of each failed episode that has not been made good, by trial."""
         self.limit = fail_at if fail_at >= 1 else self._share(planned)
         self._lost: set[str] = set()
+        self._before: set[str] = set()
         self._row: Counter[str] = Counter()
         self._answered: Counter[str] = Counter()
         self._tries: dict[str, tuple[int, int]] = {}
+
+    def remember(self, trial: str, reason: str) -> None:
+        """The trial failed when the study was run before."""
+        self.standing[trial] = reason
+        self._before.add(trial)
 
     def mended(self, trial: str, *answered: str) -> None:
         """The trial is finished; all who are in `answered` (its agents, its game) did their part."""
@@ -66,7 +73,8 @@ class Failures:
         """
         reason = one_line(error)
         self.standing[trial.id] = reason
-        self._row[culprit] += 1
+        if isinstance(error, ModelUnavailable) or trial.id not in self._before:
+            self._row[culprit] += 1
         if self._row[culprit] >= PATIENCE:
             if isinstance(error, ModelUnavailable):
                 raise ModelGone(culprit, str(error).rstrip("."))

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import pytest
 
+from testbed.play.failures import PATIENCE
 from testbed.records.trial import Episode
 from testbed.reports.write import write_report
 from testbed.studies.cost import count_episodes
@@ -139,6 +140,18 @@ def test_what_failed_before_is_played_first(study, run, one_agent, monkeypatch):
     again = run(config)
     played = [episode.trial.arm for _, episode in again.stored() if episode.error is None]
     assert played == ["seed", "seed", "none", "none"]
+
+
+def test_what_is_refused_every_time_stops_no_resumption(study, outcome, one_agent, tmp_path):
+    """More than the 8 in a row that stop a study, and they come first."""
+    agents = [{"name": "a", "model": "tests.support.third_party:Refusing"}]
+    changes = {**one_agent, "agents": agents, "tasks": [{"environment": "tests.support.third_party:COIN"}]}
+    config = study(**changes, arms=["none", "seed"], learning={"iterations": 0}, evaluation_episodes=40)
+    _, first = outcome(tmp_path, config)
+    assert first.missing > PATIENCE
+    again, second = outcome(tmp_path, config)
+    assert second == first
+    assert len(list(again.stored())) == 80 + first.missing
 
 
 def test_a_report_where_nothing_was_answered_says_so_and_why(study, run, one_agent):

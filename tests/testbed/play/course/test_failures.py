@@ -41,6 +41,20 @@ def test_every_kind_of_failure_counts_in_a_row(error):
     assert not isinstance(caught.value, ModelGone)
 
 
+def test_what_is_lost_again_counts_in_no_row():
+    """Those come first and one after the other in a resumed study: their row says nothing of the others."""
+    failures = Failures()
+    for episode in range(2 * PATIENCE):
+        failures.remember(trial(episode).id, "PromptRefused: the content filter refuses")
+        assert failures.failed(trial(episode), "a", REFUSED) is False
+    for episode in range(PATIENCE - 1):
+        failures.failed(trial(100 + episode), "a", REFUSED)
+    with pytest.raises(StudyStopped, match="in a row"):
+        failures.failed(trial(200), "a", REFUSED)
+    with pytest.raises(ModelGone):
+        failures.failed(trial(0), "a", OUTAGE)
+
+
 def test_an_outage_that_lasts_names_whose_model_it_is():
     failures = Failures()
     for episode in range(PATIENCE - 1):
