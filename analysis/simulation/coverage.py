@@ -50,7 +50,7 @@ def unequal(by: Resampler, simulations: int) -> Iterator[Row]:
         runs = "/".join(map(str, sizes))
         world = f"runs {runs}, " + ("independent" if not common else "half of the variance shared")
         hits = _covers(cells.pivot.interval(by.level), 0.0)
-        # three cells of two runs are given a wider interval than they need
+        # several cells of one or two runs are given a wider interval than they need
         promised = len(sizes) == 2
         yield row("interval", "report", world, max(sizes), hits, promised=promised)
         yield row("test", "report", world, max(sizes), cells.pivot.p() <= 0.05, promised=True)

@@ -233,5 +233,5 @@ UNGUARDED = (few_ruin(0.1),)
 for the bottom of the reward range lies too far below any mean."""
 MARGINS = ((shifted(0.5), 0.5), (few_work(0.1, 1.0), 0.1), (few_work(0.05, 2.0), 0.1), (few_work(0.2, 0.5), 0.1))
 """Arms whose difference lies exactly at the margin beside them."""
-UNEQUAL = ((10, 10), (10, 5), (10, 3), (10, 2), (10, 1), (30, 3), (6, 1), (10, 2, 2, 2))
+UNEQUAL = ((10, 10), (10, 5), (10, 3), (10, 2), (10, 1), (30, 3), (6, 1), (10, 2, 2, 2), (10, 10, 1, 1, 1, 1))
 """Learning runs of the agents of one task, of whom some stopped early."""

@@ -137,7 +137,8 @@ def stretch(skewness: Array | float, freedom: Array | float) -> Array:
 def cell_mean(values: Array, weights: Array, related: Related, skewness: Array) -> Pivot:
     """The weighted mean of cell means, shapes as in `CellValues`.
 
-    A cell of one run takes the pooled variance of the others; where no cell has two runs there is no error.
+    A cell of one run takes the pooled variance of the others, and several such cells of the same run their mean
+    correlation (`_alone`); where no cell has two runs there is no error.
     """
     present = ~np.isnan(values[0])
     counts = present.sum(axis=1)
@@ -151,10 +152,10 @@ def cell_mean(values: Array, weights: Array, related: Related, skewness: Array) 
     repeated = np.maximum(free, 1.0)
     variances = (deviations**2).sum(axis=2) / repeated
     pooled = (variances * free).sum(axis=1) / free.sum()
-    single = float((weights[free == 0] ** 2).sum())
+    alone = _alone(deviations, pooled, weights, present, related)
     scores = deviations * (weights / np.sqrt((repeated + 1) * repeated))[:, None]
-    total = _covariance(scores, related) + single * pooled
-    return Pivot(estimate, np.sqrt(total), _freedom(variances, pooled, weights, present, related), skewed)
+    total = _covariance(scores, related) + alone * pooled
+    return Pivot(estimate, np.sqrt(total), _freedom(variances, pooled, alone, weights, present, related), skewed)
 
 
 def independent(cells: int) -> Related:
@@ -179,18 +180,45 @@ def _covariance(scores: Array, related: Related) -> Array:
     return np.maximum(paired, grouped)
 
 
-def _freedom(variances: Array, pooled: Array, weights: Array, present: NDArray[np.bool_], related: Related) -> Array:
+def _alone(deviations: Array, pooled: Array, weights: Array, present: NDArray[np.bool_], related: Related) -> Array:
+    """By how many pooled variances the cells of one run add to the variance of the mean, shape (measures,).
+
+    Related ones of the same run vary together, as much as cells of several runs do that are related and share runs:
+    their mean correlation, with one more observation of 1. Where there are none, that one is all that is known.
+    """
+    single, common = present.sum(axis=1) == 1, _common(present)
+    apart = float((weights[single] ** 2).sum())
+    together = weights[single] @ (related & (common > 0))[np.ix_(single, single)] @ weights[single]
+    rows, columns = np.nonzero(np.triu(related & (common > 1), 1))
+    seen = _overlap(present)[rows, columns].sum()
+    products = (deviations[:, rows] * deviations[:, columns]).sum(axis=(1, 2))
+    alike = (np.divide(products, pooled, out=np.zeros_like(pooled), where=pooled > 0) + 1) / (seen + 1)
+    return apart + np.clip(alike, 0, 1) * (together - apart)
+
+
+def _common(present: NDArray[np.bool_]) -> Array:
+    """Runs that two cells share, shape (cells, cells)."""
+    return present.astype(float) @ present.astype(float).T
+
+
+def _overlap(present: NDArray[np.bool_]) -> Array:
+    """Expected sum of products of two cells' deviations, in units of their covariance, shape (cells, cells)."""
+    n, common = present.sum(axis=1).astype(float), _common(present)
+    return common * (1 - 1 / n[:, None] - 1 / n) + common**2 / (n[:, None] * n)
+
+
+def _freedom(
+    variances: Array, pooled: Array, alone: Array, weights: Array, present: NDArray[np.bool_], related: Related
+) -> Array:
     """Satterthwaite: 2 E² ÷ Var of the variance estimate, rows taken as independent with their cell's variance."""
     counts = present.sum(axis=1).astype(float)
     free = counts - 1
     known = free > 0
     n, free = counts[known], free[known]
     moderated = (PRIOR_FREEDOM * pooled[:, None] + variances[:, known] * free) / (PRIOR_FREEDOM + free)
-    shares = weights[known] ** 2 / n + (weights[~known] ** 2).sum() * free / free.sum()
-    common = present[known].astype(float) @ present[known].astype(float).T
-    overlap = common * (1 - 1 / n[:, None] - 1 / n) + common**2 / (n[:, None] * n)
+    shares = weights[known] ** 2 / n + alone[:, None] * free / free.sum()
     terms = shares * moderated
     parts = terms / free
-    spread = ((parts @ (related[np.ix_(known, known)] * overlap)) * parts).sum(axis=1)
+    spread = ((parts @ (related[np.ix_(known, known)] * _overlap(present[known]))) * parts).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(spread > 0, terms.sum(axis=1) ** 2 / spread, free.sum())

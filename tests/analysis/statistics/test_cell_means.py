@@ -60,6 +60,20 @@ def test_unequal_runs_neither_shorten_intervals_nor_make_tests_liberal(sizes, re
     assert (cells.pivot.p() <= 0.05).mean() == pytest.approx(0.05, abs=0.02)
 
 
+@pytest.mark.parametrize("sizes", [(10, 1, 1, 1), (10, 10, 1, 1, 1, 1), (10, 10, 10, 1, 1, 1)])
+@pytest.mark.parametrize("common", [0.0, 0.5, 0.9])
+def test_cells_of_the_one_run_that_an_agent_lived_vary_together(sizes, common):
+    """An agent that dies in its second run leaves many cells of the first: taken as unrelated they err in 14 to 26 %."""
+    rng = np.random.default_rng(6)
+    values = np.sqrt(common) * rng.normal(size=(4000, 1, 10)) + np.sqrt(1 - common) * rng.normal(
+        size=(4000, len(sizes), 10)
+    )
+    for cell, size in enumerate(sizes):
+        values[:, cell, size:] = np.nan
+    cells = CellValues(values, np.full(len(sizes), 1 / len(sizes)), np.ones((len(sizes),) * 2, np.bool_))
+    assert (cells.pivot.p() <= 0.05).mean() <= 0.065
+
+
 def test_tasks_with_unlike_effects_are_no_noise():
     """Review: effects 1.1 .9 1.0 and .02 −.03 .01 gave p = .156 beside an interval off zero."""
     cells = two_cells(np.array([[1.1, 0.9, 1.0]]), np.array([[0.02, -0.03, 0.01]]), independent(2))
@@ -119,6 +133,25 @@ def groups_of(related: np.ndarray) -> list[list[int]]:
     return [[0], [1], [2]] if related.sum() == 3 else [[0, 1], [2]] if related.sum() == 5 else [[0, 1, 2]]
 
 
+def shared(cells: CellValues, a: int, b: int) -> int:
+    """Runs that two related cells share."""
+    return int((~np.isnan(cells.values[0, a]) & ~np.isnan(cells.values[0, b])).sum()) if cells.related[a, b] else 0
+
+
+def overlap(both: int, n: int, m: int) -> float:
+    return both * (1 - 1 / n - 1 / m) + both**2 / (n * m)
+
+
+def together(cells: CellValues, measure: int, pooled: float) -> float:
+    """Mean correlation of related cells that share runs, with one observation of 1."""
+    products, seen, rows = 0.0, 0.0, cells.values[measure]
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        if shared(cells, a, b) > 1:
+            products += np.nansum((rows[a] - np.nanmean(rows[a])) * (rows[b] - np.nanmean(rows[b])))
+            seen += overlap(shared(cells, a, b), *(int((~np.isnan(rows[c])).sum()) for c in (a, b)))
+    return float(np.clip(((products / pooled if pooled > 0 else 0) + 1) / (seen + 1), 0, 1))
+
+
 def pivot_of(cells: CellValues, measure: int) -> tuple[float, float, float]:
     """Estimate, error and freedom by loops over runs and cells."""
     rows = [row[~np.isnan(row)] for row in cells.values[measure]]
@@ -126,7 +159,9 @@ def pivot_of(cells: CellValues, measure: int) -> tuple[float, float, float]:
     free = sum(size - 1 for size in sizes)
     pooled = sum(((row - row.mean()) ** 2).sum() for row in rows) / free
     many = [c for c in range(3) if sizes[c] > 1]
-    alone = sum(weights[c] ** 2 for c in range(3) if sizes[c] == 1)
+    alike = together(cells, measure, pooled)
+    single = [(a, b) for a, b in product(range(3), repeat=2) if sizes[a] == sizes[b] == 1 and shared(cells, a, b)]
+    alone = sum(weights[a] * weights[b] * (1 if a == b else alike) for a, b in single)
 
     def score(cell: int, run: int) -> float:
         value = cells.values[measure, cell, run]
@@ -150,9 +185,7 @@ def pivot_of(cells: CellValues, measure: int) -> tuple[float, float, float]:
     for a, b in product(many, repeat=2):
         if cells.related[a, b]:
             n, m = sizes[a], sizes[b]
-            both = int((~np.isnan(cells.values[0, a]) & ~np.isnan(cells.values[0, b])).sum())
-            overlap = both * (1 - 1 / n - 1 / m) + both**2 / (n * m)
-            spread += terms[a] * terms[b] * overlap / ((n - 1) * (m - 1))
+            spread += terms[a] * terms[b] * overlap(shared(cells, a, b), n, m) / ((n - 1) * (m - 1))
     freedom = sum(terms.values()) ** 2 / spread if spread > 0 else free
     return sum(w * row.mean() for w, row in zip(weights, rows, strict=True)), np.sqrt(variance), freedom
 
