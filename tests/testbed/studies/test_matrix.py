@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from testbed.play.failures import PATIENCE
+from testbed.play.course.failures import PATIENCE
 from testbed.records.trial import Episode
 from testbed.reports.write import write_report
 from testbed.studies.cost import count_episodes
