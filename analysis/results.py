@@ -75,7 +75,7 @@ class Results:
     population: PopulationFindings | None
     """None but for a population study."""
     memories: MemoryComparison | None = None
-    """None where the study compares its pool with no other memory."""
+    """None where the study compares its pool with no other memory, learned or given."""
     paper: pd.DataFrame | None = None
     """What a paper prints, beside ours; None where the study names no paper, or the paper prints none of it."""
     types: pd.DataFrame | None = None
@@ -168,7 +168,7 @@ def analyse(
         resamples=by.resamples,
         margin=bound,
         population=None if population is None else analyse_population(population, by),
-        memories=compare_memories(tables, memories, by, margin=bound) if memories else None,
+        memories=compare_memories(tables, memories, by, margin=bound, given=given) if memories or given else None,
         types=type_table(tables, by),
         paper=beside_paper(paper, (cells, reuse), memories, by) if paper else None,
     )

@@ -160,11 +160,17 @@ def cellwise(
 
 
 def unjudged(
-    contrast: Contrast, seeds: pd.DataFrame, by: Resampler, *, margin: float = math.nan, ranges: Ranges | None = None
+    contrast: Contrast,
+    seeds: pd.DataFrame,
+    by: Resampler,
+    *,
+    outcome: str = "return",
+    margin: float = math.nan,
+    ranges: Ranges | None = None,
 ) -> list[Finding]:
-    """One contrast in return over all its cells, then in each of them: findings whose family is another's to say."""
-    measure = _Measure.of(seeds, "return", margin, ranges or {})
-    runs = contrast.differences(seeds, "return")
+    """One contrast over all its cells, then in each of them: findings whose family is another's to say."""
+    measure = _Measure.of(seeds, outcome, margin, ranges or {})
+    runs = contrast.differences(seeds, outcome)
     each = [_finding(contrast, part, measure, by, cell) for cell, part in _cells(runs)]
     return [_finding(contrast, runs, measure, by), *each]
 

@@ -30,6 +30,9 @@ def try_skills(
     seeds: Annotated[int, typer.Option(min=2, help="Games of each cell, with the skills and without.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the study.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder that holds the run directories.")] = Path("runs"),
+    admission: Annotated[
+        str, typer.Option(help="Who lets skills in: trust, or gate: each agent's own PPO gate.")
+    ] = "trust",
     set: Annotated[list[str] | None, typer.Option(help="Change one value of the study: key=value.")] = None,
     plugins: Plugins = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
@@ -52,7 +55,9 @@ def try_skills(
         "arms": ["none"],
         "agents": _agents(_split(agents)),
         "tasks": [{"environment": name} for name in _split(tasks)],
-        "pools": [{"name": name, "folder": str(path)} for name, path in _names(folders).items()],
+        "pools": [
+            {"name": name, "folder": str(path), "admission": admission} for name, path in _names(folders).items()
+        ],
     }
     for override in set or []:
         override_with(study, override)
@@ -61,7 +66,7 @@ def try_skills(
 
 
 def _conclude(run: RunDirectory, shortfall: Shortfall, progress: EpisodeProgress, *, as_json: bool) -> None:
-    given = [each for each in analysed(run.path).findings if each.kind == "given"]
+    given = [each for each in analysed(run.path).findings if each.kind == "given" and each.outcome == "return"]
     if as_json:
         missing = shortfall.sentence if shortfall else None
         say_json({"run": str(run.path), "missing": missing, "verdicts": [_row(each) for each in given]})

@@ -14,12 +14,14 @@ from environments.spec import EnvSpec
 from testbed.config.agent import AgentConfig
 from testbed.config.memory import MemoryConfig
 from testbed.config.plugins import resolve
+from testbed.config.pool import PoolConfig
 from testbed.config.population import PolicyConfig
 from testbed.config.study import ConfigError, StudyConfig
 from testbed.play.lab import Lab
 from testbed.play.players import Players
 from testbed.records.keys import LearnerKey
 from transfer.contamination.poison import POISONS, Poison
+from transfer.exchange.admission import Admission
 from transfer.exchange.exchange import Exchange, Terms
 from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.gate.advantage import StepBaseline
@@ -132,7 +134,7 @@ def policy_parts(policy: PolicyConfig) -> PolicyParts:
 
 def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
     """Raises ConfigError for a name that stands for nothing, ChoiceError for a choice that does not exist."""
-    parts, choices = policy_parts(policy), _choices(lab, policy)
+    parts, choices = policy_parts(policy), _receiving(lab, _changes(lab, policy))
     gates = {name: _gate(lab, kind, choices) for name, kind in lab.players.config.members.items()}
     terms = Terms(
         rate=policy.rate,
@@ -149,10 +151,26 @@ def build_exchange(lab: Lab, policy: PolicyConfig) -> Exchange:
     return parts.exchange(terms, admission, intake)
 
 
-def _choices(lab: Lab, policy: PolicyConfig) -> NPPOConfig:
-    """The policy's choices. A gift must improve on what its receiver does anyway (ΔJ > 0), unless they say not."""
-    learning = lab.players.config.learning
-    return make_config(learning.preset, {"acceptance": "improvement", **_changes(lab, policy)})
+def build_admission(lab: Lab, pool: PoolConfig) -> Admission:
+    """Who lets the skills of a given pool in: the rule by which gifts are judged, by the study's choices.
+
+    Raises ConfigError for a name that stands for nothing, ChoiceError for a choice that does not exist.
+    """
+    config = lab.players.config
+    choices = _receiving(lab, config.learning.choices)
+    gates = {agent.name: _gate(lab, agent.name, choices) for agent in config.agents}
+    return admission_rule(pool)(gates, lab.recall, StepBaseline(choices.gamma))
+
+
+def admission_rule(pool: PoolConfig) -> AdmissionFactory:
+    """Raises ConfigError for a name that stands for nothing."""
+    place = f"pools.{pool.name}: admission"
+    return resolve(ADMISSIONS, pool.admission, group="population.admission", place=place)
+
+
+def _receiving(lab: Lab, changes: Mapping[str, Any]) -> NPPOConfig:
+    """The gate's choices. A gift must improve on what its receiver does anyway (ΔJ > 0), unless they say not."""
+    return make_config(lab.players.config.learning.preset, {"acceptance": "improvement", **changes})
 
 
 def _changes(lab: Lab, policy: PolicyConfig) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from environments.spec import EnvSpec
 from testbed.config.agent import AgentConfig
 from testbed.config.plugins import call, find_environment, resolve
 from testbed.config.study import ConfigError, StudyConfig
-from testbed.play.learners import memory_kind, policy_parts
+from testbed.play.learners import admission_rule, memory_kind, policy_parts
 from testbed.play.players import AgentModel, Players
 from testbed.records.trial import one_line
 from testbed.records.versions import Versions
@@ -87,6 +87,8 @@ def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
     resolve(TERMINATIONS, config.skills.termination, group="skills.termination")
     for memory in config.memories:
         memory_kind(memory)
+    for pool in config.pools:
+        admission_rule(pool)
     for policy in config.population.policies if config.study == "population" else ():
         policy_parts(policy)
         resolve(

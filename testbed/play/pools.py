@@ -58,8 +58,10 @@ def from_run(path: Path, source: str | None = None, digest: str | None = None) -
     if source is None and digest is not None:
         return run.memory(digest)
     there = learned(run)
-    if source is None and len(there) == 1:
-        (source,) = there
+    given = {pool.name for pool in run.config().pools}
+    own = [key for key in there if key.partition(":")[0] not in given]
+    if source is None and len(own) == 1:
+        (source,) = own
     if source not in there:
         names = ", ".join(sorted(there)[:MOST_NAMED]) or "none, for nothing was learned in it"
         more = f" and {len(there) - MOST_NAMED} more" if len(there) > MOST_NAMED else ""
@@ -104,6 +106,8 @@ def given_pool(pool: PoolConfig) -> Memory:
         raise ConfigError(
             f"pools.{pool.name}: its digest is {memory.digest}, not {pool.digest} as the study says; it was changed"
         )
+    if pool.is_judged and not isinstance(memory, SkillPool):
+        raise ConfigError(f'pools.{pool.name}: only skills can be judged one by one; write admission = "trust"')
     return memory
 
 

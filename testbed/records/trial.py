@@ -17,6 +17,8 @@ from transfer.memory.experience import Trajectory
 Phase = Literal["learn", "evaluate", "league"]
 """A league is played by a population's members among themselves: its returns compare them, not arms."""
 
+EVIDENCE = "evidence"
+"""Arm of the episodes to learn by which an agent judges the skills that the study gives it; it has no memory there."""
 
 SEAT = re.compile(r"player_[0-9]{1,6}")
 

@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.tables.run import CELL, PLAN
+from testbed.config.pool import PoolConfig
 from testbed.config.study import StudyConfig
+from testbed.records.trial import EVIDENCE
 
 Row = dict[str, Any]
 
@@ -47,10 +49,13 @@ def memory_plan(config: StudyConfig, tasks: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[column.name for column in PLAN])
 
 
-def given_plan(config: StudyConfig, tasks: Iterable[str]) -> pd.DataFrame:
-    """The plan of any of the pools that a study is given: with it, and without."""
-    cells = product(range(config.learning_runs), ("none", "given"), [agent.name for agent in config.agents], tasks)
-    rows = [_row("evaluate", run, _evaluated(config), (arm, "", "", agent, task)) for run, arm, agent, task in cells]
+def given_plan(config: StudyConfig, pool: PoolConfig, tasks: Iterable[str]) -> pd.DataFrame:
+    """The plan of one of the pools that a study is given: what it is judged by, then with it, its controls, without."""
+    places = list(product([agent.name for agent in config.agents], tasks))
+    judged = places if pool.is_judged else []
+    rows = [_row("learn", 0, pool.evidence, (EVIDENCE, "", "", *place)) for place in judged]
+    arms = product(range(config.learning_runs), ("none", "given", *pool.controls), places)
+    rows += [_row("evaluate", run, _evaluated(config), (arm, "", "", *place)) for run, arm, place in arms]
     return pd.DataFrame(rows, columns=[column.name for column in PLAN])
 
 

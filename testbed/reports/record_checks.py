@@ -16,14 +16,14 @@ from testbed.play.learners import duel_tests
 from testbed.play.seeds import environment_seed, evaluation_seed
 from testbed.records.keys import LearnerKey
 from testbed.records.lines import EventLine, Line
-from testbed.records.trial import Episode, Trial
+from testbed.records.trial import EVIDENCE, Episode, Trial
 from testbed.reports.reader import Reader
 from transfer.gate.race import NOTHING_YET, Evidence, Process, verdict_of
 from transfer.memory.events import Duelled
 from transfer.nppo.config import make_config
 
 SHARED = "shared experience"
-"""Whose learning episodes are those that several memories learn from."""
+"""Whose learning episodes are those that several memories learn from, or several given pools are judged by."""
 MOST_TOLD = 20
 """Sentences of one kind; the rest are counted."""
 
@@ -113,8 +113,8 @@ class RecordCheck(Reader):
             for place, episodes in zip(places, plan["episodes"].tolist(), strict=True):
                 if memory and place[1] == "none":
                     continue  # the pool's, and everybody's
-                whose = SHARED if memory in shared and place[0] == "learn" else memory
-                planned[whose, *place] = episodes
+                whose = SHARED if place[0] == "learn" and (memory in shared or place[1] == EVIDENCE) else memory
+                planned[whose, *place] = max(episodes, planned.get((whose, *place), 0))
         owed = {key: count - self._counts[key] for key, count in planned.items() if self._counts[key] < count}
         lines = [sentence for kind in self._told.values() for sentence in _capped(kind)]
         lines += _capped(

@@ -35,7 +35,7 @@ from testbed.records.keys import LearnerKey
 from testbed.records.lines import IterationCommit, Line, MemberEventLine, MemoryCommit, RoundCommit
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.study_file import StudyRecord
-from testbed.records.trial import Episode, Trial
+from testbed.records.trial import EVIDENCE, Episode, Trial
 from testbed.reports.plan import declared_plan, given_plan, memory_plan
 from testbed.reports.population_tables import PopulationReader
 from testbed.reports.reader import Reader, Rows, read_records
@@ -189,11 +189,13 @@ class _MatrixReader(Reader):
     def _is_mine(self, trial: Trial) -> bool:
         if trial.phase != "learn":
             return (trial.memory or "") == self._name or trial.arm == "none"
+        if isinstance(self._memory, PoolConfig) or trial.arm == EVIDENCE:
+            return (
+                trial.arm == EVIDENCE and isinstance(self._memory, PoolConfig) and self._memory.judges_by(trial.episode)
+            )
         shared = trial.pool is None
         if self._memory is None:
             return trial.memory is None and not shared
-        if isinstance(self._memory, PoolConfig):
-            return False
         return shared if self._memory.experience == "shared" else trial.memory == self._name
 
     def _sample(self, episode: Episode) -> None:
@@ -207,8 +209,9 @@ class _MatrixReader(Reader):
 
     def tables(self, study: StudyRecord, population: PopulationReader | None, notes: Sequence[str]) -> Tables:
         config = self._config
+        origin = {"origin": "given"} if isinstance(self._memory, PoolConfig) else {}
         for row in _pool_rows(self._states, self._seeds):
-            self._pools.add(row)
+            self._pools.add(row | origin)
         for row in population.pool_rows() if population else ():
             self._pools.add(row)
         games = study_games(config, self._tasks)
@@ -228,7 +231,7 @@ class _MatrixReader(Reader):
 
     def _plan(self, games: Mapping[str, EnvSpec | None]) -> pd.DataFrame:
         if isinstance(self._memory, PoolConfig):
-            return given_plan(self._config, games)
+            return given_plan(self._config, self._memory, games)
         if self._memory is not None:
             return memory_plan(self._config, games)
         return declared_plan(self._config, {name: 1 if game is None else game.seats for name, game in games.items()})

@@ -63,7 +63,8 @@ def count_episodes(config: StudyConfig) -> tuple[int, int]:
     sources += len(config.memories) * sum(
         pools - 1 if arm == "transfer" else 1 for arm in played if arm not in ("none", "seed", "rag")
     )
-    sources += len(config.pools)
+    sources += sum(1 + len(pool.controls) for pool in config.pools)
+    learning += pools * max((pool.evidence for pool in config.pools if pool.is_judged), default=0)
     return learning, pools * sources * config.learning_runs * config.evaluation_episodes * config.epochs
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, product
+from itertools import chain
 
 import anyio
 
 from testbed.config.study import Arm
 from testbed.play.lab import Lab, first_cause
 from testbed.play.players import HeldMemory
-from testbed.play.pools import given_pools
 from testbed.records.keys import LearnerKey
+from testbed.studies.given import given_cells, take_in
 from testbed.studies.learn import learn_all
 from testbed.studies.schedule import Cell, cell_trials
 from transfer.memory.controls import RandomUnits, episodes_as_pool, shuffle, shuffle_procedures
@@ -23,7 +23,7 @@ from transfer.memory.pool import SkillPool
 
 async def run_matrix(lab: Lab, learners: Mapping[str, AnyLearner], seed_pool: SkillPool) -> None:
     """Learn, then evaluate every cell on environment seeds common to all arms."""
-    given = given_pools(lab.players.config)
+    given = await take_in(lab)
     memories = await learn_all(lab, learners, seed_pool)
     open_cells = anyio.Semaphore(lab.players.config.concurrency)
 
@@ -82,15 +82,6 @@ def memory_cells(lab: Lab, name: str, memories: Mapping[LearnerKey, Memory]) -> 
             for source, held in peers.items():
                 if source != own:
                     yield Cell("transfer", own.agent, own.task, own.learning_run, held, chosen, source, name)
-
-
-def given_cells(lab: Lab, given: Mapping[str, Memory]) -> Iterator[Cell]:
-    """Every given pool in every agent's hands on every task, on the environment seeds of every learning run."""
-    config = lab.players.config
-    for name, memory in given.items():
-        chosen = config.skills.selector if isinstance(memory, SkillPool) else "none"
-        for run, agent, task in product(range(config.learning_runs), config.agents, lab.players.tasks):
-            yield Cell("given", agent.name, task, run, memory, chosen, memory=name)
 
 
 def pool_cells(lab: Lab, pools: Mapping[LearnerKey, SkillPool], seed_pool: SkillPool) -> Iterator[Cell]:

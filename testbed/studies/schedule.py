@@ -13,7 +13,7 @@ from testbed.config.study import Arm, LearningConfig
 from testbed.play.players import HeldMemory, Players
 from testbed.play.seeds import environment_seed
 from testbed.records.keys import LearnerKey, PopulationKey
-from testbed.records.trial import BackgroundSeat, Trial
+from testbed.records.trial import EVIDENCE, BackgroundSeat, Trial
 from transfer.memory.memory import Memory
 from transfer.memory.pool import SkillPool
 
@@ -135,6 +135,24 @@ def learning_trials(
             **_manner(players, memory, iteration),
         )
         for episode in range(config.learning.episodes if episodes is None else episodes)
+    ]
+
+
+def evidence_trials(players: Players, agent: str, task: str, episodes: int) -> list[Trial]:
+    """What an agent plays without any memory before it lets a given pool's skills in, on learning seeds; the same for
+    every pool and, like its verdicts, for all learning runs."""
+    return [
+        Trial(
+            phase="learn",
+            arm=EVIDENCE,
+            agent=agent,
+            task=task,
+            learning_run=0,
+            episode=episode,
+            env_seed=environment_seed(players.config.seed, "learn", task, 0, 0, episode),
+            seat=episode % players.tasks[task].seats,
+        )
+        for episode in range(episodes)
     ]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import Finding
+from analysis.matrix.arms.given import by_environment_seed
 from analysis.matrix.contrasts import Contrast, overall
 from analysis.matrix.reuse.coverage import coverage_runs
 from analysis.statistics.bootstrap import Resampler
@@ -25,8 +26,8 @@ from analysis.tables.units import aggregate, run_means, seed_means
 POOL = "skills"
 """What the study's own pool is called beside other memories."""
 NATIVE, MATCHED = "native", "equal budget"
-CONDITIONS = {"self": NATIVE, "matched": MATCHED}
-"""Arms by the budget of the prompt."""
+CONDITIONS = {"self": NATIVE, "matched": MATCHED, "given": NATIVE}
+"""Arms by the budget of the prompt; a memory that was given has no other."""
 COLUMNS = (
     *("memory", "budget", "n", "clusters", "return", "return_low", "return_high", "return_method", "units"),
     *("deployed_tokens", "archive_tokens", "events_per_step", "exposed_per_step", "delta_prompt", "coverage"),
@@ -40,18 +41,24 @@ class MemoryComparison:
     """What all memories of a study have in common, and the declared contrasts between them."""
 
     table: pd.DataFrame
-    """A row per memory and budget: COLUMNS. Units, tokens and rates are means over learning runs or steps."""
+    """A row per memory and budget: COLUMNS. Units, tokens and rates are means over learning runs or steps; clusters are
+    learning runs, of a memory that was given environment seeds."""
     findings: tuple[Finding, ...]
 
 
 def compare_memories(
-    pool: Tables, memories: Mapping[str, Tables], by: Resampler, *, margin: float = math.nan
+    pool: Tables,
+    memories: Mapping[str, Tables],
+    by: Resampler,
+    *,
+    margin: float = math.nan,
+    given: Mapping[str, Tables] = {},
 ) -> MemoryComparison:
-    """`pool`: the study's own; each table holds the arm without memory, too."""
+    """`pool`: the study's own; each table holds the arm without memory, too. `given` have findings of their own."""
     every = {POOL: pool, **memories}
     seeds = _arms_by_memory(every)
     found = overall(seeds, _declared(list(memories), seeds), by, margin=margin, ranges=pool.ranges)
-    rows = [row for name, tables in every.items() for row in _rows(name, tables, by)]
+    rows = [row for name, tables in {**every, **given}.items() for row in _rows(name, tables, by)]
     return MemoryComparison(pd.DataFrame(rows, columns=list(COLUMNS)), tuple(found))
 
 
@@ -101,7 +108,8 @@ def _rows(name: str, tables: Tables, by: Resampler) -> list[dict[str, object]]:
         episodes = answered[answered["arm"].astype("str") == arm]
         if episodes.empty:
             continue
-        sample = aggregate(run_means(seed_means(episodes)), "return")
+        seeds = seed_means(episodes)
+        sample = aggregate(run_means(by_environment_seed(seeds) if arm == "given" else seeds), "return")
         ends = [tables.ranges.get(task, (-np.inf, np.inf)) for task in episodes["task"].astype("str").unique()]
         lows, highs = zip(*ends, strict=True)
         bounded = Scale(float(np.mean(lows)), float(np.mean(highs))) if np.isfinite([*lows, *highs]).all() else REAL

@@ -74,7 +74,8 @@ def coverage_runs(tables: Tables) -> pd.DataFrame:
     grouped = keyed.groupby(RUN, observed=True, sort=False)
     base = grouped.agg(n=("return", "size"), pool=("pool", "first"), events=("skill_calls", "sum")).reset_index()
     pools = tables.pools.drop_duplicates(["pool", "unit"]).groupby("pool")
-    base["units"], base["stored_tokens"] = base["pool"].map(pools.size()), base["pool"].map(pools["tokens"].sum())
+    stored = {"units": pools.size(), "stored_tokens": pools["tokens"].sum()}
+    base = base.assign(**{name: base["pool"].map(values).astype(float) for name, values in stored.items()})
     base = base[base["units"].notna() & (base["units"] > 0)].astype({"units": int})
     calls = tables.invocations.groupby([*RUN, "unit"], observed=True)["calls"].sum().reset_index()
     by_run = {key: part["calls"].to_numpy(float) for key, part in calls[calls["calls"] > 0].groupby(RUN, observed=True)}

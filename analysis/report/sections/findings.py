@@ -19,9 +19,9 @@ FEW_RUNS = 30
 def findings_sections(found: Results) -> list[Section]:
     declared = [each for each in found.findings if each.kind == "contrast" and each.outcome == "return"]
     charts = [forest("contrasts", "Declared contrasts in return", declared), *_opinions(found)] if declared else []
-    titles = {"gain": "Gain of each cell", "regret": "Regret of each cell", "given": "Given pools against no memory"}
+    titles = {"gain": "Gain of each cell", "regret": "Regret of each cell", "given": "Given pools"}
     for kind, title in titles.items():
-        cells = [each for each in found.findings if each.kind == kind]
+        cells = [each for each in found.findings if each.kind == kind and each.outcome == "return"]
         if cells:
             charts.append(forest(kind, title, cells))
     if not charts:

@@ -12,9 +12,10 @@ def memories_sections(found: Results) -> list[Section]:
     if found.memories is None:
         return []
     words = (
-        "Every memory learned from as many episodes on the same environment seeds, and was evaluated frozen on common "
-        "seeds. Native: as its official code recalls by default. Equal budget: whole units up to the same number of "
-        "tokens in a prompt. Each memory's own matrix, controls and cells: `procmem report RUN --memory NAME`."
+        "Every learned memory learned from as many episodes on the same environment seeds; all, those that were given "
+        "among them, were evaluated frozen on common seeds. Native: as its official code recalls by default. Equal "
+        "budget: whole units up to the same number of tokens in a prompt. A learned memory's own matrix, controls and "
+        "cells: `procmem report RUN --memory NAME`."
     )
     counting = (
         "events and exposed steps ÷ all steps; coverage beside that of recall at random and its ceiling; left out: "
@@ -24,7 +25,7 @@ def memories_sections(found: Results) -> list[Section]:
     returns = frame_table(
         table,
         "Returns of memories",
-        "mean [95 % CI over learning runs]",
+        "mean [95 % CI over learning runs; of a given memory over environment seeds]",
         measures=("return", "units", "deployed_tokens", "archive_tokens", "delta_prompt"),
         labels=("memory", "budget", "n", "clusters"),
     )

@@ -145,7 +145,8 @@ def _strangers(trial: Trial, config: StudyConfig) -> Iterator[str]:
     budget = config.learning.episodes * config.learning.iterations
     # A learner may ask for further games within its budget; a population plays what its rounds plan.
     of_iteration = config.learning.episodes if config.study == "population" else budget
-    most = of_iteration if trial.phase == "learn" else evaluated
+    judged = [pool.evidence for pool in config.pools if pool.is_judged]
+    most = max([of_iteration, *judged]) if trial.phase == "learn" else evaluated
     if trial.memory is not None and trial.memory not in {each.name for each in (*config.memories, *config.pools)}:
         yield f"the study has no memory {trial.memory!r}"
     if not 0 <= trial.episode < most:
@@ -189,7 +190,9 @@ def _events(run: RunDirectory, config: StudyConfig | None, known: Set[str]) -> I
                 yield Fault("error", f"pools/{digest}.json", "", what, "", repairable=True)
     if pending or _torn(run.events_file):
         yield Fault("note", name, "", "ends in an iteration that was not finished", "it is done again", repairable=True)
-    if config and done and (late := sum(_is_late(config, count, extra.get(key, 0)) for key, count in done.items())):
+    given = {f"{pool.name}:" for pool in config.pools} if config else set[str]()
+    learners = {key: count for key, count in done.items() if not key.startswith(tuple(given))}
+    if config and (late := sum(_is_late(config, count, extra.get(key, 0)) for key, count in learners.items())):
         yield Fault("note", name, "", f"{late} learners have not finished", "the same `procmem run` goes on")
 
 

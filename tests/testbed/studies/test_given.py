@@ -10,6 +10,8 @@ import pytest
 from environments.diagnostics.doors import INVERTED, RULE
 from testbed.config.study import ConfigError, StudyConfig, parse_study
 from testbed.play.pools import given_pools, learned, with_digests
+from testbed.records.check.find import check_run
+from testbed.records.lines import EventLine
 from testbed.reports.audit import audit_run
 from testbed.reports.tables import read_run
 from testbed.reports.write import write_report
@@ -53,12 +55,17 @@ def test_nothing_is_learned_and_every_cell_is_played(finished):
         for agent in "ab"
     }
     assert count_episodes(config) == (0, len(trials)) == (0, 96)
-    assert list(run.events()) == []
+    kinds = {(line.learner, line.event.kind) for line in run.events() if isinstance(line, EventLine)}
+    assert kinds == {(f"{pool}:{agent}/Doors-v0/0", kind) for pool in ("right", "wrong") for agent in "ab"
+                     for kind in ("gift", "admitted")}  # fmt: skip
+    assert check_run(run.path) == []
 
 
 def test_the_verdicts_are_the_known_truth(finished):
     _, run = finished
-    found = {each.id: each.verdict for each in write_report(run.path).findings if each.kind == "given" and each.cell}
+    results = write_report(run.path)
+    given = [each for each in results.findings if each.kind == "given"]
+    found = {each.id: each.verdict for each in given if each.cell and each.outcome == "return"}
     assert found == {
         "given:return:right:given///a/Doors-v0": "better",
         "given:return:right:given///b/Doors-v0": "undecided",
@@ -67,6 +74,111 @@ def test_the_verdicts_are_the_known_truth(finished):
     }
     assert audit_run(run.path) == []
     assert set(read_run(run).given) == {"right", "wrong"}
+    solved = {each.id: each.verdict for each in results.findings if each.kind == "given" and each.outcome == "solved"}
+    assert solved["given:solved:right:given///a/Doors-v0"] == "better"
+
+
+def test_what_a_given_pool_costs_is_counted_as_of_a_learned_one(finished):
+    _, run = finished
+    table = read_memories(run).set_index("memory")
+    assert set(table.index) == {"right", "wrong"}
+    assert (table["units"] == 1).all()
+    assert (table["coverage"] == 1.0).all()
+    assert (table["deployed_tokens"] > 0).all()
+    assert (table["clusters"] == 16).all()
+    assert (table["archive_tokens"] == 0).all()
+    assert set(read_run(run).given["right"].pools["origin"]) == {"given"}
+
+
+def read_memories(run):
+    found = write_report(run.path).memories
+    assert found is not None
+    return found.table
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory, run_in):
+    """One folder with the truth and its contrary, before a gate that counts each round by itself; nothing moves b."""
+    folder = tmp_path_factory.mktemp("both")
+    for name, rule in (("right", RULE), ("wrong", INVERTED)):
+        lore(folder, name, rule)
+    pools = [
+        {"name": "both", "folder": str(folder), "admission": "gate", "evidence": 12, "controls": ["random", "shuffled"]}
+    ]
+    config = parsed(pools, learning={"choices": {"gamma": 0.0}})
+    return config, run_in(tmp_path_factory.mktemp("runs"), config)
+
+
+def test_each_receiver_gates_what_it_is_given(gated):
+    _, run = gated
+    names = {skill.id: skill.name for skill in given_pools(gated[0])["both"].each()}
+    verdicts = {
+        (line.learner, names[line.event.skill]): line.event
+        for line in run.events()
+        if isinstance(line, EventLine) and line.event.kind == "verdict"
+    }
+    assert {place: event.outcome for place, event in verdicts.items()} == {
+        ("both:a/Doors-v0/0", "right"): "accepted",
+        ("both:a/Doors-v0/0", "wrong"): "rejected",
+        ("both:b/Doors-v0/0", "right"): "rejected",
+        ("both:b/Doors-v0/0", "wrong"): "rejected",
+    }
+    assert all(event.giver == "both" and len(event.trajectories) == 12 for event in verdicts.values())
+    held = {key: [skill.name for skill in run.pool(last.digest).each()] for key, last in learned(run).items()}
+    assert held == {"both:a/Doors-v0/0": ["right"], "both:b/Doors-v0/0": []}
+
+
+def test_the_evidence_is_played_without_memory_and_counted(gated):
+    config, run = gated
+    evidence = [episode.trial for episode in run.episodes() if episode.trial.arm == "evidence"]
+    assert len(evidence) == 2 * 12
+    assert all(trial.pool is None and trial.env_seed % 2 == 0 for trial in evidence)
+    assert count_episodes(config) == (24, 2 * 4 * 16)
+    write_report(run.path)
+    assert audit_run(run.path) == []
+    assert check_run(run.path) == []
+
+
+def test_findings_say_how_many_were_let_in(gated):
+    _, run = gated
+    found = {each.id: each for each in write_report(run.path).findings if each.kind == "given"}
+    helped = found["given:return:both:given///a/Doors-v0"]
+    assert helped.verdict == "better"
+    assert "a let in 1 of 2 skills (1 rejected)." in helped.sentence
+    assert "what was let in of this very pool" in helped.sentence
+    nothing = found["given:return:both:given///b/Doors-v0"]
+    assert "b let in 0 of 2 skills (2 rejected)." in nothing.sentence
+    assert {
+        "given:return:both:given-random:given///a/Doors-v0",
+        "given:return:both:given-shuffled:given///a/Doors-v0",
+    } <= set(found)
+
+
+def test_what_was_judged_once_is_not_judged_again(gated, run_in):
+    config, run = gated
+    before = run.events_file.read_bytes()
+    run_in(run.path.parent, config)
+    assert run.events_file.read_bytes() == before
+
+
+def test_only_skills_are_judged(lessons):
+    pool = {"name": "p", "run": str(lessons.path), "source": "rag:b/KuhnPoker-v0/0", "admission": "gate"}
+    with pytest.raises(ConfigError, match=r"pools\.p: only skills can be judged one by one"):
+        given_pools(parsed([pool]))
+
+
+def test_a_pool_that_cannot_be_shuffled_has_no_such_control(tmp_path, run):
+    pool = {"name": "p", "folder": str(lore(tmp_path, "right", RULE)), "controls": ["shuffled"]}
+    with pytest.raises(ConfigError, match=r"pools\.p: controls: it has nobody's words to be shuffled with"):
+        run(parsed([pool]))
+
+
+def test_a_new_choice_leaves_digests_alone():
+    plain = parsed([{"name": "p", "file": "x"}])
+    assert (
+        parsed([{"name": "p", "file": "x", "admission": "trust", "evidence": 8, "controls": []}]).digest == plain.digest
+    )
+    assert parsed([{"name": "p", "file": "x", "admission": "gate"}]).digest != plain.digest
 
 
 def test_the_digest_is_that_of_the_content(finished, tmp_path):
