@@ -115,7 +115,7 @@ class Players:
         background = iter(trial.background)
         for index in range(self.tasks[trial.task].seats):
             seat = f"player_{index}"
-            rng = stream(self.config.seed, "play", trial.id, seat)
+            rng = stream(self.config.seed, "play", trial.luck, seat)
             focal = index == trial.seat
             guest = None if focal else next(background, None)
             name = trial.agent if focal else guest.agent if guest else ""

@@ -59,6 +59,8 @@ class Trial(BaseModel):
     """Name of the memory whose digest `pool` is; None for the study's own pool."""
     attempt: int = 0
     """How many times this learning game was played before, in the same iteration."""
+    paired: bool = False
+    """Played with the same luck as any other paired trial of this agent on this game, whatever its memory."""
     background: tuple[BackgroundSeat, ...] = ()
     """Who sits in the other seats, in their order; the task's opponent where nobody is named."""
 
@@ -72,6 +74,8 @@ class Trial(BaseModel):
             content.pop("memory", None)
         if not self.attempt:
             content.pop("attempt", None)
+        if not self.paired:
+            content.pop("paired", None)
         return content
 
     @cached_property
@@ -79,6 +83,13 @@ class Trial(BaseModel):
         """First 16 hexadecimal digits of the SHA-256 of its fields."""
         content = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def luck(self) -> str:
+        """The key of its random draws: its own, or for a paired trial that of its game."""
+        if not self.paired:
+            return self.id
+        return f"{self.agent}/{self.task}/{self.learning_run}/{self.iteration}/{self.env_seed}"
 
 
 class Episode(BaseModel):

@@ -103,10 +103,10 @@ class Iteration:
         """As `Learner.iterate`, with an event that says what was asked of models, where anything was."""
         met, allowance = list(self.met), self.allowance
 
-        async def play(memory: Memory | None, env_seeds: Sequence[int]) -> list[Trajectory]:
+        async def play(memory: Memory | None, env_seeds: Sequence[int], /, *, paired: bool = False) -> list[Trajectory]:
             nonlocal allowance
             games = env_seeds[:allowance]
-            trials = asked_trials(self.lab.players, self.source, self.iteration, memory, games, met)
+            trials = asked_trials(self.lab.players, self.source, self.iteration, memory, games, met, paired=paired)
             met.extend(games)
             allowance -= len(games)
             with no_account():

@@ -170,6 +170,8 @@ def asked_trials(
     memory: Memory | None,
     env_seeds: Sequence[int],
     met: list[int],
+    *,
+    paired: bool = False,
 ) -> list[Trial]:
     """Further learning episodes that a learner asks for. `met`: the games of this iteration so far, in order.
 
@@ -190,6 +192,7 @@ def asked_trials(
             pool=None if memory is None else memory.digest,
             memory=source.memory or None,
             attempt=games[:number].count(games[number]),
+            paired=paired,
             **_manner(players, memory, iteration),
         )
         for number in range(len(met), len(games))

@@ -94,7 +94,7 @@ def replay(answer: Callable[[Memory | None, int, int], Trajectory]) -> tuple[Pla
     """A `Play` that gives `answer(memory, environment seed, number)`, and the list of what was asked of it."""
     asked: list[tuple[Memory | None, int]] = []
 
-    async def play(memory: Memory | None, env_seeds: Sequence[int]) -> list[Trajectory]:
+    async def play(memory: Memory | None, env_seeds: Sequence[int], /, *, paired: bool = False) -> list[Trajectory]:
         played: list[Trajectory] = []
         for seed in env_seeds:
             asked.append((memory, seed))

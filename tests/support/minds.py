@@ -141,7 +141,7 @@ class Arena:
         self._scenario, self._left = scenario, scenario.budget
         self.numbers: dict[int, int] = {}
 
-    async def __call__(self, memory: Any, env_seeds: Sequence[int]) -> list[Trajectory]:
+    async def __call__(self, memory: Any, env_seeds: Sequence[int], *, paired: bool) -> list[Trajectory]:
         games, self._left = env_seeds[: self._left], self._left - len(env_seeds[: self._left])
         return [self._play(memory, seed, self.numbers.setdefault(seed, len(self.numbers))) for seed in games]
 

@@ -87,7 +87,7 @@ class Corner:
     async def play(self, env_seeds: Sequence[int], play: Play) -> list[Trajectory]:
         """Play those of the games that it has not played; gives what was played now."""
         fresh = [seed for seed in env_seeds if seed not in self.played]
-        found = await play(self.memory, fresh) if fresh else []
+        found = await play(self.memory, fresh, paired=True) if fresh else []
         self.played |= {trajectory.env_seed: trajectory for trajectory in found if math.isfinite(trajectory.total)}
         return found
 
@@ -155,7 +155,7 @@ class Race:
 
     async def decide(self, heat: Heat, play: Play = unplayable) -> RaceResult:
         home = Corner(SkillPool.of([heat.parent], heat.capacity) if self.against_parent else None)
-        games = [int(seed) for seed in heat.rng.integers(2**31, size=self.pairs)]
+        games = [2 * int(seed) for seed in heat.rng.integers(2**30, size=self.pairs)]  # even: none that evaluates
         final, duels = list(heat.verdicts), list[Duelled]()
         entered = self.entry(heat.verdicts, self.screen)
         for index, verdict in enumerate(heat.verdicts):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from transfer.memory.events import Event
@@ -11,12 +11,21 @@ from transfer.memory.memory import Memory
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 
-Play = Callable[[Memory | None, Sequence[int]], Awaitable[list[Trajectory]]]
-"""Plays these environment seeds with this memory, in this order, one episode each, and charges them to the learning
-budget: where less of it is left, the last ones are not played. A seed that stands there again is another attempt."""
+
+class Play(Protocol):
+    async def __call__(
+        self, memory: Memory | None, env_seeds: Sequence[int], /, *, paired: bool = False
+    ) -> list[Trajectory]:
+        """Plays these environment seeds with this memory, in this order, one episode each, and charges them to the
+        learning budget: where less of it is left, the last ones are not played.
+
+        A seed that stands there again is another attempt. `paired` games of one seed share their luck, whatever the
+        memory: moves differ only where its words change their odds, so that a difference of two returns varies less.
+        """
+        ...
 
 
-async def unplayable(memory: Memory | None, env_seeds: Sequence[int]) -> list[Trajectory]:
+async def unplayable(memory: Memory | None, env_seeds: Sequence[int], /, *, paired: bool = False) -> list[Trajectory]:
     """For learners in a place where no further episodes can be had: there are none."""
     return []
 

@@ -92,6 +92,19 @@ def test_a_duel_says_all_that_it_was_decided_by(made):
     assert {each.skill for each in judged} >= {duel.skill for duel in duels(made)}
 
 
+def test_the_games_of_a_duel_share_their_luck(made):
+    """Both sides draw from the same stream: where two skills lead to the same odds, they make the same moves."""
+    trials = {episode.trial.id: episode.trial for episode in made.episodes()}
+    for duel in duels(made):
+        played = [trials[id.partition("/")[0]] for id in duel.trajectories]
+        assert all(trial.paired for trial in played)
+        assert [home.luck for home in played[::2]] == [away.luck for away in played[1::2]]
+        assert [home.seat for home in played[::2]] == [away.seat for away in played[1::2]]
+        assert len({trial.luck for trial in played}) == len(duel.env_seeds)
+    assert not any(trial.paired or trial.luck != trial.id for trial in trials.values() if trial.phase == "evaluate")
+    assert all(trial.env_seed % 2 == 0 for trial in trials.values() if trial.phase == "learn")
+
+
 def test_each_duel_is_between_a_skill_and_its_child_alone(made):
     pools = {episode.trial.id: episode.trial.pool for episode in made.episodes()}
     for duel in duels(made):

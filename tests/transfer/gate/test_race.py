@@ -43,7 +43,8 @@ class Arena:
         self.worth, self.budget, self.lost = worth, budget, lost
         self.calls: list[tuple[str | None, tuple[int, ...]]] = []
 
-    async def __call__(self, memory, env_seeds):
+    async def __call__(self, memory, env_seeds, *, paired):
+        assert paired
         name = None if memory is None else next(memory.each()).id
         self.calls.append((name, tuple(env_seeds)))
         games, self.budget = env_seeds[: self.budget], self.budget - len(env_seeds[: self.budget])
