@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from testbed.play.course.budget import Limits
     from testbed.play.course.prices import Prices
     from testbed.records.run_directory import RunDirectory
-    from testbed.studies.shortfall import Shortfall
+    from testbed.studies.outcome.shortfall import Shortfall
 
 INCOMPLETE = 3
 """Exit code of a run that has come to its end and lacks something."""

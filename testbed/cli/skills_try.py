@@ -18,7 +18,7 @@ from testbed.cli.terminal import output, plain, say, say_json
 if TYPE_CHECKING:
     from analysis.findings import Finding
     from testbed.records.run_directory import RunDirectory
-    from testbed.studies.shortfall import Shortfall
+    from testbed.studies.outcome.shortfall import Shortfall
 
 STYLES = {"better": "bold green", "worse": "bold red", "equivalent": "cyan", "undecided": "yellow"}
 

@@ -20,8 +20,8 @@ from testbed.records.keys import LearnerKey, PopulationKey
 from testbed.records.lines import MemberEventLine, RoundCommit
 from testbed.records.trial import Episode
 from testbed.studies.learn import finished, missing, values_of
+from testbed.studies.outcome.shortfall import NOTHING_LEARNED
 from testbed.studies.schedule import Schedule, evaluation_trials, league_trials, round_trials
-from testbed.studies.shortfall import NOTHING_LEARNED
 from transfer.contamination.poison import plant
 from transfer.exchange.exchange import Exchange
 from transfer.exchange.population import MemberEvent, MemberUpdate, Population, RoundOutcome

@@ -30,9 +30,9 @@ from testbed.records.side_files.accounts import AccountBook
 from testbed.studies.cost import count_episodes, count_parts
 from testbed.studies.learn import learn_all
 from testbed.studies.matrix import run_matrix
+from testbed.studies.outcome.run_log import run_log
+from testbed.studies.outcome.shortfall import Shortfall
 from testbed.studies.population import run_population
-from testbed.studies.run_log import run_log
-from testbed.studies.shortfall import Shortfall
 from transfer.memory.pool import SkillPool
 from transfer.memory.seed_pool import seed_pool
 

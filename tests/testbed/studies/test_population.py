@@ -28,7 +28,7 @@ from testbed.records.trial import Trial
 from testbed.reports.audit import check_records
 from testbed.reports.tables import load_population, load_run
 from testbed.studies.cost import count_episodes
-from testbed.studies.shortfall import Shortfall
+from testbed.studies.outcome.shortfall import Shortfall
 from transfer.exchange.common_pool import COMMONS
 from transfer.memory.lineage import Lineage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-from testbed.studies.run_log import run_log
+from testbed.studies.outcome.run_log import run_log
 
 
 def test_lines_are_dated_printable_and_redacted(tmp_path):

@@ -1,0 +1,1 @@
+"""How a study ended: its log, and what it lacks."""
