@@ -14,6 +14,7 @@ from environments.worlds.text_arena.specs import GAMES
 from environments.worlds.text_view.classic import CLASSIC
 from environments.worlds.text_view.toy_text import TOY_TEXT
 from environments.worlds.textworld.specs import TEXTWORLD
+from environments.worlds.textworld_express.specs import TEXTWORLD_EXPRESS
 
 
 class Environments(Mapping[str, EnvSpec]):
@@ -42,4 +43,6 @@ class Environments(Mapping[str, EnvSpec]):
         return len(self._specs)
 
 
-ENVIRONMENTS = Environments(*GAMES, *DOORS, *BOXES, *DIALS, *LEVERS, *CLASSIC, *TOY_TEXT, *TEXTWORLD, *ALFWORLD)
+ENVIRONMENTS = Environments(
+    *GAMES, *DOORS, *BOXES, *DIALS, *LEVERS, *CLASSIC, *TOY_TEXT, *TEXTWORLD, *TEXTWORLD_EXPRESS, *ALFWORLD
+)

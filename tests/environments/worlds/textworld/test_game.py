@@ -12,6 +12,7 @@ import pytest
 from environments.conformance.check_env import check_env
 from environments.games.game import GameError, MissingData
 from environments.registry import ENVIRONMENTS
+from environments.worlds import scored
 from environments.worlds.textworld import game
 from environments.worlds.textworld.engine import cleaned
 from environments.worlds.textworld.specs import TEXTWORLD
@@ -84,7 +85,7 @@ def test_what_is_no_command_is_answered_and_costs_a_turn():
     env = start("TextWorld-Coin-v0")
     env.step("xyzzy")
     assert env.infos["player_0"]["invalid"] == 1
-    assert env.observe("player_0")["text"] == game.NOTHING_HAPPENS
+    assert env.observe("player_0")["text"] == scored.NOTHING_HAPPENS
     for _ in range(24):
         env.step("look")
     assert env.truncations["player_0"]
