@@ -63,7 +63,7 @@ def test_unequal_runs_neither_shorten_intervals_nor_make_tests_liberal(sizes, re
 @pytest.mark.parametrize("sizes", [(10, 1, 1, 1), (10, 10, 1, 1, 1, 1), (10, 10, 10, 1, 1, 1)])
 @pytest.mark.parametrize("common", [0.0, 0.5, 0.9])
 def test_cells_of_the_one_run_that_an_agent_lived_vary_together(sizes, common):
-    """An agent that dies in its second run leaves many cells of the first: taken as unrelated they err in 14 to 26 %."""
+    """An agent that dies in its second run leaves several cells of the first: unrelated, tests err in 14 to 26 %."""
     rng = np.random.default_rng(6)
     values = np.sqrt(common) * rng.normal(size=(4000, 1, 10)) + np.sqrt(1 - common) * rng.normal(
         size=(4000, len(sizes), 10)
