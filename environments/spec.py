@@ -54,6 +54,8 @@ class EnvSpec:
     """Legal first moves, where a text drawn from the grammar is rarely one (Wordle's words)."""
     needs: str = ""
     """What has to be there beside procmem itself, in a few words: "procmem[classic]", "NLTK words"."""
+    package: str = ""
+    """The package beside procmem that holds the game's rules: of another version it may be another game."""
     patience: float = 60.0
     """Seconds that a step or a reset may take; then the episode is given up (see `environments.games.watchdog`)."""
     in_turn: bool = False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, packages_distributions, version
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from environments.registry import ENVIRONMENTS
@@ -75,6 +77,21 @@ def _named(value: Any, place: str) -> Iterator[tuple[str, str]]:
             scripted = key in ("model", "opponent") and str(each).startswith("scripted:")
             if not asked and not scripted:
                 yield from _named(each, f"{place}.{key}" if place else key)
+
+
+def origin(name: str, group: str) -> dict[str, str]:
+    """Whose code stands behind a name that is not ours, and which: the version of its package, or where it belongs to
+    none a digest (12 digits of SHA-256) of its file. Empty for our own names."""
+    entries = installed(group)
+    if CODE.fullmatch(name):
+        module = name.partition(":")[0]
+        package = next(iter(packages_distributions().get(module.partition(".")[0], [])), None)
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if package is None and file is not None:
+            return {module: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]}
+        return {} if package is None else {package: version(package)}
+    dist = entries[name].dist if name in entries else None
+    return {} if dist is None else {dist.name: dist.version}
 
 
 def _imported(name: str, place: str) -> Any:

@@ -204,11 +204,13 @@ def versions(players: Players, probes: Mapping[str, ServerProbe] = {}) -> Versio
     """What `study.json` keeps so that a run can be told from another."""
     name = players.config.skills.embedder
     embedder = {} if name == "lexical" else {"weights": weights_digest(weights_path(name))}
+    used = sorted({*RECORDED, *(spec.package for spec in players.tasks.values() if spec.package)})
     return Versions(
-        packages={name: importlib.metadata.version(name) for name in RECORDED} | {"procmem": program()},
+        packages={name: importlib.metadata.version(name) for name in used} | {"procmem": program()},
         models={name: asdict(card) for name, card in players.cards().items()},
         prompts=prompts.digest(),
         servers={name: found.record() for name, found in probes.items()},
+        games=players.game_cards(),
         opponents={task: asdict(card) for task, card in players.opponent_cards().items()},
         embedder={"name": name, **embedder},
         evolver_prompts=wording.digest(),

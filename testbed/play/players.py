@@ -18,10 +18,11 @@ from agents.selection import SELECTORS, Value
 from agents.skill import Skill
 from environments.spec import EnvSpec
 from testbed.config.agent import AgentConfig
-from testbed.config.plugins import resolve
+from testbed.config.plugins import origin, resolve
 from testbed.config.study import StudyConfig
 from testbed.play.seeds import evaluation_seed, stream
 from testbed.records.trial import Trial
+from testbed.records.versions import STEP_LIMIT
 from transfer.memory.memory import Memory, Room, Seat
 
 
@@ -93,6 +94,15 @@ class Players:
 
     def cards(self) -> dict[str, ModelCard]:
         return {name: model.card for name, model in self.models.items()}
+
+    def game_cards(self) -> dict[str, dict[str, str | int]]:
+        """What makes each task's game the one it is, beside its name: its step limit, and whose code it is."""
+        cards: dict[str, dict[str, str | int]] = {}
+        for (id, learned), task in zip(self.tasks.items(), self.config.tasks, strict=True):
+            played = self._evaluations.get(id, learned)
+            code = origin(task.evaluation_environment or task.environment, "environments")
+            cards[id] = {STEP_LIMIT: played.horizon, **code}
+        return cards
 
     def opponent_cards(self) -> dict[str, ModelCard]:
         """Of who sits in the background seats, by task."""

@@ -15,6 +15,7 @@ Card = Mapping[str, str | int]
 """Of a model (`ModelCard`), or of whatever else has weights."""
 
 CONTEXT = "context"
+STEP_LIMIT = "step limit"
 
 
 class Versions(BaseModel):
@@ -28,6 +29,8 @@ class Versions(BaseModel):
     """Per agent: its ModelCard."""
     prompts: str
     """Digest of the wording."""
+    games: Mapping[str, Card] = {}
+    """Per task: the STEP_LIMIT of the game that is evaluated, and the version of a package of somebody else's."""
     opponents: Mapping[str, Card] = {}
     """Per task: the ModelCard of who sits in the background seats."""
     embedder: Card = {}
@@ -35,6 +38,12 @@ class Versions(BaseModel):
     """Per served agent: what a probe found at the beginning that its server can and cannot do."""
     evolver_prompts: str = ""
     """Digest of the wording that learners ask in."""
+
+    @property
+    def code(self) -> dict[str, str | int]:
+        """Every package by its version, those of the games among them."""
+        games = (item for card in self.games.values() for item in card.items() if item[0] != STEP_LIMIT)
+        return {**self.packages, **dict(games)}
 
 
 def judge_restart(
@@ -66,6 +75,9 @@ def refused_changes(begun: Versions, now: Versions) -> Iterator[str]:
     for name, card in now.models.items():
         if _differs(begun.models.get(name), card):
             yield f"the model of agent {name}"
+    for task, card in now.games.items():
+        if begun.games.get(task, card).get(STEP_LIMIT) != card.get(STEP_LIMIT):
+            yield f"the step limit of {task}"
     for task, card in now.opponents.items():
         if begun.opponents and _differs(begun.opponents.get(task), card):
             yield f"the opponent's model of {task}"
@@ -79,10 +91,11 @@ def refused_changes(begun: Versions, now: Versions) -> Iterator[str]:
 
 def changed_packages(begun: Versions, now: Versions) -> list[str]:
     """Such as "numpy 2.2 (now 2.3)": packages of which another version is installed than when the run was begun."""
+    used = now.code
     return [
-        f"{name} {version} (now {now.packages.get(name, 'none')})"
-        for name, version in begun.packages.items()
-        if now.packages.get(name) != version
+        f"{name} {version} (now {used.get(name, 'none')})"
+        for name, version in begun.code.items()
+        if used.get(name) != version
     ]
 
 

@@ -27,7 +27,6 @@ from analysis.tables.run import (
 from analysis.tables.schema import TableError
 from environments.registry import ENVIRONMENTS
 from environments.spec import EnvSpec
-from environments.worlds.text_arena import specs as specs_of_text_arena
 from testbed.config.memory import MemoryConfig
 from testbed.config.pool import PoolConfig
 from testbed.config.study import StudyConfig
@@ -250,17 +249,19 @@ def study_games(config: StudyConfig, played: Iterable[str]) -> dict[str, EnvSpec
 
 
 def _games(study: StudyRecord, config: StudyConfig, specs: Mapping[str, EnvSpec | None]) -> dict[str, dict[str, str]]:
-    """What each task's game was made of: what the study says of it, its package's version and who sits opposite."""
+    """What each task's game was made of: what the study says of it, step limit, packages and who sits opposite."""
     made: dict[str, dict[str, str]] = {}
-    for task in config.tasks:
-        spec = specs.get(task.environment)
+    ids = list(study.versions.games) or [task.environment for task in config.tasks]
+    for id, task in zip(ids, config.tasks, strict=False):
+        spec = specs.get(id)
         alone = spec is not None and spec.seats == 1
         settings = task.model_dump(mode="json", exclude={"environment", *(["opponent"] if alone else [])})
         game = {name: str(value) for name, value in settings.items()}
-        if spec is not None and spec.make.__module__ == specs_of_text_arena.__name__:
-            game |= {name: version for name, version in study.versions.packages.items() if name == "textarena"}
-        card = {} if alone else study.versions.opponents.get(task.environment, {})
-        made[task.environment] = game | ({"opponent's weights": str(card["weights"])[:12]} if "weights" in card else {})
+        if spec is not None:
+            game |= {name: version for name, version in study.versions.packages.items() if name == spec.package}
+        game |= {name: str(value) for name, value in study.versions.games.get(id, {}).items()}
+        card = {} if alone else study.versions.opponents.get(id, {})
+        made[id] = game | ({"opponent's weights": str(card["weights"])[:12]} if "weights" in card else {})
     return made
 
 

@@ -102,6 +102,7 @@ def _alfworld(id: str, difficulty: int, summary: str, kind: str | None = None, v
         difficulty,
         summary,
         needs="procmem[alfworld], game files",
+        package="textworld",
         in_turn=variant.games == "each",
         recorded=("task_type", "game"),
         remote=True,

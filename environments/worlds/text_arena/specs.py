@@ -65,6 +65,7 @@ def _game(
         seeded=seeded,
         examples=examples,
         needs="NLTK data" if words else "",
+        package="textarena",
     )
 
 

@@ -27,6 +27,7 @@ def aec_world(
     summary: str = "",
     seeded: bool = True,
     needs: str = "",
+    package: str = "pettingzoo",
 ) -> EnvSpec:
     """The spec of a PettingZoo AEC environment with discrete actions.
 
@@ -43,7 +44,9 @@ def aec_world(
         return TextEnv(game, id=id, seats=seats, grammar=view.grammar, horizon=horizon, reward_range=reward_range)
 
     return EnvSpec(
-        id, make_env, seats, view.grammar, horizon, reward_range, family or id, difficulty, summary, seeded, needs=needs
+        *(id, make_env, seats, view.grammar, horizon, reward_range, family or id, difficulty, summary, seeded),
+        needs=needs,
+        package=package,
     )
 
 
@@ -82,4 +85,5 @@ def gymnasium_world(
         summary=summary,
         seeded=seeded,
         needs=needs,
+        package="gymnasium",
     )

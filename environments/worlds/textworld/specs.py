@@ -39,7 +39,12 @@ def _world(
         return TextEnv(game, id=id, seats=1, grammar=GRAMMAR, horizon=steps, reward_range=(0.0, 1.0))
 
     family = f"TextWorld-{challenge.capitalize()}"
-    return EnvSpec(id, make, 1, GRAMMAR, steps, (0.0, 1.0), family, difficulty, summary, needs=EXTRA, remote=True)
+    return EnvSpec(
+        *(id, make, 1, GRAMMAR, steps, (0.0, 1.0), family, difficulty, summary),
+        needs=EXTRA,
+        package="textworld",
+        remote=True,
+    )
 
 
 def _coin(id: str, level: int, steps: int, difficulty: int, summary: str) -> EnvSpec:

@@ -261,6 +261,17 @@ def test_a_run_is_not_continued_with_other_models_or_words(study, tmp_path, dire
     RunDirectory.create(tmp_path, study(), VERSIONS.model_copy(update={"packages": {"numpy": "3"}}))
 
 
+def test_a_run_is_not_continued_with_another_step_limit_and_says_where_a_games_code_changed(study, tmp_path):
+    begun = VERSIONS.model_copy(update={"games": {"Coin-v0": {"step limit": 4, "coins": "1.0"}}})
+    RunDirectory.create(tmp_path, study(), begun)
+    longer = VERSIONS.model_copy(update={"games": {"Coin-v0": {"step limit": 6, "coins": "1.0"}}})
+    with pytest.raises(StoreError, match="the step limit of Coin-v0 has changed"):
+        RunDirectory.create(tmp_path, study(), longer)
+    other = VERSIONS.model_copy(update={"games": {"Coin-v0": {"step limit": 4, "coins": "1.1"}}})
+    again = RunDirectory.create(tmp_path, study(), other)
+    assert "coins 1.0 (now 1.1)" in " ".join(again.notices)
+
+
 def test_a_source_is_its_key():
     source = LearnerKey("a", "some/package:Game-v0", 12)
     assert LearnerKey.of(source.key) == source

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 
 import pytest
 
@@ -121,3 +123,34 @@ def test_runs_against_other_opponents_are_not_paired(procmem, sentence, run, stu
     alike = [nim, doors | {"opponent": "scripted:suggestible"}]  # nobody sits opposite in Doors
     single = run(study(**one_agent | {"tasks": alike, "agents": agents})).path
     assert "another game" not in procmem("report", first, single, "--out", tmp_path / "single").out
+
+
+COIN = """
+from tests.support.third_party import SIDES, Coin
+from environments.games.rounds import round_game
+
+class Flips(Coin):
+    rounds = {rounds}
+
+GAME = round_game("Flips-v0", Flips, rounds={rounds}, grammar=SIDES, family="Coin", difficulty=0, summary="Call flips.")
+"""
+
+
+def test_somebody_elses_game_is_another_one_with_other_steps_or_another_file(
+    procmem, sentence, run, study, one_agent, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    tasks = [{"environment": "flips_of_theirs:GAME"}, {"environment": "Doors-v0"}]
+    runs = []
+    for rounds, agent in ((2, "a"), (3, "b")):
+        (tmp_path / "flips_of_theirs.py").write_text(COIN.format(rounds=rounds), encoding="utf-8")
+        importlib.invalidate_caches()
+        sys.modules.pop("flips_of_theirs", None)
+        named = {"arms": ["none"], "tasks": tasks, "agents": [{"name": agent, "model": "scripted:suggestible"}]}
+        runs.append(run(study(**one_agent | {"resamples": 200} | named)).path)
+    said = procmem("report", *runs, "--out", tmp_path / "both")
+    assert said.code == 0, said.err
+    told = " ".join(said.out.split())
+    assert "the task “Flips-v0” is left out, for it was another game (flips_of_theirs " in told
+    assert f"step limit 4 in {runs[0].name}, 6 in {runs[1].name}" in told
+    assert "Doors-v0" not in told.partition("is left out")[0].rpartition("task")[2]
