@@ -17,6 +17,7 @@ from agents.models.decoding.sequence import TokenSequence
 from agents.models.decoding.worker import Worker
 from agents.models.model import Completion, Likelihood, Message, Model, ModelCard, ModelError, Request, Utterance
 from agents.models.scoring.encoder_decoder import EncoderDecoderScorer
+from agents.models.scoring.listening import listener
 from agents.models.scoring.proof import Proof, explaining
 from agents.models.scoring.scorer import PrefixTreeScorer
 from agents.models.tokens.context import fit, longest_context
@@ -101,7 +102,8 @@ class LocalModel(Model):
     async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
         """Likelihoods, computed when no pass is under way and before the next one."""
         wanted = list(utterances)
-        return await asyncio.wrap_future(self._open().call(lambda: self._scorer.score(wanted)))
+        tell = listener()
+        return await asyncio.wrap_future(self._open().call(lambda: self._scorer.score(wanted, tell)))
 
     def count(self, text: str) -> int:
         return len(self._template.tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ import anyio
 
 from agents.models.adapters.metered import Charge
 from agents.models.model import ModelUnavailable
+from agents.models.scoring.listening import listening
 from testbed.play.course.budget import Budget
 from testbed.play.course.failures import PATIENCE, Failures, ModelGone
 from testbed.play.course.progress import Progress
@@ -98,9 +99,11 @@ class Lab:
             raise first_cause(errors) from None
         return [out[trial.id] for trial in trials]
 
-    def step(self, arm: str, memory: str = "") -> AbstractContextManager[None]:
+    @contextmanager
+    def step(self, arm: str, memory: str = "") -> Generator[None]:
         """What is to be finished once it has begun, whatever the budget: learning and exchange, up to their commit."""
-        return self.budget.step(partial(self._charged, arm, memory))
+        with self.budget.step(partial(self._charged, arm, memory)), listening(self.progress.scored):
+            yield
 
     def _charged(self, arm: str, memory: str, charge: Charge) -> None:
         self.budget.book.charge(charge, arm, memory)

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from agents.models.model import Likelihood, Message, ModelError, Utterance
+from agents.models.scoring.listening import Tell, nobody
 from agents.models.scoring.precision import computing_in
 from agents.models.scoring.scorer import PRECISION, likelihoods
 from agents.models.tokens.masks import GrammarMasks, Predictions
@@ -45,20 +46,26 @@ class EncoderDecoderScorer:
         self._precision = precision or PRECISION.get(model.device.type, model.dtype)
         self._chunk = chunk_tokens
 
-    def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
-        """The likelihood of each utterance; −inf where its grammar forbids it. Raises ModelError on NaN."""
+    def score(self, utterances: Sequence[Utterance], tell: Tell = nobody) -> list[Likelihood]:
+        """The likelihood of each utterance; −inf where its grammar forbids it. Tells after each pass.
+
+        Raises ModelError on NaN.
+        """
         unique = list(dict.fromkeys(utterances))
         texts = [self._spelled(utterance) for utterance in unique]
         tokenized = [TokenizedUtterance(text, 0, len(text)) for text in texts]
         predictions = self._policies.predictions(unique, tokenized)
         starts = torch.tensor([0, *(len(text) for text in texts)]).cumsum(0).tolist()
         logprobs = torch.empty(starts[-1], dtype=torch.float32)
+        done = 0
         with computing_in(self.model, self._precision), torch.inference_mode():
             for rows, states, mask in self._encoded([utterance.messages for utterance in unique]):
                 for logits, members in self._decoded(rows, states, mask, texts):
                     for row, scores in zip(members, logits, strict=True):
                         span = slice(starts[row], starts[row + 1])
                         logprobs[span] = _logprobs(predictions[span], scores)
+                        done += span.stop - span.start
+                    tell(done, starts[-1])
         by_utterance = dict(zip(unique, likelihoods(logprobs, tokenized, str(self.model.name_or_path)), strict=True))
         return [by_utterance[utterance] for utterance in utterances]
 

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from agents.models.model import Likelihood, ModelError, Utterance
 from agents.models.scoring.attention import ChunkAttention, tree_attention
+from agents.models.scoring.listening import Tell, nobody
 from agents.models.scoring.precision import computing_in
 from agents.models.scoring.prefix_tree import Ints, PrefixTree
 from agents.models.scoring.readout import Readout
@@ -65,8 +66,8 @@ class PrefixTreeScorer:
         self._chunk = chunk_tokens or CHUNK.get(model.device.type, CHUNK["cpu"])
         self._precision = precision or PRECISION.get(model.device.type, model.dtype)
 
-    def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
-        """The likelihood of each utterance; −inf where its grammar forbids it.
+    def score(self, utterances: Sequence[Utterance], tell: Tell = nobody) -> list[Likelihood]:
+        """The likelihood of each utterance; −inf where its grammar forbids it. Tells after each pass.
 
         Raises ModelError when a conversation is longer than the model's context or the model answers NaN.
         """
@@ -76,7 +77,7 @@ class PrefixTreeScorer:
         tree = PrefixTree.of([j.ids[: j.stop - 1] if j.stop > j.start else () for j in tokenized])
         rows = [tree.indices(i)[j.start - 1 :] for i, j in enumerate(tokenized)]
         with computing_in(self.model, self._precision), torch.inference_mode():
-            hidden = self._hidden(tree, np.concatenate([np.empty(0, dtype=np.int64), *rows]))
+            hidden = self._hidden(tree, np.concatenate([np.empty(0, dtype=np.int64), *rows]), tell)
             logprobs = self._logprobs(hidden, unique, tokenized)
         found = likelihoods(logprobs, tokenized, str(self.model.name_or_path))
         by_utterance = dict(zip(unique, found, strict=True))
@@ -106,7 +107,7 @@ class PrefixTreeScorer:
                 f"{context} tokens: drop its oldest turns before scoring it"
             )
 
-    def _hidden(self, tree: PrefixTree, rows: Ints) -> Tensor:
+    def _hidden(self, tree: PrefixTree, rows: Ints, tell: Tell) -> Tensor:
         """Last hidden states (len(rows), width) at packed indices `rows`, in their order."""
         wanted, order = np.unique(rows, return_inverse=True)
         backbone: Any = self.model.get_decoder()
@@ -127,6 +128,7 @@ class PrefixTreeScorer:
                 first, last = np.searchsorted(wanted, (chunk.start, chunk.stop))
                 found.append(states[torch.from_numpy(wanted[first:last] - chunk.start).to(device)])
                 context = attention.kept
+                tell(chunk.stop, len(tree))
         states = torch.cat(found) if found else torch.empty(0, 0, device=device)
         return states[torch.from_numpy(order).to(device)]
 

@@ -14,11 +14,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from itertools import count
 
 import torch
 from torch import Tensor
 
 from agents.models.model import Likelihood, ModelError, NoLikelihoods, Utterance
+from agents.models.scoring.listening import listener
 from agents.models.served.answers.completion import require_choice
 from agents.models.served.http.endpoints import Endpoints, Json
 from agents.models.tokens.masks import GrammarMasks
@@ -59,10 +61,14 @@ class VllmScorer:
         distinct = list(dict.fromkeys(carriers.values()))
         rows = dict(zip(distinct, await asyncio.gather(*map(self._row, distinct)), strict=True))
 
+        tell, done = listener(), count(1)
+
         async def likelihood(each: Utterance, item: TokenizedUtterance) -> Likelihood:
             if _is_raw(each):
                 return Likelihood(tuple(rows[carriers[_text(item)]][item.start : item.stop]))
-            return await self._policy(each, item)
+            found = await self._policy(each, item)
+            tell(next(done), len(utterances))
+            return found
 
         return list(await asyncio.gather(*map(likelihood, utterances, tokenized)))
 

@@ -24,5 +24,5 @@ class Progress(Protocol):
         ...
 
     def scored(self, done: int, tokens: int) -> None:
-        """So many of the tokens of the likelihoods that a model computes are done. Told from any thread."""
+        """So much is done of the likelihoods that a model computes."""
         ...

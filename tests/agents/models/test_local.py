@@ -19,7 +19,8 @@ from agents.agent import SkillAgent
 from agents.decision import Decision, Observation
 from agents.guide import NoGuide
 from agents.models.local import LocalModel
-from agents.models.model import Completion, Message, ModelCard, ModelError, Request, Sampling, Utterance
+from agents.models.model import Completion, Likelihood, Message, ModelCard, ModelError, Request, Sampling, Utterance
+from agents.models.scoring.listening import listening
 from agents.models.tokens.masks import GrammarMasks
 from agents.models.tokens.template import ChatTemplate
 from environments import grammar as grammars
@@ -541,3 +542,28 @@ def test_a_step_keeps_what_was_drawn_on_disk_and_old_steps_have_none():
     assert Decision.model_validate(content) == decision
     del content["tokens"]
     assert Decision.model_validate(content).tokens is None
+
+
+def test_whoever_listens_is_told_how_far_likelihoods_have_come(monkeypatch):
+    """In the event loop, after every pass, and the likelihoods are the same."""
+    utterances = [Utterance((Message("user", f"What is {n}?"),), f"It is {n} of many.") for n in range(12)]
+    told: list[tuple[int, int]] = []
+
+    async def use(model: LocalModel) -> tuple[list[Likelihood], list[Likelihood]]:
+        alone = await model.score(utterances)
+        monkeypatch.setattr(model._scorer, "_chunk", 16)
+        with listening(lambda done, whole: told.append((done, whole))):
+            heard = await model.score(utterances)
+        await asyncio.sleep(0)
+        before = len(told)
+        await model.score(utterances)
+        assert len(told) == before
+        return alone, heard
+
+    words = tiny.tokenizer()
+    alone, heard = run(wrap(tiny.model("llama", words), words), use)
+    assert [each.total for each in heard] == pytest.approx([each.total for each in alone], abs=1e-4)
+    done, (whole,) = [done for done, _ in told], {whole for _, whole in told}
+    assert len(done) > 3
+    assert done == sorted(done)
+    assert done[-1] == whole
