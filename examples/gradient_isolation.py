@@ -12,8 +12,8 @@ import sys
 
 import numpy as np
 
+from testbed.bench.experiments.gradient_isolation import isolate, shares
 from testbed.config.agent import AgentConfig
-from testbed.experiments.gradient_isolation import isolate, shares
 from testbed.play.models import build_model
 from transfer.memory.seed_pool import SEEDS
 from transfer.nppo.aggregation import Consolidate

@@ -1,1 +1,1 @@
-"""Benchmarks: each one against a named baseline in the same run, with equal results checked."""
+"""Benchmarks, each against a named baseline in the same run; and experiments on the method itself."""

@@ -11,7 +11,7 @@ from typing import Annotated, Never
 
 import typer
 
-from testbed.cli import bench, calibrate, check, export, models, plan, play, report, run, serve, skills
+from testbed.cli import bench, calibrate, check, export, models, plan, play, report, run, serve, skills, watch
 from testbed.cli import list as listing
 from testbed.cli.terminal import complain, say, settle
 
@@ -35,6 +35,7 @@ app.command("audit")(report.audit)
 app.command("export")(export.export)
 app.command("show")(report.show)
 app.command("list")(listing.names)
+app.command("watch")(watch.watch)
 app.command("play")(play.play)
 app.command("serve")(serve.serve)
 app.command("calibrate")(calibrate.calibrate)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from testbed.experiments.gradient_isolation import isolate, names_repetition, shares
+from testbed.bench.experiments.gradient_isolation import isolate, names_repetition, shares
 from transfer.memory.seed_pool import SEEDS
 from transfer.nppo.aggregation import Juxtapose
 from transfer.nppo.evolver import Unusable, record

@@ -13,8 +13,8 @@ from agents.guide import Guidance, State
 from agents.models.model import Model, Sampling
 from agents.prompts import skill_text
 from agents.skill import Skill
+from testbed.bench.experiments.closed_forms import ClosedForm, player, settings_of, skill_of
 from testbed.config.plugins import find_environment
-from testbed.experiments.closed_forms import ClosedForm, player, settings_of, skill_of
 from testbed.play.engines.rollout import play
 from transfer.gate.advantage import Advantage
 from transfer.gate.gate import Evidence, PPOGate
