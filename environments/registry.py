@@ -11,6 +11,7 @@ from environments.diagnostics.levers import LEVERS
 from environments.spec import ChoiceError, EnvSpec
 from environments.worlds.alfworld.specs import ALFWORLD
 from environments.worlds.text_arena.specs import GAMES
+from environments.worlds.text_view.babyai import BABYAI
 from environments.worlds.text_view.classic import CLASSIC
 from environments.worlds.text_view.toy_text import TOY_TEXT
 from environments.worlds.textworld.specs import TEXTWORLD
@@ -44,5 +45,5 @@ class Environments(Mapping[str, EnvSpec]):
 
 
 ENVIRONMENTS = Environments(
-    *GAMES, *DOORS, *BOXES, *DIALS, *LEVERS, *CLASSIC, *TOY_TEXT, *TEXTWORLD, *TEXTWORLD_EXPRESS, *ALFWORLD
+    *GAMES, *DOORS, *BOXES, *DIALS, *LEVERS, *CLASSIC, *TOY_TEXT, *BABYAI, *TEXTWORLD, *TEXTWORLD_EXPRESS, *ALFWORLD
 )
