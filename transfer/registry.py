@@ -229,7 +229,9 @@ def load_memory(text: str, place: str, resolve: Resolve = ours) -> Memory:
         return SkillPool.loads(text, place)
     if document.get("format") != FORMAT or document.get("version") != VERSION:
         raise PoolError(f'{place} is not a memory: its "format" is not "{FORMAT}", version {VERSION}')
-    kind = resolve(MEMORIES, str(document.get("memory")), group="memories.learner")
+    kind: object = resolve(MEMORIES, str(document.get("memory")), group="memories.learner")
+    if not isinstance(kind, MemoryKind):
+        raise PoolError(f"{place} is not a usable memory: {str(document.get('memory'))[:60]!r} is no kind of memory")
     try:
         memory = kind.value.model_validate(document.get("content"), context=AS_WRITTEN)
     except ValidationError as error:

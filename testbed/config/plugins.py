@@ -44,6 +44,13 @@ def resolve(known: Mapping[str, T], name: str, *, group: str, place: str = "") -
     raise ConfigError(f"{place}: unknown {name!r}; {did_you_mean(name, names, cutoff=0.6) or f'there are: {some}'}")
 
 
+def resolve_data(known: Mapping[str, T], name: str, *, group: str, place: str = "") -> T:
+    """As `resolve`, of a name in a stored file, which is data: it may name what is installed, and imports nothing."""
+    if name not in known and ":" in name:
+        raise ConfigError(f"{place or group}: {name[:60]!r} names code, which is imported for no file of data")
+    return resolve(known, name, group=group, place=place)
+
+
 def find_environment(name: str, place: str = "environment") -> EnvSpec:
     """The game called `name`, which may also name an EnvSpec or what returns one. Raises ConfigError as `resolve`."""
     try:

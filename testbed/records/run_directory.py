@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from testbed.config.plugins import resolve_data
 from testbed.config.study import StudyConfig, parse_study
 from testbed.records import disk
 from testbed.records.append_only import StoreError, append_text, complete_lines, drop_torn_line, set_aside, writing
@@ -42,6 +43,7 @@ from transfer.memory.events import Event
 from transfer.memory.memory import Memory
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
+from transfer.registry import Resolve
 
 SYNC_EVERY = 5.0
 """Seconds from one time that episodes are brought to the disk to the next, while there are any."""
@@ -302,9 +304,14 @@ class RunDirectory:
         """The last committed iteration of every learner of another memory than a pool."""
         return {event.learner: event for event in self.events() if isinstance(event, MemoryCommit)}
 
-    def memory(self, digest: str) -> Memory:
-        """A pool or another memory. Raises PoolError where it is not there, damaged, or another."""
-        return self._memories.load(digest) if digest in self._memories.digests() else self._pools.load(digest)
+    def memory(self, digest: str, resolve: Resolve = resolve_data) -> Memory:
+        """A pool or another memory. Raises PoolError where it is not there, damaged, or another.
+
+        `resolve` says what its kind means (and what it raises): by default nothing is imported for it.
+        """
+        if digest in self._memories.digests():
+            return self._memories.load(digest, resolve)
+        return self._pools.load(digest)
 
     def memory_digests(self) -> set[str]:
         """Of all memories that are no pools, whether their files are whole or not."""

@@ -10,7 +10,6 @@ import pandas as pd
 
 from analysis.tables.run import CELL
 from environments.registry import ENVIRONMENTS
-from testbed.config.plugins import find_environment
 from testbed.config.study import StudyConfig
 from testbed.play.learners import duel_tests
 from testbed.play.seeds import environment_seed, evaluation_seed
@@ -140,7 +139,7 @@ class RecordCheck(Reader):
         return [*lines, *_capped(beyond)]
 
     def _duel_faults(self, learner: LearnerKey, duel: Duelled) -> Iterator[str]:
-        """The duel again, from the returns of its games."""
+        """The duel again, from the returns of its games; as far as that goes where the game is another package's."""
         totals = [self._totals[id] for id in duel.trajectories]
         pairs = zip(totals[::2], totals[1::2], strict=True)
         played = [away - home for home, away in pairs if home is not None and away is not None]
@@ -150,8 +149,10 @@ class RecordCheck(Reader):
         choices = next((each.choices for each in self._config.memories if each.name == learner.memory), None)
         learning = self._config.learning
         test = make_config(learning.preset, learning.choices if choices is None else choices).duel_test
-        tests = duel_tests({learner.task: find_environment(learner.task)})
-        found = fought(tests[test](learner.task, duel.level), duel)
+        game = ENVIRONMENTS.get(learner.task)
+        if game is None:
+            return
+        found = fought(duel_tests({learner.task: game})[test](learner.task, duel.level), duel)
         if not math.isclose(found.e_greater, duel.e_value, rel_tol=1e-9):
             yield f"its e-value is {found.e_greater:.4g}, it says {duel.e_value:.4g}"
         if duel.outcome != (verdict_of(found, duel.level, duel.margin) or "undecided"):

@@ -12,6 +12,7 @@ import anyio
 
 from agents.models.adapters.metered import Account, account, no_account
 from agents.selection import Value
+from testbed.config.plugins import resolve
 from testbed.play.lab import Lab, first_cause
 from testbed.play.players import HeldMemory
 from testbed.records.keys import LearnerKey
@@ -160,7 +161,7 @@ def commit(lab: Lab, source: LearnerKey, state: LearningState, events: Sequence[
 def _state(lab: Lab, stored: MemoryCommit) -> MemoryState:
     """Raises PoolError where the memory's file is not there or was changed."""
     return MemoryState(
-        memory=lab.run.memory(stored.memory),
+        memory=lab.run.memory(stored.memory, resolve),  # a study has leave to what it names
         iteration=stored.committed,
         extra=stored.extra,
         baselines=stored.baselines,

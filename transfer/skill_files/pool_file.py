@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from transfer.memory.pool import PoolError, SkillPool
 from transfer.skill_files.read import as_pool
-from transfer.skill_files.skill_file import SkillFile, folder_name
+from transfer.skill_files.skill_file import LONGEST_NAME, NAME, SkillFile, folder_name
 
 BESIDE = "skill_files"
 """The key, by skill id; a pool that is read for its skills alone passes over it."""
@@ -20,7 +20,7 @@ BESIDE = "skill_files"
 class _Beside(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=LONGEST_NAME)]
     fields: Mapping[str, Any] = {}
     origin: Mapping[str, str] = {}
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from testbed.config.plugins import resolve
+from testbed.config.plugins import resolve_data
 from testbed.records import disk
 from testbed.records.append_only import writing
 from testbed.records.side_files.pool_folder import DIGEST
 from transfer.memory.memory import Memory
 from transfer.memory.pool import PoolError
-from transfer.registry import load_memory
+from transfer.registry import Resolve, load_memory
 
 
 class MemoryFolder:
@@ -32,8 +32,8 @@ class MemoryFolder:
             self._kept.add(memory.digest)
         return memory.digest
 
-    def load(self, digest: str) -> Memory:
-        """Raises PoolError where it is not there, damaged, or another."""
+    def load(self, digest: str, resolve: Resolve = resolve_data) -> Memory:
+        """Raises PoolError where it is not there, damaged, or another; as `resolve` for an unknown kind."""
         if not DIGEST.fullmatch(digest):
             raise PoolError(f"{digest[:60]!r} is no name of a memory: a digest of 16 hexadecimal digits is")
         file = self._file(digest)

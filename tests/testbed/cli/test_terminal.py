@@ -12,11 +12,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents.skill import Skill
 from testbed.cli.terminal import PLAIN, plain, visible
+from testbed.config.study import parse_study
+from testbed.records.run_directory import RunDirectory
 from tests.support.hostile import C0, STUDY, TEXT, controls
 from tests.support.studies import ROOT
 
@@ -187,12 +190,63 @@ def test_pythons_own_library_is_refused_even_with_leave(evil, sentence, name):
 
 def test_a_strangers_run_directory_runs_nothing(evil, procmem, hostile_run):
     """Reading, reporting and auditing take names from study.json and import none of them."""
-    theirs = shutil.copytree(hostile_run, evil / "matrix-theirs")
-    study = (theirs / "study.json").read_text().replace("tests.support.hostile", "evil")
-    (theirs / "study.json").write_text(study)
-    for command in (("show", theirs), ("report", theirs, "--resamples", 100), ("audit", theirs), ("export", theirs)):
-        procmem(*command)
+    theirs = shutil.copytree(hostile_run, evil / "matrix-theirs", ignore=shutil.ignore_patterns("report"))
+    study = json.loads((theirs / "study.json").read_text().replace("tests.support.hostile", "evil"))
+    (theirs / "study.json").write_text(json.dumps(study | {"digest": parse_study(study["config"], "evil").digest}))
+    for command in (
+        ("show", theirs),
+        ("report", theirs, "--resamples", 100),
+        ("audit", theirs),
+        ("export", theirs),
+        ("check", "run", theirs),
+        ("skills", "list", theirs),
+    ):
+        assert "was changed" not in procmem(*command).err
     assert (theirs / "report" / "report.html").exists()
+    assert not (evil / "ran").exists()
+
+
+@pytest.fixture(scope="module")
+def remembered(study, run_in, tmp_path_factory) -> Path:
+    """A finished run with another memory than a pool, and with a duel."""
+    changes: dict[str, Any] = {
+        "learning_runs": 1,
+        "agents": [{"name": "a", "model": "scripted:suggestible"}],
+        "tasks": [{"environment": "Doors-v0"}],
+        "memories": [{"name": "own", "learner": "rag", "choices": {"keep": "all"}}],
+        "arms": ["none", "self"],
+    }
+    choices = {"gate": "race", "batch": 2, "duel_pairs": 6, "duel_look": 3}
+    learning = {"learner": "nppo", "iterations": 6, "episodes": 10, "pool_size": 6, "choices": choices}
+    return run_in(tmp_path_factory.mktemp("remembered"), study(**changes, learning=learning)).path
+
+
+def test_a_strangers_memories_and_duels_import_nothing(evil, procmem, sentence, remembered):
+    """A kind of memory, the game of a duel: what they name is looked up, and never imported."""
+    theirs = shutil.copytree(remembered, evil / remembered.name)
+    for path in (theirs / "memories").iterdir():
+        path.write_text(path.read_text().replace('"memory": "rag"', '"memory": "evil:f"'))
+        assert "evil:f" in path.read_text()
+    events = (theirs / "events.jsonl").read_text()
+    assert '"kind":"duel"' in events
+    (theirs / "events.jsonl").write_text(events.replace("a/Doors-v0/0", "a/evil:f/0"))
+    with_memory = next(each.trial.id for each in RunDirectory.open(theirs).episodes() if each.trial.memory == "own")
+    assert "'evil:f' names code, which is imported for no file of data" in sentence("show", theirs, with_memory)
+    (evil / "given.toml").write_text(f"""
+study = "matrix"
+arms = ["none", "given"]
+agents = [{{ name = "a", model = "scripted:random" }}]
+tasks = [{{ environment = "Doors-v0" }}]
+pools = [{{ name = "p", run = "{theirs}", source = "own:a/evil:f/0" }}]
+""")
+    assert "names code" in sentence("run", evil / "given.toml", "--dry-run")
+    for command in (
+        ("check", "run", theirs),
+        ("skills", "list", theirs),
+        ("report", theirs, "--resamples", 100),
+        ("audit", theirs),
+    ):
+        assert "Traceback" not in procmem(*command).err
     assert not (evil / "ran").exists()
 
 
