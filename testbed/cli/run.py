@@ -51,6 +51,11 @@ def run(
     prices: Annotated[
         Path | None, typer.Option(help="Prices by model and hour (TOML), beside those of the study's agents.")
     ] = None,
+    engine: Annotated[str | None, typer.Option(help="Where episodes are played: local, or ray.")] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="A Ray cluster that is there: host:port, or auto on one of its machines.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes of Ray that play episodes.")] = None,
     plugins: Plugins = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -60,13 +65,14 @@ def run(
     (SIGTERM, a model that does not answer) and 130 (Ctrl-C): the same command goes on.
 
     Examples: `procmem run examples/quickstart.toml` · `procmem run study.toml --set learning.iterations=2 --dry-run` ·
-    `procmem run study.toml --max-hours 8 --max-cost 20 --prices prices.toml`
+    `procmem run study.toml --max-hours 8 --max-cost 20 --prices prices.toml` ·
+    `procmem run study.toml --engine ray --ray-address auto`
     """
     from testbed.config.study import ConfigError
     from testbed.play.course.budget import Limits
     from testbed.play.course.prices import Prices
 
-    config = read_study(study, set or [], plugins=plugins)
+    config = _with_engine(read_study(study, set or [], plugins=plugins), engine, ray_address, workers)
     priced = Prices.of(config, prices)
     if max_cost is not None and not priced:
         raise ConfigError("--max-cost: nothing has a price; give agents a price, or --prices FILE (docs/operations.md)")
@@ -77,6 +83,20 @@ def run(
         return
     limits = Limits(max_tokens, max_hours, max_cost)
     carry_out(config, out, partial(_conclude, as_json=as_json), limits, priced)
+
+
+def _with_engine(config: StudyConfig, name: str | None, address: str | None, workers: int | None) -> StudyConfig:
+    """The study by the engine that the command names; an address or a number of workers mean Ray's."""
+    from testbed.config.study import parse_study
+
+    asked = name or (None if address is None and workers is None else "ray")
+    changes = {"name": asked, "address": address, "workers": workers}
+    given = {key: value for key, value in changes.items() if value is not None}
+    if not given:
+        return config
+    content = config.model_dump(mode="json")
+    engine = content["engine"] if asked != "local" else {}
+    return parse_study({**content, "engine": {**engine, **given}}, "--engine")
 
 
 Conclude = Callable[["RunDirectory", "Shortfall", EpisodeProgress], None]
@@ -90,6 +110,7 @@ def carry_out(
     from agents.models.model import ModelUnavailable
     from testbed.play.course.budget import UNLIMITED, BudgetSpent
     from testbed.play.course.failures import ModelGone
+    from testbed.play.engines.engine import EngineGone
 
     with Interruption(STOPPED) as interruption:
         try:
@@ -100,7 +121,7 @@ def carry_out(
         except BudgetSpent as spent:
             tell(f"Stopped: {spent}")
             raise typer.Exit(SPENT) from None
-        except (ModelGone, ModelUnavailable) as error:
+        except (ModelGone, ModelUnavailable, EngineGone) as error:
             tell(f"Stopped: {error}")
             raise typer.Exit(RESUME) from None
     if shortfall:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from testbed.config.agent import AgentConfig, Price
+from testbed.config.engine import EngineConfig
 from testbed.config.memory import MemoryConfig
 from testbed.config.near_miss import did_you_mean
 from testbed.config.pool import PoolConfig
@@ -113,9 +114,16 @@ class StudyConfig(Table):
     """For the study "population" only."""
     concurrency: int = Field(default=16, ge=1, json_schema_extra=OUTCOME_NEUTRAL)
     """Episodes in flight at once."""
+    engine: EngineConfig = Field(default=EngineConfig(), json_schema_extra=OUTCOME_NEUTRAL)
+    """Where episodes are played: "local", "ray", or a table."""
     fail_at: float = Field(default=0.5, gt=0.0, json_schema_extra=OUTCOME_NEUTRAL)
     """Lost episodes at which the study stops: a number, or below 1 a share of all its episodes and of those of one
     iteration (inspect_ai's fail_on_error). What was only not answered is not lost but owed, and never counts."""
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _named_engine(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
     @field_validator("fail_at")
     @classmethod
@@ -331,6 +339,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "agents": AgentConfig,
     "agent": AgentConfig,  # an evolver of its own
     "price": Price,
+    "engine": EngineConfig,
     "tasks": TaskConfig,
     "skills": SkillsConfig,
     "memories": MemoryConfig,

@@ -16,9 +16,9 @@ from agents.models.scoring.listening import listening
 from testbed.play.course.budget import Budget
 from testbed.play.course.failures import PATIENCE, Failures, ModelGone
 from testbed.play.course.progress import Progress
-from testbed.play.engines.rollout import play
+from testbed.play.engines.engine import Engine, EngineGone
 from testbed.play.places import Places
-from testbed.play.players import STATE_ONLY, HeldMemory, Players
+from testbed.play.players import STATE_ONLY, HeldMemory
 from testbed.records.append_only import StoreError
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial, one_line
@@ -38,14 +38,15 @@ class Lab:
     def __init__(
         self,
         run: RunDirectory,
-        players: Players,
+        engine: Engine,
         progress: Progress,
         failures: Failures | None = None,
         budget: Budget | None = None,
     ) -> None:
         """Without `failures` no number of lost episodes stops the study, without `budget` nothing that it spends."""
         self.run = run
-        self.players = players
+        self.players = engine.players
+        self._engine = engine
         self.progress = progress
         self.failures = failures or Failures()
         self.budget = budget or Budget()
@@ -55,7 +56,7 @@ class Lab:
                 self._finished(episode, place)
             else:
                 self.failures.remember(episode.trial.id, episode.error)
-        self._limiter = anyio.CapacityLimiter(players.config.concurrency)
+        self._limiter = anyio.CapacityLimiter(self.players.config.concurrency)
         progress.begins()
 
     @property
@@ -78,7 +79,8 @@ class Lab:
 
         None of them is owed (see `Failures`): that is played again until it is there. `guests` are the members that
         the trials name in background seats. Raises ModelGone when a model has stopped answering, StudyStopped when too
-        much was lost, BudgetSpent when no more may be begun, StoreError when nothing can be written.
+        much was lost, BudgetSpent when no more may be begun, StoreError when nothing can be written, EngineGone when
+        nobody is left to play.
         """
         out: dict[str, Episode] = {}
         if held.memory is not None:
@@ -143,15 +145,14 @@ class Lab:
 
     async def _attempt(self, trial: Trial, held: HeldMemory, guests: Mapping[str, HeldMemory]) -> tuple[Episode, bool]:
         """The episode, and whether it is owed still. Every exception of a player or a game is such an episode."""
-        spec = self.players.game(trial)
-        players, names = self.players.players(trial, held, guests)
+        names = self.players.names(trial)
         focal = f"player_{trial.seat}"
         self.progress.starts(trial)
         try:
-            seats = await play(spec, players, trial.env_seed, trial=trial.id, names=names)
+            seats = await self._engine.play(trial, held, guests)
             episode = Episode(trial=trial, seats=seats, focal=focal)
             place = self.run.append(episode)
-        except StoreError:
+        except (StoreError, EngineGone):
             raise
         except Exception as error:
             failed = Episode(trial=trial, seats={}, focal=focal, error=one_line(error))

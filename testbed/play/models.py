@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from agents.selection import SELECTORS
 from environments.spec import EnvSpec
 from testbed.config.agent import AgentConfig
 from testbed.config.plugins import call, find_environment, resolve
-from testbed.config.study import ConfigError, StudyConfig
+from testbed.config.study import ConfigError, StudyConfig, TaskConfig
 from testbed.play.learners import admission_rule, memory_kind, policy_parts
 from testbed.play.players import AgentModel, Players
 from testbed.records.trial import one_line
@@ -47,33 +47,53 @@ ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
 ROOT = Path(__file__).parent.parent.parent
 
 
-async def build_players(config: StudyConfig, today: date | None = None) -> Players:
+LoadModel = Callable[[AgentConfig], Awaitable[Model]]
+
+
+async def build_players(config: StudyConfig, today: date | None = None, load: LoadModel | None = None) -> Players:
     """Load every model and embedder that the study names; equal ones once.
 
-    `today` is what dated chat templates print: the day on which the run was begun.
-    Raises ModelError or ConfigError in one sentence.
+    `today` is what dated chat templates print: the day on which the run was begun. Models come from `load`, or else
+    into this process. Raises ModelError or ConfigError in one sentence.
     """
+    load = load or partial(build_model, concurrency=config.concurrency, today=today)
     tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
     evaluations = build_evaluations(config, tasks)
-    loaded: dict[Any, Model] = {}
+    loaded: dict[str, Model] = {}
 
     async def part(name: str, agent: AgentConfig) -> AgentModel:
-        # Agents that differ only in name and manner share a model.
-        identity = json.dumps(agent.model_dump(mode="json", include=_SERVICE if agent.base_url else _WEIGHTS))
-        if identity not in loaded:
-            loaded[identity] = await build_model(agent, config.concurrency, today)
-        return AgentModel.of(name, agent, loaded[identity])
+        model = identity(agent)
+        if model not in loaded:
+            loaded[model] = await load(agent)
+        return AgentModel.of(name, agent, loaded[model])
 
-    named = {agent.name: agent for agent in config.agents}
-    evolver = config.learning.evolver
-    parts = (*config.agents, evolver) if isinstance(evolver, AgentConfig) else config.agents
-    agents = {agent.name: await part(agent.name, agent) for agent in parts}
+    agents = {agent.name: await part(agent.name, agent) for agent in who_acts(config)}
     opponents: dict[str, AgentModel] = {}
     for id, task in zip(tasks, config.tasks, strict=True):
-        # One of the study's agents by name, or a model with the default manner: it plays alike whoever sits opposite.
-        agent = named.get(task.opponent) or AgentConfig(name="opponent", model=task.opponent)
-        opponents[id] = await part(f"opponent:{task.opponent}", agent)
+        opponents[id] = await part(f"opponent:{task.opponent}", opponent(config, task))
     return Players(config, tasks, agents, opponents, build_embedder(config.skills.embedder), evaluations)
+
+
+def identity(agent: AgentConfig) -> str:
+    """Agents that differ only in name and manner share a model: what tells models apart."""
+    return json.dumps(agent.model_dump(mode="json", include=_SERVICE if agent.base_url else _WEIGHTS))
+
+
+def who_acts(config: StudyConfig) -> tuple[AgentConfig, ...]:
+    """The study's agents, and an evolver that does not play among them."""
+    evolver = config.learning.evolver
+    return (*config.agents, evolver) if isinstance(evolver, AgentConfig) else config.agents
+
+
+def opponent(config: StudyConfig, task: TaskConfig) -> AgentConfig:
+    """One of the study's agents by name, or a model with the default manner: it plays alike whoever sits opposite."""
+    named = {agent.name: agent for agent in config.agents}
+    return named.get(task.opponent) or AgentConfig(name="opponent", model=task.opponent)
+
+
+def in_process(agent: AgentConfig) -> bool:
+    """Whether the agent's model is weights that this program runs itself."""
+    return not (agent.base_url or agent.model.startswith("scripted:") or ":" in agent.model)
 
 
 def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
@@ -189,9 +209,8 @@ async def probe_servers(config: StudyConfig, players: Players) -> dict[str, Serv
 
     Raises ModelMisconfigured where moves could not be played there.
     """
-    parts = (*config.agents, *([config.learning.evolver] if isinstance(config.learning.evolver, AgentConfig) else []))
     probes: dict[Model, ServerProbe] = {}
-    for agent in parts:
+    for agent in who_acts(config):
         model = players.models[agent.name]
         if isinstance(model, ServedModel) and model not in probes:
             probes[model] = found = await probe(model, agent.max_tokens)

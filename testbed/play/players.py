@@ -113,25 +113,28 @@ class Players:
         model = self.models[self._kinds[agent]]
         return {unit.id: model.count(unit.text) for unit in memory.units}
 
-    def players(
-        self, trial: Trial, held: HeldMemory, guests: Mapping[str, HeldMemory] = {}
-    ) -> tuple[dict[str, SkillAgent], dict[str, str]]:
-        """Who sits where: a player per seat, and what each is called in the records.
+    def names(self, trial: Trial) -> dict[str, str]:
+        """What each seat's player is called in the records: a member, or the task's opponent."""
+        opponent = self._opponents[trial.task].name
+        return {f"player_{index}": name or opponent for index, name in enumerate(self._members(trial))}
 
-        `guests` by name for the members that `trial.background` names; they are as frozen as an evaluated agent.
-        """
+    def _members(self, trial: Trial) -> list[str]:
+        """Who sits in each seat; blank for the task's opponent."""
+        names = [guest.agent for guest in trial.background]
+        names += [""] * (self.tasks[trial.task].seats - 1 - len(names))
+        names.insert(trial.seat, trial.agent)
+        return names
+
+    def players(self, trial: Trial, held: HeldMemory, guests: Mapping[str, HeldMemory] = {}) -> dict[str, SkillAgent]:
+        """A player per seat. `guests` by name for the members that `trial.background` names; they are as frozen as an
+        evaluated agent."""
         players: dict[str, SkillAgent] = {}
-        names: dict[str, str] = {}
-        background = iter(trial.background)
-        for index in range(self.tasks[trial.task].seats):
+        for index, name in enumerate(self._members(trial)):
             seat = f"player_{index}"
             rng = stream(self.config.seed, "play", trial.luck, seat)
             focal = index == trial.seat
-            guest = None if focal else next(background, None)
-            name = trial.agent if focal else guest.agent if guest else ""
             part = self._agents[self._kinds[name]] if name else self._opponents[trial.task]
             kit = held if focal else guests.get(name, STATE_ONLY)
-            names[seat] = name or part.name
             players[seat] = SkillAgent(
                 seat,
                 Metered(part.model, part.name, "act"),
@@ -141,7 +144,7 @@ class Players:
                 sampling=part.sampling,
                 session=f"{trial.id}/{seat}",
             )
-        return players, names
+        return players
 
     def _guide(
         self, trial: Trial, kit: HeldMemory, part: AgentModel, rng: np.random.Generator, epsilon: float

@@ -20,10 +20,11 @@ from testbed.play.course.failures import Failures
 from testbed.play.course.pace import Pace
 from testbed.play.course.prices import Prices
 from testbed.play.course.progress import Progress
+from testbed.play.engines.engine import Engine
+from testbed.play.engines.registry import ENGINES
 from testbed.play.lab import Lab
 from testbed.play.learners import build_learners, build_memory_learners
-from testbed.play.models import build_players, probe_servers, versions
-from testbed.play.players import Players
+from testbed.play.models import probe_servers, versions
 from testbed.play.pools import with_digests
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.accounts import AccountBook
@@ -60,7 +61,8 @@ async def run_study(
     config = with_digests(config)
     stored = RunDirectory.begun(out, config)
     today = date.fromisoformat(stored.date) if stored and stored.date else date.today()
-    players = await build_players(config, today)
+    engine = await ENGINES[config.engine.name](config, today)
+    players = engine.players
     try:
         learners = build_learners(config, players) | build_memory_learners(config, players)
         study = resolve(STUDIES, config.study, group="study")
@@ -77,24 +79,25 @@ async def run_study(
             bulletin = Bulletin(run.path, book, progress, Pace(**count_parts(config)))
             budget = Budget(book, limits, Prices.of(config) if prices is None else prices)
             with _last_word(bulletin), bulletin.posted():
-                shortfall = await _conduct(study, learners, run, players, bulletin, budget)
+                shortfall = await _conduct(study, learners, run, engine, bulletin, budget)
         return Outcome(run, shortfall)
     finally:
-        await players.close()
+        with anyio.CancelScope(shield=True):
+            await engine.close()
 
 
 async def _conduct(
     study: Study,
     learners: Mapping[str, Any],
     run: RunDirectory,
-    players: Players,
+    engine: Engine,
     progress: Progress,
     budget: Budget,
 ) -> Shortfall:
     """What the study lacks when it has come to its end. Raises as `run_study`."""
-    config = players.config
+    config = engine.players.config
     planned = sum(count_episodes(config))
-    lab = Lab(run, players, progress, Failures(config.fail_at, planned), budget)
+    lab = Lab(run, engine, progress, Failures(config.fail_at, planned), budget)
     begun = f"resumed, {lab.finished} there" if lab.finished or lab.failures.standing else "begun"
     owed = f", {len(lab.failures.standing)} failed before and come first" if lab.failures.standing else ""
     _log.info("%s %s: %d episodes, %s%s", config.study, config.digest, planned, begun, owed)

@@ -66,6 +66,12 @@ def charging(tell: Callable[[Charge], None]) -> Generator[None]:
         _TOLD.reset(token)
 
 
+def pass_on(charge: Charge) -> None:
+    """Tell of a call that another process has made for somebody here."""
+    if (tell := _TOLD.get()) is not None:
+        tell(charge)
+
+
 @contextmanager
 def account() -> Generator[Account]:
     """All metered calls made within, also by tasks begun within, on one account; an outer one gets them, too."""
@@ -131,8 +137,7 @@ class Metered(Model):
     def _charge(self, cost: Account) -> None:
         if (opened := _OPEN.get()) is not None:
             opened.add(cost)
-        if (tell := _TOLD.get()) is not None:
-            tell(Charge(self._agent, self._model.card.name, self._use, cost))
+        pass_on(Charge(self._agent, self._model.card.name, self._use, cost))
 
 
 def _written(answer: Completion, seconds: float) -> Account:

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from testbed.play.course.failures import PATIENCE, StudyStopped
+from testbed.play.engines.engine import LocalEngine
 from testbed.play.lab import Lab
 from testbed.play.models import build_players, versions
 from testbed.play.players import HeldMemory
@@ -28,7 +29,7 @@ def open_lab(study, one_agent, tmp_path, watcher):
             players = await build_players(config)
             pool = seed_pool(config.learning.pool_size)
             with RunDirectory.create(tmp_path, config, versions(players)) as run:
-                lab = Lab(run, players, watcher)
+                lab = Lab(run, LocalEngine(players), watcher)
                 source = LearnerKey("a", next(iter(players.tasks)), 0)
                 await use(lab, learning_trials(lab.players, source, 0, pool), pool)
             return run
@@ -186,7 +187,7 @@ def test_an_opponent_plays_alike_whoever_sits_opposite(study):
                 for trial in learning_trials(players, LearnerKey(name, "KuhnPoker-v0", 0), 0, seed_pool(8))
                 if trial.seat == 0
             )
-            seated, names = players.players(trial, HeldMemory())
+            seated, names = players.players(trial, HeldMemory()), players.names(trial)
             assert names == {"player_0": name, "player_1": "opponent:scripted:random"}
             sampling.append((seated["player_0"]._sampling, seated["player_1"]._sampling))
         return sampling
