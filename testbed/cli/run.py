@@ -109,8 +109,7 @@ def carry_out(
     """Run a study as a command does: with progress, interruptible, within limits, and with `run`'s exit codes."""
     from agents.models.model import ModelUnavailable
     from testbed.play.course.budget import UNLIMITED, BudgetSpent
-    from testbed.play.course.failures import ModelGone
-    from testbed.play.engines.engine import EngineGone
+    from testbed.play.course.failures import EngineGone, ModelGone
 
     with Interruption(STOPPED) as interruption:
         try:

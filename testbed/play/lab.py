@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 
@@ -14,11 +14,10 @@ from agents.models.adapters.metered import Charge
 from agents.models.model import ModelUnavailable
 from agents.models.scoring.listening import listening
 from testbed.play.course.budget import Budget
-from testbed.play.course.failures import PATIENCE, Failures, ModelGone
+from testbed.play.course.failures import PATIENCE, EngineGone, Failures, ModelGone
 from testbed.play.course.progress import Progress
-from testbed.play.engines.engine import Engine, EngineGone
 from testbed.play.places import Places
-from testbed.play.players import STATE_ONLY, HeldMemory
+from testbed.play.players import STATE_ONLY, HeldMemory, Players
 from testbed.records.append_only import StoreError
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial, one_line
@@ -27,6 +26,26 @@ from transfer.memory.experience import Trajectory
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """Where a study's models run and its episodes are played: the same trial is the same episode in any engine, byte
+    for byte, where its models are the same."""
+
+    @property
+    def players(self) -> Players:
+        """The study's models as learners ask them, and who sits where."""
+        ...
+
+    async def play(self, trial: Trial, held: HeldMemory, guests: Mapping[str, HeldMemory]) -> dict[str, Trajectory]:
+        """One episode, a trajectory per seat; `held` and `guests` as `Players.players` takes them.
+
+        Raises as `rollout.play` does (kind, name, text and notes of an error are those of its cause, wherever that
+        was), and EngineGone.
+        """
+        ...
+
+    async def close(self) -> None: ...
 
 
 class Lab:

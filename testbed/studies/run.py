@@ -20,9 +20,8 @@ from testbed.play.course.failures import Failures
 from testbed.play.course.pace import Pace
 from testbed.play.course.prices import Prices
 from testbed.play.course.progress import Progress
-from testbed.play.engines.engine import Engine
 from testbed.play.engines.registry import ENGINES
-from testbed.play.lab import Lab
+from testbed.play.lab import Engine, Lab
 from testbed.play.learners import build_learners, build_memory_learners
 from testbed.play.models import probe_servers, versions
 from testbed.play.pools import with_digests

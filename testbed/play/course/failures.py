@@ -19,6 +19,10 @@ class StudyStopped(RuntimeError):
     """The study cannot go on as it is; what was finished is stored, and the same command resumes it."""
 
 
+class EngineGone(StudyStopped):
+    """Nobody is left to play episodes. The same command resumes."""
+
+
 class ModelGone(StudyStopped):
     """A model has stopped answering; `agent` is what the records call it. The same command resumes, once it answers."""
 

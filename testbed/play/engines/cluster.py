@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from testbed.config.engine import EngineConfig
-from testbed.play.engines.engine import EngineError
 
 ANSWERS_WITHIN = 5.0
 """Seconds in which a cluster's address has to take a connection."""
 STORE = 256 << 20
 """Bytes for objects on a machine that we start: ours are texts of some kilobytes."""
+
+
+class EngineError(RuntimeError):
+    """The engine that a study asks for is not to be had; one sentence with the remedy."""
 
 
 class Cluster:

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from testbed.play.engines.cluster import Cluster
-from testbed.play.engines.engine import EngineError, EngineGone
+from testbed.play.course.failures import EngineGone
+from testbed.play.engines.cluster import Cluster, EngineError
 from testbed.play.engines.messages import Failure
 
 PULSE = 10.0

@@ -13,9 +13,8 @@ from agents.models.adapters.metered import pass_on
 from agents.models.model import Model
 from testbed.config.agent import AgentConfig
 from testbed.config.study import StudyConfig
-from testbed.play.engines.cluster import Cluster
+from testbed.play.engines.cluster import Cluster, EngineError
 from testbed.play.engines.crew import Crew
-from testbed.play.engines.engine import EngineError
 from testbed.play.engines.messages import Failure, Played, SentMemory
 from testbed.play.engines.remote_model import ModelHost, RemoteModel
 from testbed.play.engines.worker import REMEMBERED, RolloutWorker

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
 
 from testbed.config.study import StudyConfig
-from testbed.play.engines.engine import Engine, LocalEngine
+from testbed.play.engines.local import LocalEngine
+from testbed.play.lab import Engine
 from testbed.play.models import build_players
 
 OpenEngine = Callable[[StudyConfig, date], Awaitable[Engine]]

@@ -15,7 +15,7 @@ from agents.models.adapters.metered import Account, Charge, Use, charging
 from agents.models.model import Model
 from testbed.config.agent import AgentConfig
 from testbed.config.study import parse_study
-from testbed.play.engines.engine import LocalEngine
+from testbed.play.engines.local import LocalEngine
 from testbed.play.engines.messages import Failure, Played, SentMemory, read_memory
 from testbed.play.models import build_model, build_players, identity, program
 from testbed.play.players import HeldMemory

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from testbed.play.course.failures import PATIENCE, StudyStopped
-from testbed.play.engines.engine import LocalEngine
+from testbed.play.engines.local import LocalEngine
 from testbed.play.lab import Lab
 from testbed.play.models import build_players, versions
 from testbed.play.players import HeldMemory

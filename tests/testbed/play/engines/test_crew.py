@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from testbed.play.course.failures import EngineGone
 from testbed.play.engines import crew as crews
+from testbed.play.engines.cluster import EngineError
 from testbed.play.engines.crew import Crew, WorkerDied
-from testbed.play.engines.engine import EngineError, EngineGone
 
 
 class Dead(Exception):

@@ -59,11 +59,16 @@ def test_no_memory_arrives_as_none():
 
 @pytest.mark.parametrize("name", MEMORIES)
 def test_every_memory_arrives_and_so_does_its_control(name):
-    memory = learn(name).memory.holding([Unit(kind="rule", text="Ask."), Unit(kind="rule", text="Answer.")])
+    memory = learn(name).memory
     assert received(HeldMemory(memory)) == HeldMemory(memory)
     control = received(HeldMemory(RandomUnits(memory))).memory
     assert isinstance(control, RandomUnits)
     assert control == RandomUnits(memory)
+
+
+def test_units_arrive():
+    memory = learn("rag").memory.holding([Unit(kind="rule", text="Ask."), Unit(kind="rule", text="Answer. \u2028")])
+    assert received(HeldMemory(memory)).memory == memory
 
 
 def test_what_models_were_asked_arrives():
