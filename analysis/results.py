@@ -15,6 +15,8 @@ from analysis.matrix.arms.scores import arm_table, improvements, normalised_scor
 from analysis.matrix.arms.types import type_table
 from analysis.matrix.arms.variance import variance_table
 from analysis.matrix.cells import cell_table, reuse_table
+from analysis.matrix.comparison.claims import Adaptive
+from analysis.matrix.comparison.looks import judge_sequentially, looked
 from analysis.matrix.comparison.memories import MemoryComparison, compare_memories
 from analysis.matrix.comparison.paper import Paper, beside_paper
 from analysis.matrix.contrasts import cellwise, declare, overall
@@ -62,6 +64,8 @@ class Results:
     epochs: pd.DataFrame
     variance: pd.DataFrame
     sensitivity: pd.DataFrame
+    looks: pd.DataFrame
+    """What an adaptive study found at each look; empty of one of a fixed size."""
     cluster_values: pd.DataFrame
     findings: tuple[Finding, ...]
     unfinished: str
@@ -91,7 +95,8 @@ class Results:
         count = f"{len(declared) - open_ones} of {len(declared)} declared contrasts are decided, {open_ones} undecided."
         first = f"Provisional, for the run is unfinished: {count}" if self.unfinished else count
         others = self.memories.findings if self.memories else ()
-        return (first, *(f"{each.question} {each.sentence}" for each in (*declared, *others)))
+        looks = (looked(self.looks),) if len(self.looks) else ()
+        return (first, *looks, *(f"{each.question} {each.sentence}" for each in (*declared, *others)))
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """Every table by its file name."""
@@ -114,12 +119,14 @@ def analyse(
     memories: Mapping[str, Tables] = {},
     given: Mapping[str, Tables] = {},
     paper: Paper | None = None,
+    adaptive: Adaptive | None = None,
 ) -> Results:
     """Compute every number of a report. `margin`: equivalence margin in return, declared before the data were seen.
 
     `population` is that of a population study, which declares contrasts of its own; `memories` are the study's other
     ones by name, compared with the pool in a family of their own; `given` are the pools that came from elsewhere;
-    `paper` is what a study asks to be put beside its own values.
+    `paper` is what a study asks to be put beside its own values; `adaptive` are the claims of one that looked at its
+    data as they came, and how it judged them.
     """
     seeds = seed_means(tables.episodes)
     attendance = Attendance.of(tables)
@@ -136,6 +143,11 @@ def analyse(
         *chance_findings(tables, by),
     ]
     from_elsewhere = given_findings(given, by, margin=margin) if given else []
+    if adaptive:
+        episodes = {"": tables.episodes} | {name: each.episodes for name, each in given.items()}
+        standings = adaptive.standings(episodes, tables.ranges)
+        found = judge_sequentially(found, standings, adaptive)
+        from_elsewhere = judge_sequentially([each for each in from_elsewhere if each.cell], standings, adaptive)
     opinions = sensitivity(seeds, declared, found, reward_span(tables), margin=bound)
     found = add_sensitivity(add_missing(found, attendance, declared), opinions.table)
     return Results(
@@ -161,6 +173,7 @@ def analyse(
         sensitivity=opinions.table,
         cluster_values=opinions.values,
         findings=(*found, *from_elsewhere),
+        looks=tables.looks,
         unfinished=unfinished(attendance, learning_owed(tables, population)),
         missing=tuple(missing_warnings(attendance, declared)),
         warnings=(*caveats(tables), *widened(found, cells), *_unbounded(tables, margin)),

@@ -122,7 +122,7 @@ def overall(
     A contrast without any pair of episodes stays in the family. Outcomes that are equal in every episode count once.
     `margin` is that of the return; `ranges` are those of its tasks.
     """
-    measures = [_Measure.of(seeds, outcome, margin, ranges or {}) for outcome in outcomes]
+    measures = [Measure.of(seeds, outcome, margin, ranges or {}) for outcome in outcomes]
     found = [
         _finding(contrast, contrast.differences(seeds, measure.outcome), measure, by)
         for measure in measures
@@ -147,7 +147,7 @@ def cellwise(
 ) -> list[Finding]:
     """Gain and regret of every cell; each question is one exploratory family."""
     answers: list[Finding] = []
-    measure = _Measure.of(seeds, outcome, margin, ranges or {})
+    measure = Measure.of(seeds, outcome, margin, ranges or {})
     for question in dict.fromkeys(contrast.question for contrast in CELLWISE):
         found: list[Finding] = []
         for contrast in [each for each in CELLWISE if each.question == question]:
@@ -169,7 +169,7 @@ def unjudged(
     ranges: Ranges | None = None,
 ) -> list[Finding]:
     """One contrast over all its cells, then in each of them: findings whose family is another's to say."""
-    measure = _Measure.of(seeds, outcome, margin, ranges or {})
+    measure = Measure.of(seeds, outcome, margin, ranges or {})
     runs = contrast.differences(seeds, outcome)
     each = [_finding(contrast, part, measure, by, cell) for cell, part in _cells(runs)]
     return [_finding(contrast, runs, measure, by), *each]
@@ -198,7 +198,7 @@ def _cells(runs: pd.DataFrame) -> list[tuple[dict[str, str], pd.DataFrame]]:
 
 
 @dataclass(frozen=True)
-class _Measure:
+class Measure:
     """An outcome, and what is known of it before its contrasts are: spread, bounds by task, margin."""
 
     outcome: str
@@ -210,7 +210,7 @@ class _Measure:
     margin: float
 
     @classmethod
-    def of(cls, seeds: pd.DataFrame, outcome: str, margin: float, ranges: Ranges) -> _Measure:
+    def of(cls, seeds: pd.DataFrame, outcome: str, margin: float, ranges: Ranges) -> Measure:
         seen = seeds.groupby(seeds["task"].astype("str"))[outcome].agg(["min", "max"])
         bounds = {str(task): (float(low), float(high)) for task, low, high in seen.itertuples(name=None)}
         known = dict.fromkeys(bounds, (0.0, 1.0)) if outcome == "solved" else dict(ranges)
@@ -227,7 +227,7 @@ class _Measure:
 
 
 def _finding(
-    contrast: Contrast, runs: pd.DataFrame, measure: _Measure, by: Resampler, cell: Mapping[str, str] | None = None
+    contrast: Contrast, runs: pd.DataFrame, measure: Measure, by: Resampler, cell: Mapping[str, str] | None = None
 ) -> Finding:
     """One contrast over the cells of `runs` (`Contrast.differences`), before its family is known."""
     kind, question = ("contrast", contrast.question) if cell is None else (contrast.question, "")
@@ -240,7 +240,7 @@ def _finding(
         )
     sample, tasks = aggregate(runs, "difference"), runs["task"].astype("str")
     interval = pooled_intervals(sample.cells, by, measure.scale(tasks))[0]
-    unseen = _unseen(contrast, runs, np.array([measure.bounds[task] for task in tasks]))
+    unseen = unseen_pools(contrast, runs, np.array([measure.bounds[task] for task in tasks]))
     ends = (interval.low, interval.high) if np.isfinite(interval.low) else (interval.estimate,) * 2
     return finding(
         *(kind, measure.outcome, contrast.name, interval, mean_test(sample.cells)),
@@ -256,7 +256,7 @@ def _finding(
     )
 
 
-def _equivalence(sample: Sample, measure: _Measure, unseen: Unseen, tasks: set[str]) -> tuple[float, float]:
+def _equivalence(sample: Sample, measure: Measure, unseen: Unseen, tasks: set[str]) -> tuple[float, float]:
     """The margin, and p of a difference beyond it: 1 where pools not met could add nobody knows how much."""
     if not np.isfinite(measure.margin):
         return math.nan, math.nan
@@ -266,7 +266,7 @@ def _equivalence(sample: Sample, measure: _Measure, unseen: Unseen, tasks: set[s
     return measure.margin, equivalence(sample.cells, measure.margin, unseen, sample.cells.clusters, reach).p
 
 
-def _unseen(contrast: Contrast, runs: pd.DataFrame, bounds: np.ndarray) -> Unseen:
+def unseen_pools(contrast: Contrast, runs: pd.DataFrame, bounds: np.ndarray) -> Unseen:
     """What pools not met could add to (or take from) the contrast: from the other arm's mean to an end of the task.
 
     `bounds` are its bottom and top, one row for each of `runs`.

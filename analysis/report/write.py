@@ -15,6 +15,7 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from analysis.matrix.comparison.claims import Adaptive
 from analysis.matrix.comparison.paper import Paper
 from analysis.matrix.comparison.runs import Comparison, compare
 from analysis.report.drawing import DrawingError, Renderer, Specification, drawable
@@ -42,6 +43,7 @@ def report(
     memories: Mapping[str, Tables] = {},
     given: Mapping[str, Tables] = {},
     paper: Paper | None = None,
+    adaptive: Adaptive | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
     margin: float | None = None,
@@ -49,11 +51,14 @@ def report(
     """Analyse and write everything under `out`; the same tables and seed give the same numbers.
 
     `population` is that of a population study, `memories` are the study's other ones and `given` the pools that
-    came from elsewhere, by name; values of `paper` stand beside ours. `margin` is the equivalence margin in units of
-    return, declared before the data were seen; without one nothing is called equivalent.
+    came from elsewhere, by name; values of `paper` stand beside ours; `adaptive` is what a study that looked at its
+    data was to decide. `margin` is the equivalence margin in units of return, declared before the data were seen;
+    without one nothing is called equivalent.
     """
     by = Resampler(np.random.default_rng(seed), resamples)
-    found = analyse(tables, by, margin=margin, population=population, memories=memories, given=given, paper=paper)
+    found = analyse(
+        tables, by, margin=margin, population=population, memories=memories, given=given, paper=paper, adaptive=adaptive
+    )
     content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": found.level, "margin": margin}
     content |= {"unfinished": found.unfinished, "missing": found.missing, "summary": found.summary}
     content |= {"warnings": found.warnings, "findings": found.rows()}

@@ -123,6 +123,20 @@ PLAN = (
     Column("learning_run", "integer", "as in episodes"),
     Column("episodes", "integer", "how many the study declares for that cell and learning run"),
 )
+LOOKS = (
+    Column("look", "integer", "number of the look at the data, from 1"),
+    Column("runs", "integer", "learning runs played before it"),
+    Column("tokens", "integer", "tokens spent before it"),
+    Column("claim", "text", "as self-none, or given:POOL/AGENT/TASK"),
+    Column("n", "integer", "differences so far"),
+    Column("mean", "number", "their mean", blank=True),
+    Column("log_e", "number", "logarithm of the largest e-value so far"),
+    Column("low", "number", "lower end of the confidence sequence", blank=True),
+    Column("high", "number", "its upper end", blank=True),
+    Column("state", "text", "open, decided, equivalent or futile"),
+    Column("chance", "number", "predicted, that it is settled within the budget", blank=True),
+    Column("why", "text", "what the look decided"),
+)
 
 
 @dataclass(frozen=True)
@@ -146,6 +160,8 @@ class Tables:
     """What learning asked of models; empty where it asked nothing, or nobody counted."""
     plan: pd.DataFrame
     """What the study declares before it is run; empty where the tables come from elsewhere."""
+    looks: pd.DataFrame
+    """What an adaptive study found at each look, a row for each of its claims; empty of one of a fixed size."""
     ranges: Ranges = field(default_factory=dict[str, tuple[float, float]])
     """Bounds of a return, by task; no mean return and no interval of one leaves them. A task that is not named has no
     known bounds."""
@@ -167,6 +183,7 @@ class Tables:
         events: pd.DataFrame | None = None,
         writing: pd.DataFrame | None = None,
         plan: pd.DataFrame | None = None,
+        looks: pd.DataFrame | None = None,
         ranges: Ranges | None = None,
         transcripts: Sequence[Transcript] = (),
         games: Games | None = None,
@@ -190,6 +207,7 @@ class Tables:
             events=events_.assign(order=np.arange(len(events_))),
             writing=ordered(check(writing, WRITING, "writing"), [*learner, "iteration"]),
             plan=ordered(_sources(check(plan, PLAN, "plan")), ["phase", *CELL, "learning_run"]),
+            looks=ordered(check(looks, LOOKS, "looks"), ["look"]),
             ranges=_kept_ranges(checked, ranges or {}),
             transcripts=tuple(transcripts),
             games=dict(games or {}),

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
+from testbed.config.adaptive import AdaptiveConfig
 from testbed.config.agent import AgentConfig, Price
 from testbed.config.engine import EngineConfig
 from testbed.config.memory import MemoryConfig
@@ -110,6 +111,8 @@ class StudyConfig(Table):
     """What was learned elsewhere: in a matrix, in every agent's hands on every task, as the arm "given"."""
     budget: int | None = Field(default=None, ge=1, json_schema_extra=SINCE_FORMAT_1)
     """Tokens of memory in a prompt that every memory is cut to in the arm "matched"."""
+    adaptive: AdaptiveConfig | None = Field(default=None, json_schema_extra=SINCE_FORMAT_1)
+    """Looks at the data as they come, in a matrix; without it the study's size is fixed beforehand."""
     population: PopulationConfig = PopulationConfig()
     """For the study "population" only."""
     concurrency: int = Field(default=16, ge=1, json_schema_extra=OUTCOME_NEUTRAL)
@@ -173,6 +176,20 @@ class StudyConfig(Table):
         object.__setattr__(self, "arms", tuple(arm for arm in self.arms if arm != "given"))
         if UNLEARNED.issuperset(self.arms):
             object.__setattr__(self, "learning", self.learning.model_copy(update={"iterations": 0}))
+        return self
+
+    @model_validator(mode="after")
+    def _looks_have_claims(self) -> StudyConfig:
+        if self.adaptive is None:
+            return self
+        if self.study != "matrix":
+            raise ValueError(f'adaptive: a study "{self.study}" decides no claims; write study = "matrix"')
+        if self.memories:
+            raise ValueError(
+                "adaptive: other memories are compared in studies of a fixed size; leave out one of the two"
+            )
+        if not self.pools and len(self.arms) < 2:
+            raise ValueError("adaptive: with a single arm there is nothing to decide; add one")
         return self
 
     @property
@@ -347,6 +364,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "learning": LearningConfig,
     "population": PopulationConfig,
     "policies": PolicyConfig,
+    "adaptive": AdaptiveConfig,
 }
 
 

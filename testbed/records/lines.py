@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -145,10 +145,59 @@ class RoundCommit(BaseModel):
         return self
 
 
+class ClaimState(BaseModel):
+    """Where one claim of an adaptive study stood after a look."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    claim: str
+    """Its key: `self-none`, or `given:POOL/AGENT/TASK`."""
+    n: int
+    """Differences so far: of learning runs, or of environment seeds."""
+    mean: float | None
+    log_e: float
+    """Logarithm of its largest e-value so far, before the family."""
+    low: float | None
+    """Of the confidence sequence; none where nothing is ruled out."""
+    high: float | None
+    state: Literal["open", "decided", "equivalent", "futile"]
+    chance: float | None = None
+    """Predicted, that it is settled within the budget; of open and futile ones."""
+
+
+class LookLine(BaseModel):
+    """A look of an adaptive study at its data, and what is played because of it. It commits nobody's learning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    look: int
+    """Number, from 1."""
+    runs: int
+    """Learning runs played so far."""
+    tokens: int
+    """Spent so far, on playing and on learning."""
+    claims: tuple[ClaimState, ...]
+    then: tuple[str, ...]
+    """Claims that the next batch is played for; none where the study ends."""
+    until: int
+    """Learning runs after that batch."""
+    why: str
+
+    def pools(self) -> list[SkillPool]:
+        """None."""
+        return []
+
+
+Commit = IterationCommit | MemoryCommit | RoundCommit | LookLine
+"""What ends a group of lines: whatever stands behind the last one never happened."""
+
+
 def _tag(content: Any) -> str:
     """Which line this is; format 1 has no word for it, but each kind has keys that the others lack."""
     if isinstance(content, BaseModel):
         return type(content).__name__
+    if "look" in content:
+        return "LookLine"
     committed = "committed" in content
     if "population" in content:
         return "RoundCommit" if committed else "MemberEventLine"
@@ -162,7 +211,8 @@ Line = Annotated[
     | Annotated[MemberEventLine, Tag("MemberEventLine")]
     | Annotated[IterationCommit, Tag("IterationCommit")]
     | Annotated[MemoryCommit, Tag("MemoryCommit")]
-    | Annotated[RoundCommit, Tag("RoundCommit")],
+    | Annotated[RoundCommit, Tag("RoundCommit")]
+    | Annotated[LookLine, Tag("LookLine")],
     Discriminator(_tag),
 ]
 """A line of `events.jsonl`."""

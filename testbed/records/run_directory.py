@@ -23,9 +23,11 @@ from testbed.config.study import StudyConfig, parse_study
 from testbed.records import disk
 from testbed.records.append_only import StoreError, append_text, complete_lines, drop_torn_line, set_aside, writing
 from testbed.records.lines import (
+    Commit,
     EventLine,
     IterationCommit,
     Line,
+    LookLine,
     MemberEventLine,
     MemoryCommit,
     RoundCommit,
@@ -208,6 +210,10 @@ class RunDirectory:
         """Store a population's round: everybody's events and states in one write, all or nothing."""
         self._commit([line.model_dump_json() for line in (*events, commit)])
 
+    def commit_look(self, look: LookLine) -> None:
+        """Store what a look at the data found and decided, before anything is played because of it."""
+        self._commit([look.model_dump_json()])
+
     def _commit(self, lines: Sequence[str]) -> None:
         """First what these lines speak of, then the lines."""
         with writing(self.path):
@@ -234,7 +240,7 @@ class RunDirectory:
                 torn = number
                 break
             event = self._event(number, line)
-            if isinstance(event, IterationCommit | MemoryCommit | RoundCommit):
+            if isinstance(event, Commit):
                 done = place + len(line)
                 for pool in event.pools():
                     self.keep(pool)
@@ -316,6 +322,10 @@ class RunDirectory:
     def memory_digests(self) -> set[str]:
         """Of all memories that are no pools, whether their files are whole or not."""
         return self._memories.digests()
+
+    def looks(self) -> list[LookLine]:
+        """Every look of an adaptive study, in order."""
+        return [event for event in self.events() if isinstance(event, LookLine)]
 
     def learner_states(self) -> dict[str, IterationCommit]:
         """The last committed state of every learner."""

@@ -41,6 +41,7 @@ def audit_run(run: Path, out: Path | None = None) -> list[str]:
             memories=found.memories,
             given=found.given,
             paper=found.paper,
+            adaptive=found.adaptive,
             **declared,
         )
         return [*faults_found, *compare_reports(stored, Path(scratch))]

@@ -1,4 +1,4 @@
-"""What a study declares before it is run: every cell and learning run with its episodes."""
+"""What a study plans before it is run: every cell and learning run with its episodes; an adaptive one its claims."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.matrix.comparison.claims import Adaptive, Rule, declared_claims
 from analysis.tables.run import CELL, PLAN
 from testbed.config.pool import PoolConfig
 from testbed.config.study import StudyConfig
+from testbed.records.lines import LookLine
 from testbed.records.trial import EVIDENCE
 
 Row = dict[str, Any]
@@ -57,6 +59,61 @@ def given_plan(config: StudyConfig, pool: PoolConfig, tasks: Iterable[str]) -> p
     arms = product(range(config.learning_runs), ("none", "given", *pool.controls), places)
     rows += [_row("evaluate", run, _evaluated(config), (arm, "", "", *place)) for run, arm, place in arms]
     return pd.DataFrame(rows, columns=[column.name for column in PLAN])
+
+
+def adaptive_plan(config: StudyConfig, tasks: Iterable[str]) -> Adaptive | None:
+    """Which claims an adaptive study is to decide, and how; None of a study of a fixed size."""
+    if config.adaptive is None:
+        return None
+    margin = float("nan") if config.margin is None else config.margin
+    rule = Rule(config.adaptive.level, margin, config.adaptive.test)
+    # a lone learner has nobody to take a pool from
+    lone = len(config.agents) * len(config.tasks) == 1
+    arms = [arm for arm in config.arms if arm != "transfer" or not lone]
+    places = [(agent.name, task) for agent in config.agents for task in tasks]
+    return Adaptive(rule, declared_claims(arms, {pool.name: pool.controls for pool in config.pools}, places))
+
+
+def first_batch(config: StudyConfig, adaptive: Adaptive) -> LookLine:
+    """What is played before anybody has looked."""
+    assert config.adaptive is not None
+    every = tuple(claim.key for claim in adaptive.claims)
+    until = min(config.adaptive.look, config.learning_runs)
+    return LookLine(look=0, runs=0, tokens=0, claims=(), then=every, until=until, why="every claim is open")
+
+
+def asked_for(
+    plan: pd.DataFrame, config: StudyConfig, adaptive: Adaptive, looks: Iterable[LookLine], pool: str = ""
+) -> pd.DataFrame:
+    """The rows of a plan that the looks so far have asked for. `pool`: the given one that the plan is of."""
+    known = {claim.key: claim for claim in adaptive.claims}
+    rows: list[int] = []
+    batches = [first_batch(config, adaptive), *looks]
+    for place, (phase, arm, agent, task, run) in enumerate(
+        plan[["phase", "arm", "agent", "task", "learning_run"]].itertuples(index=False, name=None)
+    ):
+        batch = next((each for each in batches if each.runs <= run < each.until), None)
+        chosen = [known[key] for key in batch.then if key in known] if batch else []
+        needed = (
+            arm == EVIDENCE or any(claim.learned for claim in chosen)
+            if phase == "learn"
+            else any(claim.needs(arm, agent, task, "" if arm == "none" else pool) for claim in chosen)
+        )
+        if needed:
+            rows.append(place)
+    return plan.iloc[rows].reset_index(drop=True)
+
+
+def planned_episodes(config: StudyConfig, tasks: Mapping[str, int], looks: Iterable[LookLine]) -> int:
+    """Episodes of an adaptive study, as far as its looks have asked for them."""
+    adaptive, looks = adaptive_plan(config, tasks), list(looks)
+    assert adaptive is not None
+    episodes = int(asked_for(declared_plan(config, tasks), config, adaptive, looks)["episodes"].sum())
+    for pool in config.pools:
+        rows = asked_for(given_plan(config, pool, tasks), config, adaptive, looks, pool.name)
+        episodes += int(rows.loc[(rows["phase"] == "evaluate") & (rows["arm"] != "none"), "episodes"].sum())
+    evidence = max((pool.evidence for pool in config.pools if pool.is_judged), default=0)
+    return episodes + evidence * len(config.agents) * len(tasks)
 
 
 def _arms(

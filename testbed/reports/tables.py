@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from analysis.matrix.comparison.claims import Adaptive
 from analysis.matrix.comparison.paper import Paper
 from analysis.tables.population import PopulationTables
 from analysis.tables.run import (
@@ -17,6 +18,7 @@ from analysis.tables.run import (
     EVENTS,
     INVOCATIONS,
     LEARNING,
+    LOOKS,
     POOLS,
     READING,
     RECORDED,
@@ -31,11 +33,11 @@ from testbed.config.memory import MemoryConfig
 from testbed.config.pool import PoolConfig
 from testbed.config.study import StudyConfig
 from testbed.records.keys import LearnerKey
-from testbed.records.lines import IterationCommit, Line, MemberEventLine, MemoryCommit, RoundCommit
+from testbed.records.lines import IterationCommit, Line, LookLine, MemberEventLine, MemoryCommit, RoundCommit
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.study_file import StudyRecord
 from testbed.records.trial import EVIDENCE, Episode, Trial
-from testbed.reports.plan import declared_plan, given_plan, memory_plan
+from testbed.reports.plan import adaptive_plan, asked_for, declared_plan, given_plan, memory_plan
 from testbed.reports.population_tables import PopulationReader
 from testbed.reports.reader import Reader, Rows, read_records
 from transfer.memory.events import (
@@ -69,6 +71,8 @@ class RunTables(NamedTuple):
     """Of each pool that the study was given, by name: the arms given and none."""
     paper: Paper | None
     """Whose values the study asks for beside its own."""
+    adaptive: Adaptive | None
+    """What the study is to decide as its data come; None of one of a fixed size."""
 
     def plans(self) -> dict[str, pd.DataFrame]:
         """What the study declares, by memory; "" is its own pool."""
@@ -104,6 +108,7 @@ def read_run(run: RunDirectory, *others: Reader) -> RunTables:
         {name: reader.tables(study, None, notes) for name, reader in memories.items()},
         {name: reader.tables(study, None, notes) for name, reader in given.items()},
         _paper(config),
+        matrix.adaptive(),
     )
 
 
@@ -158,8 +163,12 @@ class _MatrixReader(Reader):
         self._seeds: set[str] = set()
         self._samples: dict[tuple[str, str, str], Episode] = {}
         self._tasks: set[str] = set()
+        self._looks: list[LookLine] = []
 
     def event(self, order: int, line: Line) -> None:
+        if isinstance(line, LookLine):
+            self._looks.append(line)
+            return
         if isinstance(line, RoundCommit | MemberEventLine) or LearnerKey.of(line.learner).memory != self._name:
             return
         if isinstance(line, IterationCommit | MemoryCommit):
@@ -180,7 +189,7 @@ class _MatrixReader(Reader):
         if trial.phase == "learn" and self._names["study"] != "population":  # whose rounds PopulationReader keeps
             self._learned.add(_learning_row(episode))
         if trial.phase == "evaluate":
-            self._evaluated.add(self._names | _episode_row(episode))
+            self._evaluated.add(self._names | episode_row(episode))
             for row in _invocation_rows(episode):
                 self._invoked.add(row)
             self._sample(episode)
@@ -222,18 +231,34 @@ class _MatrixReader(Reader):
             writing=self._writing.frame("learning_run", "agent", "task", "iteration"),
             events=_in_turn(self._events.frame("learning_run", "agent", "task", "order")),
             plan=self._plan(games),
+            looks=pd.DataFrame(list(_look_rows(self._looks)), columns=[column.name for column in LOOKS]),
             ranges={name: game.reward_range for name, game in games.items() if game is not None},
             transcripts=[transcript(self._samples[cell]) for cell in sorted(self._samples)],
             games=_games(study, config, games),
             versions=_versions(study) | {f"note {number}": note for number, note in enumerate(notes, 1)},
         )
 
+    def adaptive(self) -> Adaptive | None:
+        return adaptive_plan(self._config, study_games(self._config, self._tasks))
+
     def _plan(self, games: Mapping[str, EnvSpec | None]) -> pd.DataFrame:
+        """Of an adaptive study what its looks have asked for."""
+        adaptive = adaptive_plan(self._config, games)
+        whole = self._whole_plan(games)
+        return whole if adaptive is None else asked_for(whole, self._config, adaptive, self._looks, self._name)
+
+    def _whole_plan(self, games: Mapping[str, EnvSpec | None]) -> pd.DataFrame:
         if isinstance(self._memory, PoolConfig):
             return given_plan(self._config, self._memory, games)
         if self._memory is not None:
             return memory_plan(self._config, games)
         return declared_plan(self._config, {name: 1 if game is None else game.seats for name, game in games.items()})
+
+
+def _look_rows(looks: Iterable[LookLine]) -> Iterator[dict[str, Any]]:
+    for look in looks:
+        beside = {"look": look.look, "runs": look.runs, "tokens": look.tokens, "why": look.why}
+        yield from (claim.model_dump() | beside for claim in look.claims)
 
 
 def _in_turn(events: pd.DataFrame) -> pd.DataFrame:
@@ -273,7 +298,8 @@ def _place(episode: Episode) -> tuple[int, int, str]:
     return episode.trial.learning_run, episode.trial.episode, episode.trial.id
 
 
-def _episode_row(episode: Episode) -> dict[str, Any]:
+def episode_row(episode: Episode) -> dict[str, Any]:
+    """An episode as the table `EPISODES` has it, but for the names of study and run."""
     trial = episode.trial
     row: dict[str, Any] = trial.model_dump(include={*CELL, "learning_run", "env_seed", "episode", "seat", "pool"})
     row["error"] = episode.error

@@ -36,6 +36,7 @@ def write_report(
             memories={} if memory else found.memories,
             given={} if memory else found.given,
             paper=None if memory else found.paper,
+            adaptive=found.adaptive,
             resamples=resamples or config.resamples,
             seed=config.seed,
             margin=config.margin,

@@ -117,11 +117,11 @@ def _events(
             yield Admitted(**about, objective=verdict.objective, change=verdict.change)
 
 
-def given_cells(lab: Lab, taken: Taken) -> Iterator[Cell]:
-    """Every given pool in every agent's hands on every task, beside its controls, on the environment seeds of every
-    learning run."""
+def given_cells(lab: Lab, taken: Taken, runs: Sequence[int]) -> Iterator[Cell]:
+    """Every given pool in every agent's hands on every task, beside its controls, on the environment seeds of these
+    learning runs."""
     config = lab.players.config
-    for pool, run, agent, task in product(config.pools, range(config.learning_runs), config.agents, lab.players.tasks):
+    for pool, run, agent, task in product(config.pools, runs, config.agents, lab.players.tasks):
         place = {key.memory: memory for key, memory in taken.items() if key[:2] == (agent.name, task)}
         memory = place[pool.name]
         chosen = config.skills.selector if isinstance(memory, SkillPool) else "none"

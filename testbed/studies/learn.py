@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,20 +30,25 @@ from transfer.memory.state import LearnerState, MemoryState
 _log = logging.getLogger(__name__)
 
 
-def sources(lab: Lab) -> list[LearnerKey]:
-    """All independent learning runs of a study: of its pool first, then of each other memory."""
+def sources(lab: Lab, runs: Iterable[int] | None = None) -> list[LearnerKey]:
+    """All independent learning runs of a study, or those of `runs`: of its pool first, then of each other memory."""
     config = lab.players.config
     return [
         LearnerKey(agent.name, task, run, memory)
         for memory in ("", *(memory.name for memory in config.memories))
-        for run in range(config.learning_runs)
+        for run in (range(config.learning_runs) if runs is None else runs)
         for agent in config.agents
         for task in lab.players.tasks
     ]
 
 
-async def learn_all(lab: Lab, learners: Mapping[str, AnyLearner], seed_pool: SkillPool) -> dict[LearnerKey, Memory]:
-    """Learn every source's memory, concurrently; `learners` as `LearnerKey.who`. Raises as `Lab.play` does."""
+async def learn_all(
+    lab: Lab, learners: Mapping[str, AnyLearner], seed_pool: SkillPool, runs: Sequence[int] | None = None
+) -> dict[LearnerKey, Memory]:
+    """Learn every source's memory, of all learning runs or of `runs`, concurrently; `learners` as `LearnerKey.who`.
+
+    Raises as `Lab.play` does.
+    """
     committed: dict[str, LearningState] = {key: stored.state for key, stored in lab.run.learner_states().items()}
     committed |= {key: _state(lab, stored) for key, stored in lab.run.memory_commits().items()}
     memories: dict[LearnerKey, Memory] = {}
@@ -54,11 +59,11 @@ async def learn_all(lab: Lab, learners: Mapping[str, AnyLearner], seed_pool: Ski
 
     try:
         async with anyio.create_task_group() as group:
-            for source in sources(lab):
+            for source in sources(lab, runs):
                 group.start_soon(one, source)
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from None
-    return {source: memories[source] for source in sources(lab)}
+    return {source: memories[source] for source in sources(lab, runs)}
 
 
 async def learn(lab: Lab, learner: AnyLearner, source: LearnerKey, state: LearningState) -> Memory:

@@ -25,6 +25,12 @@ async def run_matrix(lab: Lab, learners: Mapping[str, AnyLearner], seed_pool: Sk
     """Learn, then evaluate every cell on environment seeds common to all arms."""
     given = await take_in(lab)
     memories = await learn_all(lab, learners, seed_pool)
+    runs = range(lab.players.config.learning_runs)
+    await evaluate_all(lab, chain(cells(lab, memories, seed_pool), given_cells(lab, given, runs)))
+
+
+async def evaluate_all(lab: Lab, every: Iterable[Cell]) -> None:
+    """Play all cells, many at a time. Raises as `Lab.play` does."""
     open_cells = anyio.Semaphore(lab.players.config.concurrency)
 
     async def evaluate(cell: Cell) -> None:
@@ -33,7 +39,7 @@ async def run_matrix(lab: Lab, learners: Mapping[str, AnyLearner], seed_pool: Sk
 
     try:
         async with anyio.create_task_group() as group:
-            for cell in failed_first(lab, chain(cells(lab, memories, seed_pool), given_cells(lab, given))):
+            for cell in failed_first(lab, every):
                 await open_cells.acquire()
                 group.start_soon(evaluate, cell)
     except BaseExceptionGroup as errors:

@@ -27,6 +27,8 @@ from testbed.play.models import probe_servers, versions
 from testbed.play.pools import with_digests
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.accounts import AccountBook
+from testbed.reports.plan import planned_episodes
+from testbed.studies.adaptive import run_adaptive
 from testbed.studies.cost import count_episodes, count_parts
 from testbed.studies.learn import learn_all
 from testbed.studies.matrix import run_matrix
@@ -64,7 +66,7 @@ async def run_study(
     players = engine.players
     try:
         learners = build_learners(config, players) | build_memory_learners(config, players)
-        study = resolve(STUDIES, config.study, group="study")
+        study = run_adaptive if config.adaptive else resolve(STUDIES, config.study, group="study")
         probes = await probe_servers(config, players)
         with (
             RunDirectory.create(out, config, versions(players, probes), today.isoformat()) as run,
@@ -101,6 +103,9 @@ async def _conduct(
     owed = f", {len(lab.failures.standing)} failed before and come first" if lab.failures.standing else ""
     _log.info("%s %s: %d episodes, %s%s", config.study, config.digest, planned, begun, owed)
     await study(lab, learners, seed_pool(config.learning.pool_size))
+    if config.adaptive is not None:
+        seats = {name: spec.seats for name, spec in players.tasks.items()}
+        planned = planned_episodes(config, seats, run.looks())
     shortfall = Shortfall.of(run, planned, lab.finished, lab.failures.standing)
     _log.info("finished. %s", shortfall.sentence)
     return shortfall

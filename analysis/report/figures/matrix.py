@@ -228,3 +228,36 @@ def retention(transfer: pd.DataFrame) -> Chart:
     )
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(strokeDash=[4, 3], color="#888888").encode(y="zero:Q")
     return alt.layer(zero, dots).properties(width=WIDTH, height=260)
+
+
+def sequences(looks: pd.DataFrame) -> Chart:
+    """Mean and confidence sequence of every claim over the tokens spent, a small chart each."""
+    ends = [alt.Tooltip(f"{name}:Q", format=".3f") for name in ("mean", "low", "high")]
+    base = alt.Chart(looks).encode(
+        x=alt.X("tokens:Q", title="tokens", axis=alt.Axis(format="~s", tickCount=3)),
+        tooltip=["claim:N", "look:Q", "runs:Q", "n:Q", *ends, "state:N"],
+    )
+    band = base.mark_area(opacity=0.2, color=PALETTE[0]).encode(y=alt.Y("low:Q", title="difference"), y2="high:Q")
+    line = base.mark_line(color=PALETTE[0], point={"size": 15}).encode(y="mean:Q")
+    zero = alt.Chart(looks).mark_rule(strokeDash=[4, 3], color="#888888").encode(y=alt.datum(0.0))
+    small = alt.layer(zero, band, line).properties(width=WIDTH // 3, height=90)
+    title = alt.Facet("claim:N", sort=None, title=None, header=alt.Header(labelLimit=WIDTH // 3, labelFontSize=9))
+    return small.facet(title, columns=3)
+
+
+def evidence(looks: pd.DataFrame) -> Chart:
+    """Largest e-value of every claim so far, over the tokens spent; the dashed line is 20."""
+    frame = looks.assign(e=looks["log_e"].clip(upper=70.0) / 2.302585092994046)
+    lines = (
+        alt.Chart(frame)
+        .mark_line(point={"size": 15})
+        .encode(
+            x=alt.X("tokens:Q", axis=alt.Axis(format="~s")),
+            y=alt.Y("e:Q", title="largest e-value so far, power of ten"),
+            color=alt.Color("claim:N", sort=None, scale=alt.Scale(range=PALETTE), legend=alt.Legend(labelLimit=320)),
+            tooltip=["claim:N", "look:Q", "runs:Q", "n:Q", alt.Tooltip("e:Q", format=".2f"), "state:N"],
+        )
+    )
+    twenty = pd.DataFrame({"e": [1.3010299956639813]})
+    rule = alt.Chart(twenty).mark_rule(strokeDash=[4, 3], color="#888888").encode(y="e:Q")
+    return alt.layer(rule, lines).properties(width=WIDTH, height=220)

@@ -6,6 +6,7 @@ from analysis.matrix.comparison.runs import Comparison
 from analysis.report.methods import methods
 from analysis.report.page import PageTable, Section, frame_table
 from analysis.report.sections.findings import findings_sections, findings_table, forest
+from analysis.report.sections.looks import looks_sections
 from analysis.report.sections.memories import memories_sections
 from analysis.report.sections.paper import paper_sections
 from analysis.report.sections.returns import returns_section
@@ -20,6 +21,7 @@ def compose(tables: Tables, found: Results, seed: int) -> list[Section]:
     sections = [
         _basis(tables, found),
         Section("summary", "What is and is not shown", points=found.summary, warnings=found.warnings),
+        *looks_sections(found),
         *paper_sections(found),
         *memories_sections(found),
         returns_section(found),

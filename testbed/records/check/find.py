@@ -9,7 +9,7 @@ from pathlib import Path
 
 from testbed.config.study import ConfigError, StudyConfig
 from testbed.records.append_only import StoreError, complete_lines
-from testbed.records.lines import IterationCommit, Line, MemberEventLine, MemoryCommit, RoundCommit, parse_line
+from testbed.records.lines import IterationCommit, LookLine, MemoryCommit, RoundCommit, parse_line
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.manifest import Fault, verify_chain
 from testbed.records.side_files.pool_folder import DIGEST
@@ -171,6 +171,8 @@ def _events(run: RunDirectory, config: StudyConfig | None, known: Set[str]) -> I
             yield Fault("error", name, where, f"not an event ({error})", what, repairable=True)
             return
         pending += 1
+        if isinstance(event, LookLine):
+            pending = 0
         if isinstance(event, IterationCommit | MemoryCommit | RoundCommit):
             pending = 0
             key = _key(event)
@@ -202,8 +204,8 @@ def _is_late(config: StudyConfig, iterations: int, extra: int) -> bool:
     return iterations < config.learning.iterations and left > 0
 
 
-def _key(event: Line) -> str:
-    return event.population if isinstance(event, RoundCommit | MemberEventLine) else event.learner
+def _key(event: IterationCommit | MemoryCommit | RoundCommit) -> str:
+    return event.population if isinstance(event, RoundCommit) else event.learner
 
 
 def _strays(run: RunDirectory) -> Iterator[Fault]:

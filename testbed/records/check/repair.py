@@ -8,7 +8,7 @@ from pathlib import Path
 
 from testbed.records.append_only import complete_lines, drop_torn_line, set_aside, writing
 from testbed.records.check.find import partial_files, read_pools
-from testbed.records.lines import IterationCommit, RoundCommit, parse_line
+from testbed.records.lines import Commit, parse_line
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files import episode_index
 from testbed.records.side_files.manifest import Manifest
@@ -71,7 +71,7 @@ def _repair_events(run: RunDirectory, manifest: Manifest) -> Iterator[str]:
                 manifest, file, parts, f"line {number} is no event: what was learned from there on was moved"
             )
             return
-        if isinstance(event, IterationCommit | RoundCommit):
+        if isinstance(event, Commit):
             done = place + len(line)
     if file.exists() and file.stat().st_size > done:
         os.truncate(file, done)
@@ -91,7 +91,7 @@ def _repair_pools(run: RunDirectory) -> Iterator[str]:
     missing: dict[str, SkillPool] = {}
     for _, _, line in complete_lines(run.events_file):
         event = parse_line(line)
-        if isinstance(event, IterationCommit | RoundCommit):
+        if isinstance(event, Commit):
             missing |= {pool.digest: pool for pool in event.pools() if pool.digest not in good}
     for digest, pool in missing.items():
         run.keep(pool)
