@@ -11,7 +11,21 @@ from typing import Annotated, Never
 
 import typer
 
-from testbed.cli import bench, calibrate, check, export, models, plan, play, report, run, serve, skills, watch
+from testbed.cli import (
+    bench,
+    bottleneck,
+    calibrate,
+    check,
+    export,
+    models,
+    plan,
+    play,
+    report,
+    run,
+    serve,
+    skills,
+    watch,
+)
 from testbed.cli import list as listing
 from testbed.cli.terminal import complain, say, settle
 
@@ -40,6 +54,7 @@ app.command("play")(play.play)
 app.command("serve")(serve.serve)
 app.command("calibrate")(calibrate.calibrate)
 app.command("plan")(plan.plan)
+app.command("bottleneck")(bottleneck.bottleneck)
 app.add_typer(check.app, name="check")
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")

@@ -104,7 +104,7 @@ async def _conduct(
     _log.info("%s %s: %d episodes, %s%s", config.study, config.digest, planned, begun, owed)
     await study(lab, learners, seed_pool(config.learning.pool_size))
     if config.adaptive is not None:
-        seats = {name: spec.seats for name, spec in players.tasks.items()}
+        seats = {name: spec.seats for name, spec in engine.players.tasks.items()}
         planned = planned_episodes(config, seats, run.looks())
     shortfall = Shortfall.of(run, planned, lab.finished, lab.failures.standing)
     _log.info("finished. %s", shortfall.sentence)

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from agents.models.model import Message
-from agents.models.scripted import ScriptedModel
+from agents.models.scripted import ScriptedModel, ScriptedPolicy
 from agents.skill import Skill
+from environments.diagnostics.doors import COLOURS, RULE, SIGNS
 from environments.diagnostics.levers import CHANCES, expected_return
 from environments.grammar import Grammar
 
@@ -34,6 +35,9 @@ class ClosedForm(Protocol):
         """Every well-formed action."""
         ...
 
+    @property
+    def remembers(self) -> bool: ...
+
     def draw(self, rng: np.random.Generator) -> Floats:
         """A parent's settings."""
         ...
@@ -43,7 +47,7 @@ class ClosedForm(Protocol):
         ...
 
     def odds(self, settings: Floats, observation: str) -> Floats:
-        """Probability of each option."""
+        """Probability of each option after this last message; where it `remembers`, after all it was ever told."""
         ...
 
     def true_return(self, settings: Floats) -> float: ...
@@ -56,6 +60,7 @@ class LeverPlayer:
     spread: float = 1.0
     step: float = 0.8
     environment: str = "Lever-v0"
+    remembers: bool = False
 
     @property
     def options(self) -> Sequence[str]:
@@ -85,6 +90,7 @@ class DialPlayer:
     step: float = 0.15
     width: float = 0.12
     environment: str = "Dial-v0"
+    remembers: bool = False
 
     @property
     def options(self) -> Sequence[str]:
@@ -112,7 +118,39 @@ class DialPlayer:
         return weights / weights.sum()
 
 
-CLOSED_FORMS: dict[str, ClosedForm] = {"levers": LeverPlayer(), "dial": DialPlayer()}
+@dataclass(frozen=True)
+class DoorsPlayer:
+    """Softmax over four doors for each of four signs: its return is the mean chance of the right door."""
+
+    spread: float = 1.0
+    step: float = 0.8
+    environment: str = "Doors-v0"
+    remembers: bool = False
+
+    @property
+    def options(self) -> Sequence[str]:
+        return [f"[{colour}]" for colour in COLOURS]
+
+    def draw(self, rng: np.random.Generator) -> Floats:
+        return rng.normal(scale=self.spread, size=len(SIGNS) * len(COLOURS))
+
+    def vary(self, settings: Floats, rng: np.random.Generator) -> Floats:
+        return settings + rng.normal(scale=self.step, size=len(settings))
+
+    def odds(self, settings: Floats, observation: str) -> Floats:
+        sign = re.findall(r"The sign shows: (\w+)", observation)[-1]
+        return self._table(settings)[SIGNS.index(sign)]
+
+    def true_return(self, settings: Floats) -> float:
+        right = [COLOURS.index(RULE[sign]) for sign in SIGNS]
+        return float(self._table(settings)[range(len(SIGNS)), right].mean())
+
+    def _table(self, settings: Floats) -> Floats:
+        weights = np.exp(settings.reshape(len(SIGNS), len(COLOURS)))
+        return weights / weights.sum(axis=1, keepdims=True)
+
+
+CLOSED_FORMS: dict[str, ClosedForm] = {"levers": LeverPlayer(), "dial": DialPlayer(), "doors": DoorsPlayer()}
 
 
 def skill_of(settings: Floats, parent: Skill | None = None) -> Skill:
@@ -134,6 +172,11 @@ def settings_of(skill: Skill) -> Floats:
 
 def player(form: ClosedForm) -> ScriptedModel:
     """A model that plays by the settings in its system message, and uniformly where there are none."""
+    return ScriptedModel(f"closed form: {form.environment}", policy_of(form))
+
+
+def policy_of(form: ClosedForm) -> ScriptedPolicy:
+    """What `player` plays by."""
     options = list(form.options)
 
     def policy(messages: tuple[Message, ...], grammar: Grammar | None) -> dict[str, float]:
@@ -141,6 +184,8 @@ def player(form: ClosedForm) -> ScriptedModel:
         if found is None:
             return dict.fromkeys(options, 1 / len(options))
         settings = np.array([float(value) for value in found[1].split()])
-        return dict(zip(options, form.odds(settings, messages[-1].content).tolist(), strict=True))
+        told = [message.content for message in messages[1:] if message.role == "user"]
+        seen = "\n".join(told) if form.remembers else told[-1]
+        return dict(zip(options, form.odds(settings, seen).tolist(), strict=True))
 
-    return ScriptedModel(f"closed form: {form.environment}", policy)
+    return policy
