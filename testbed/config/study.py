@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
-from testbed.config.adaptive import AdaptiveConfig
 from testbed.config.agent import AgentConfig, Price
-from testbed.config.engine import EngineConfig
+from testbed.config.conduct.adaptive import AdaptiveConfig
+from testbed.config.conduct.engine import EngineConfig
 from testbed.config.memory import MemoryConfig
 from testbed.config.near_miss import did_you_mean
 from testbed.config.pool import PoolConfig

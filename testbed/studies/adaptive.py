@@ -18,7 +18,7 @@ import pandas as pd
 from analysis.matrix.comparison.claims import Adaptive, Claim, Standing
 from analysis.matrix.comparison.prospects import Prospect, prospect
 from analysis.tables.run import EPISODES, READING, Ranges, check_episodes
-from testbed.config.adaptive import AdaptiveConfig
+from testbed.config.conduct.adaptive import AdaptiveConfig
 from testbed.config.study import StudyConfig
 from testbed.play.lab import Lab
 from testbed.play.seeds import stream

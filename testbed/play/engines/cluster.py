@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from testbed.config.engine import EngineConfig
+from testbed.config.conduct.engine import EngineConfig
 
 ANSWERS_WITHIN = 5.0
 """Seconds in which a cluster's address has to take a connection."""
