@@ -14,7 +14,7 @@ from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import REAL, Interval, Scale, pooled_intervals
 from analysis.statistics.multiplicity import benjamini_hochberg, holm
 from analysis.statistics.significance import Test, equivalence, mean_test
-from analysis.statistics.unseen import Unseen
+from analysis.statistics.unseen import Unseen, lone_run
 from analysis.tables.run import CELL, Ranges
 from analysis.tables.units import Sample, aggregate, paired, pools_met
 
@@ -251,7 +251,7 @@ def _finding(
         effect=effect(measure.spread),
         equivalence=_equivalence(sample, measure, unseen, set(tasks)),
         sign=contrast.sign,
-        withheld=unseen.reason(*ends),
+        withheld=unseen.reason(*ends) or lone_run(sample.cells),
         assumes=unseen.assumes(interval.estimate),
     )
 

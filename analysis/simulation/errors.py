@@ -24,7 +24,7 @@ from analysis.statistics.significance import (
     sign_flip,
     wilcoxon,
 )
-from analysis.statistics.unseen import Unseen
+from analysis.statistics.unseen import Unseen, lone_run
 
 ENUMERATED = 10
 """Clusters up to which permutation tests are shown for comparison: beyond, enumeration takes too long."""
@@ -51,7 +51,7 @@ def reported(treated: Array, reference: Array, by: Resampler, top: float, margin
         key="learned-none",
         episodes=treated.size + reference.size,
         equivalence=(margin, test.p),
-        withheld=unseen.reason(interval.low, interval.high),
+        withheld=unseen.reason(interval.low, interval.high) or lone_run(cells),
     )
     return judge(found, found.p, "1 contrast", "Holm", test.p)
 

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scipy import stats
+
+from analysis.statistics.cell_means import CellValues
+
 
 def unseen_share(pools: int, level: float = 0.95) -> float:
     """Largest share of pools of a kind that none of so many independent ones showed (Clopper–Pearson, one-sided)."""
@@ -61,6 +65,34 @@ class Unseen:
             f"assumes that no kind of pool that ruins went unmet: {undone:.0%} of pools at the bottom of the task "
             f"would undo it, and {pools} pools met leave room for {unseen_share(pools):.0%}"
         )
+
+
+def lone_run(cells: CellValues) -> str:
+    """Why a mean off zero is no verdict where one run that speaks against it holds most of the spread; "" elsewhere.
+
+    Of the kind of pool behind such a run too few were met to say how many there are: where 20 % of pools work and the
+    mean is 0, a t test calls twenty runs of which one met such a pool "worse". Most is more than half, and more than
+    the farthest of as many normal values holds in all but 5 % (Grubbs 1950): normal values lose 1 % of power at most.
+    """
+    values, layout = cells.by_cluster()
+    squares = layout.centred(values)[0] ** 2
+    clusters, total = len(squares) - len(layout.sizes) + 1, float(squares.sum())
+    farthest = int(squares.argmax())
+    share = float(squares[farthest]) / total if total > 1e-24 * max(1.0, float((values[0] ** 2).sum())) else 0.0
+    if values[0, farthest] * cells.pivot.estimate[0] >= 0 or share <= max(0.5, _farthest_of(clusters)):
+        return ""
+    return (
+        f"one of them speaks against it and holds {share:.0%} of the spread, and of its kind too few were met to say "
+        "how many there are"
+    )
+
+
+def _farthest_of(normal: int) -> float:
+    """Share of the spread that the farthest of normal values exceeds in 5 % (Grubbs 1950); 1 for two or fewer."""
+    if normal < 3:
+        return 1.0
+    root = stats.t.isf(0.05 / (2 * normal), normal - 2) ** 2
+    return float((normal - 1) / normal * root / (normal - 2 + root))
 
 
 def _moved(mean: float, pools: int, most: float, sign: int) -> float:
