@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 from pydantic import ValidationError
@@ -229,7 +229,7 @@ def load_memory(text: str, place: str, resolve: Resolve = ours) -> Memory:
         return SkillPool.loads(text, place)
     if document.get("format") != FORMAT or document.get("version") != VERSION:
         raise PoolError(f'{place} is not a memory: its "format" is not "{FORMAT}", version {VERSION}')
-    kind: object = resolve(MEMORIES, str(document.get("memory")), group="memories.learner")
+    kind = cast("object", resolve(MEMORIES, str(document.get("memory")), group="memories.learner"))  # or anybody's
     if not isinstance(kind, MemoryKind):
         raise PoolError(f"{place} is not a usable memory: {str(document.get('memory'))[:60]!r} is no kind of memory")
     try:

@@ -28,6 +28,8 @@ def problems(tally: Tally) -> str:
         "lines of episodes",
         "lines of events",
         "pools",
+        "memories",
+        "skill files",
         "manifests",
         "whole runs",
         "findings",

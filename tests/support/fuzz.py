@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -22,14 +23,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import anyio
 import pytest
 from pydantic_core import from_json
 
-from tests.support.mutations import as_toml, mutated_bytes, mutated_json
+from tests.support.mutations import HOLE, as_toml, mutated_bytes, mutated_json
 
 ROOMS = ("environments", "agents", "transfer", "analysis", "testbed")
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 RUNS = ("matrix", "population")
+MEMORIES_STUDY: dict[str, Any] = {
+    "study": "matrix",
+    "seed": 1,
+    "learning_runs": 1,
+    "evaluation_episodes": 1,
+    "fail_at": 1000,
+    "arms": ["none", "self"],
+    "agents": [{"name": "a", "model": "scripted:suggestible"}],
+    "tasks": [{"environment": "Doors-v0"}],
+    "skills": {"embedder": "lexical", "termination": "age"},
+    "learning": {
+        "learner": "nppo",
+        "iterations": 2,
+        "episodes": 6,
+        "choices": {"gate": "race", "batch": 2, "duel_pairs": 4, "duel_look": 2},
+    },
+}
+"""With every memory there is: its run holds what those of format 1 could not."""
 
 Read = Callable[[bytes], object]
 
@@ -84,15 +104,18 @@ def is_sentence(error: Exception) -> bool:
 
 def targets(folder: Path) -> list[Target]:
     """All readers; `folder` is a place of their own for files."""
+    runs = [*(FIXTURES / f"run-format-1-{name}" for name in RUNS), _run_of_memories(folder / "memories")]
     return [
         _study_files(folder / "study.toml"),
         _overrides(folder / "set.toml"),
         _study_records(folder / "records"),
-        _lines("episodes", "episodes.jsonl", 0.2, _read_episode(folder / "episodes")),
-        _lines("events", "events.jsonl", 0.2, _read_event),
+        _lines("episodes", [run / "episodes.jsonl" for run in runs], 0.15, _read_episode(folder / "episodes")),
+        _lines("events", [run / "events.jsonl" for run in runs], 0.15, _read_event),
         _pools(),
+        _memories(runs[-1] / "memories"),
+        _skill_files(folder / "skills"),
         _manifests(folder / "manifest"),
-        _whole_runs(folder / "run"),
+        _whole_runs(runs, folder / "run"),
         _findings(folder / "findings"),
     ]
 
@@ -158,12 +181,18 @@ def _study_records(folder: Path) -> Target:
     return Target("study.json", 0.1, change, read)
 
 
-def _lines(name: str, file: str, share: float, read: Read) -> Target:
-    lines = [
-        json.loads(line)
-        for each in RUNS
-        for line in (FIXTURES / f"run-format-1-{each}" / file).read_bytes().splitlines()
-    ]
+def _run_of_memories(out: Path) -> Path:
+    from testbed.config.study import parse_study
+    from testbed.studies.run import run_study
+    from tests.support.studies import Watcher
+    from transfer.registry import MEMORIES
+
+    memories = [{"name": name, "learner": name} for name in MEMORIES]
+    return anyio.run(run_study, parse_study({**MEMORIES_STUDY, "memories": memories}, "fuzz"), out, Watcher()).run.path
+
+
+def _lines(name: str, files: Sequence[Path], share: float, read: Read) -> Target:
+    lines = [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
     lines.sort(key=lambda line: len(json.dumps(line)))
     short = lines[: len(lines) // 2]
     return Target(f"lines of {name}", share, lambda rng: mutated_json(rng.choice(short), rng), read)
@@ -219,6 +248,69 @@ def _pools() -> Target:
     return Target("pools", 0.15, change, read)
 
 
+def _memories(folder: Path) -> Target:
+    """Files of every kind of memory, changed below their digests, which are then those of their content or not."""
+    from testbed.config.plugins import resolve_data
+    from transfer.registry import MEMORIES, load_memory
+
+    files = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+
+    def change(rng: random.Random) -> bytes:
+        document = rng.choice(files)
+        if rng.random() < 0.3:
+            return mutated_json(document, rng)
+        data = mutated_json(document["content"], rng)
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            content = json.loads(data)
+            memory = MEMORIES[document["memory"]].value.model_validate(content)
+            return json.dumps(document | {"content": content, "digest": memory.digest}).encode()
+        return data
+
+    def read(data: bytes) -> None:
+        memory = load_memory(data.decode("utf-8", "replace"), "fuzz", resolve_data)
+        for unit in memory.units:
+            assert unit.id
+        assert load_memory(memory.dumps(), "fuzz").digest == memory.digest
+
+    return Target("memories", 0.05, change, read)
+
+
+def _skill_files(folder: Path) -> Target:
+    """SKILL.md files, in folders of the names that they say they have; read, written, and kept in a pool file."""
+    from transfer.skill_files import pool_file
+    from transfer.skill_files.read import SKILL_MD, read_skills
+
+    paths = sorted((FIXTURES.parent.parent / "examples" / "skills").glob("*/SKILL.md"))
+    texts = [path.read_bytes() for path in paths]
+    known = json.loads(pool_file.dumps(read_skills(paths[0].parent.parent)))
+
+    def change(rng: random.Random) -> bytes:
+        if rng.random() < 0.3:
+            said = mutated_json(known["skill_files"], rng)
+            return json.dumps(known | {"skill_files": HOLE}).encode().replace(json.dumps(HOLE).encode(), said.strip())
+        data = rng.choice(texts)
+        for _ in range(rng.choice((1, 1, 2, 3))):
+            data = mutated_bytes(data, rng)
+        return data
+
+    def read(data: bytes) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        if data.startswith(b"{"):
+            folder.mkdir(parents=True)
+            (folder / "pool.json").write_bytes(data)
+            files = pool_file.load(folder / "pool.json")[1]
+        else:
+            said = re.search(rb"^name: *([a-z0-9-]{1,60})$", data, re.MULTILINE)
+            place = folder / (said[1].decode() if said else "nameless")
+            place.mkdir(parents=True)
+            (place / SKILL_MD).write_bytes(data)
+            files = read_skills(folder)
+        for file in files:
+            file.render()
+
+    return Target("skill files", 0.1, change, read)
+
+
 def _manifests(folder: Path) -> Target:
     from testbed.records.run_directory import RunDirectory
     from testbed.records.side_files.manifest import NAME, verify_chain
@@ -235,7 +327,7 @@ def _manifests(folder: Path) -> Target:
     return Target("manifests", 0.03, lambda rng: mutated_bytes(whole, rng), read)
 
 
-def _whole_runs(folder: Path) -> Target:
+def _whole_runs(runs: Sequence[Path], folder: Path) -> Target:
     """One file of a run is changed, and everything reads it: the check, `show`, the tables of a report."""
     from testbed.records.append_only import StoreError
     from testbed.records.check.find import check_run
@@ -243,14 +335,15 @@ def _whole_runs(folder: Path) -> Target:
     from testbed.reports.tables import read_run
 
     contents: dict[tuple[str, str], bytes] = {}
-    for name in RUNS:
-        shutil.copytree(FIXTURES / f"run-format-1-{name}", folder / name)
-        for path in sorted((folder / name).rglob("*.json*")):
+    for run in runs:
+        shutil.copytree(run, folder / run.name)
+        for path in sorted(run.rglob("*.json*")):
             if path.parent.name != "report":
-                contents[name, str(path.relative_to(folder / name))] = path.read_bytes()
+                contents[run.name, str(path.relative_to(run))] = path.read_bytes()
+    quick = [place for place in contents if place[0] != runs[-1].name]  # whose report is a second's work
 
     def change(rng: random.Random) -> bytes:
-        name, file = rng.choice(list(contents))
+        name, file = rng.choice(list(contents) if rng.random() < 0.1 else quick)
         data = contents[name, file]
         if file.endswith(".jsonl"):
             lines = data.splitlines(keepends=True)
@@ -270,6 +363,8 @@ def _whole_runs(folder: Path) -> Target:
             run = RunDirectory.open(path)
             with contextlib.suppress(StoreError):
                 run.find("0")
+            for digest in run.memory_digests():
+                run.memory(digest)
             read_run(run)
         finally:
             (path / file.decode()).write_bytes(contents[name.decode(), file.decode()])
