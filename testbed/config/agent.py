@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from testbed.config.serve import ServeConfig
 from testbed.config.table import OUTCOME_NEUTRAL, SINCE_FORMAT_1, Table
 
 
@@ -55,9 +56,20 @@ class AgentConfig(Table):
         bool | int | float | str,
     ] = Field(default_factory=dict, json_schema_extra=SINCE_FORMAT_1)
     """What the chat template is told, such as { enable_thinking = false }."""
+    serve: ServeConfig | None = Field(default=None, json_schema_extra=SINCE_FORMAT_1)
+    """The run starts a vLLM server for it: true, or a table."""
+
+    @field_validator("serve", mode="before")
+    @classmethod
+    def _plain_serve(cls, value: object) -> object:
+        return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _has_thoughts_to_keep(self) -> AgentConfig:
         if self.keep_thoughts and self.reasoning == "direct":
             raise ValueError('keep_thoughts keeps what is thought aloud; write reasoning = "react" or "cot" beside it')
+        if self.serve is not None and (self.base_url or ":" in self.model):
+            raise ValueError(
+                "serve starts a server for weights on this machine; it goes with neither base_url nor plug-ins"
+            )
         return self

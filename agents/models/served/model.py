@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -27,7 +28,7 @@ from agents.models.served.answers.listing import ListedModel, read_listing
 from agents.models.served.answers.values import line
 from agents.models.served.chat import ChatDialect
 from agents.models.served.http.api_key import read_key, redact
-from agents.models.served.http.endpoints import PATIENCE, TIMEOUT, Endpoints
+from agents.models.served.http.endpoints import PATIENCE, TIMEOUT, Endpoints, Turn
 from agents.models.served.structured_output import ResponseFormat, StructuredOutputs
 from agents.models.weights import folders
 from agents.models.weights.catalog import MODELS
@@ -82,6 +83,7 @@ class ServedModel(Model):
         reasoning_budget: int = 0,
         today: date | None = None,
         chat_template_kwargs: Mapping[str, JsonValue] = {},
+        turn: Turn = nullcontext,
     ) -> ServedModel:
         """Find the model `name` on the servers at `urls`.
 
@@ -89,12 +91,13 @@ class ServedModel(Model):
         choose what is loaded here. `context` bounds what is sent, by default the server's own limit. `timeout` is the
         longest silence within a request, `patience` that of an outage (seconds). `api_key_env` names the variable
         that holds the servers' key. A thought before the answer may take `reasoning_budget` tokens. `today` and
-        `chat_template_kwargs` are what the chat template is told: the run's date, `enable_thinking`, ….
+        `chat_template_kwargs` are what the chat template is told: the run's date, `enable_thinking`, …. Every
+        question is asked within a `turn`.
 
         Raises ModelUnavailable when no server answers, ModelMisconfigured when one that answers does not hold the
         model.
         """
-        endpoints = Endpoints(name, urls, key=read_key(api_key_env), timeout=timeout, patience=patience)
+        endpoints = Endpoints(name, urls, key=read_key(api_key_env), timeout=timeout, patience=patience, turn=turn)
         try:
             found = await _find(name, endpoints)
             contexts = [entry.context for entry in found if entry.context is not None]

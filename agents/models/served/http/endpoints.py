@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -22,6 +23,8 @@ from agents.models.served.http.outage import NoneAnswers, Outage, Patience
 
 Json = dict[str, Any]
 T = TypeVar("T")
+
+Turn = Callable[[], AbstractAsyncContextManager[None]]
 
 TIMEOUT = 120.0
 PATIENCE = 600.0
@@ -74,16 +77,19 @@ class Endpoints:
         key: str | None = None,
         timeout: float = TIMEOUT,
         patience: float = PATIENCE,
+        turn: Turn = nullcontext,
     ) -> None:
         """`timeout` is the longest silence (seconds) in one try, `patience` (seconds) that of an outage.
 
-        Raises ModelMisconfigured for addresses that are none.
+        Everything is asked within a `turn`: the model may have to come into memory first, which takes as long as it
+        takes. Raises ModelMisconfigured for addresses that are none.
         """
         if not urls:
             raise ModelMisconfigured(f"{name} has no base_url; give the address of at least one server")
         self._name = name
         self._timeout = timeout
         self._patience = patience
+        self._turn = turn
         self._outage = Outage()
         checked = dict.fromkeys(check_address(url) for url in urls)
         self._servers = [_Server(Connection(url, key=key, timeout=timeout)) for url in checked]
@@ -109,10 +115,11 @@ class Endpoints:
                 raise NoneAnswers({url: failure}) from failure
             return reply.body
 
-        try:
-            return await _patiently(ask, Patience(self._patience, Outage()))
-        except NoneAnswers as error:
-            raise self._unavailable(error.failures) from error
+        async with self._turn():
+            try:
+                return await _patiently(ask, Patience(self._patience, Outage()))
+            except NoneAnswers as error:
+                raise self._unavailable(error.failures) from error
 
     async def post(self, path: str, body: Mapping[str, Any], session: str = "") -> Json:
         """Send `body` to `path` (below the base URL; "../" leaves its "/v1") of one server, another when it fails.
@@ -120,13 +127,14 @@ class Endpoints:
         Raises ModelUnavailable when no server answers in time, PromptRefused when one refuses this request,
         ModelMisconfigured when it would refuse any.
         """
-        patience = Patience(self._patience, self._outage)
-        try:
-            return await _patiently(partial(self._round, path, body, session, patience), patience)
-        except NoneAnswers as error:
-            if patience.others_were_answered and all(failure.status == 500 for failure in error.failures.values()):
-                raise PromptRefused(f"{self._name} fails at this request, and at no other: {error}") from error
-            raise self._unavailable(error.failures) from error
+        async with self._turn():
+            patience = Patience(self._patience, self._outage)
+            try:
+                return await _patiently(partial(self._round, path, body, session, patience), patience)
+            except NoneAnswers as error:
+                if patience.others_were_answered and all(failure.status == 500 for failure in error.failures.values()):
+                    raise PromptRefused(f"{self._name} fails at this request, and at no other: {error}") from error
+                raise self._unavailable(error.failures) from error
 
     async def close(self) -> None:
         for server in self._servers:
