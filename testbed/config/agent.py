@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from testbed.config.serve import ServeConfig
+from testbed.config.conduct.serve import ServeConfig
 from testbed.config.table import OUTCOME_NEUTRAL, SINCE_FORMAT_1, Table
 
 

@@ -75,7 +75,7 @@ class Lab:
                 self._finished(episode, place)
             else:
                 self.failures.remember(episode.trial.id, episode.error)
-        self._limiter = anyio.CapacityLimiter(self.players.config.concurrency)
+        self._limiters: dict[str, anyio.CapacityLimiter] = {}
         progress.begins()
 
     @property
@@ -153,7 +153,7 @@ class Lab:
     async def _settle(self, trial: Trial, held: HeldMemory, guests: Mapping[str, HeldMemory]) -> Episode:
         """The trial's episode, finished or lost. While it is owed it waits its turn again, behind the others."""
         while True:
-            async with self._limiter:
+            async with self._limiter(trial):
                 if self.budget.may_begin:
                     with self.budget.episode(partial(self._charged, trial.arm, trial.memory or "")):
                         episode, owed = await self._attempt(trial, held, guests)
@@ -161,6 +161,12 @@ class Lab:
                         return episode
                     continue
             await self.budget.end()
+
+    def _limiter(self, trial: Trial) -> anyio.CapacityLimiter:
+        queue = self.players.queue(trial.agent)
+        if queue not in self._limiters:
+            self._limiters[queue] = anyio.CapacityLimiter(self.players.config.concurrency)
+        return self._limiters[queue]
 
     async def _attempt(self, trial: Trial, held: HeldMemory, guests: Mapping[str, HeldMemory]) -> tuple[Episode, bool]:
         """The episode, and whether it is owed still. Every exception of a player or a game is such an episode."""

@@ -30,6 +30,7 @@ from testbed.play.learners import admission_rule, memory_kind, policy_parts
 from testbed.play.players import AgentModel, Players
 from testbed.records.trial import one_line
 from testbed.records.versions import Versions
+from testbed.serving.fleet import NO_FLEET, Fleet
 from transfer.nppo import evolver as wording
 from transfer.nppo.config import make_config
 from transfer.registry import LEARNERS, check_parts
@@ -37,7 +38,7 @@ from transfer.registry import LEARNERS, check_parts
 _WEIGHTS = {"model", "precision", "device", "context", "chat_template_kwargs"}
 _SERVICE = {
     *("model", "base_url", "context", "tokenizer", "chat_template_kwargs", "reasoning_budget"),
-    *("timeout", "patience", "api_key_env"),
+    *("timeout", "patience", "api_key_env", "serve"),
 }
 """Keys of an agent that say which model it has, in process or served; the others say how it plays."""
 
@@ -50,13 +51,16 @@ ROOT = Path(__file__).parent.parent.parent
 LoadModel = Callable[[AgentConfig], Awaitable[Model]]
 
 
-async def build_players(config: StudyConfig, today: date | None = None, load: LoadModel | None = None) -> Players:
+async def build_players(
+    config: StudyConfig, today: date | None = None, load: LoadModel | None = None, fleet: Fleet = NO_FLEET
+) -> Players:
     """Load every model and embedder that the study names; equal ones once.
 
     `today` is what dated chat templates print: the day on which the run was begun. Models come from `load`, or else
-    into this process. Raises ModelError or ConfigError in one sentence.
+    into this process; from the `fleet` where an agent says `serve`.
+    Raises ModelError or ConfigError in one sentence.
     """
-    load = load or partial(build_model, concurrency=config.concurrency, today=today)
+    load = load or partial(build_model, concurrency=config.concurrency, today=today, fleet=fleet)
     tasks = build_tasks(config)  # before any model: weights take a while, and a mistyped name does not
     evaluations = build_evaluations(config, tasks)
     loaded: dict[str, Model] = {}
@@ -71,12 +75,13 @@ async def build_players(config: StudyConfig, today: date | None = None, load: Lo
     opponents: dict[str, AgentModel] = {}
     for id, task in zip(tasks, config.tasks, strict=True):
         opponents[id] = await part(f"opponent:{task.opponent}", opponent(config, task))
-    return Players(config, tasks, agents, opponents, build_embedder(config.skills.embedder), evaluations)
+    queues = {agent.name: fleet.queue(agent) for agent in who_acts(config)}
+    return Players(config, tasks, agents, opponents, build_embedder(config.skills.embedder), evaluations, queues)
 
 
 def identity(agent: AgentConfig) -> str:
     """Agents that differ only in name and manner share a model: what tells models apart."""
-    return json.dumps(agent.model_dump(mode="json", include=_SERVICE if agent.base_url else _WEIGHTS))
+    return json.dumps(agent.model_dump(mode="json", include=_SERVICE if agent.base_url or agent.serve else _WEIGHTS))
 
 
 def who_acts(config: StudyConfig) -> tuple[AgentConfig, ...]:
@@ -93,7 +98,7 @@ def opponent(config: StudyConfig, task: TaskConfig) -> AgentConfig:
 
 def in_process(agent: AgentConfig) -> bool:
     """Whether the agent's model is weights that this program runs itself."""
-    return not (agent.base_url or agent.model.startswith("scripted:") or ":" in agent.model)
+    return not (agent.base_url or agent.serve or agent.model.startswith("scripted:") or ":" in agent.model)
 
 
 def build_tasks(config: StudyConfig) -> dict[str, EnvSpec]:
@@ -157,14 +162,16 @@ def _try_out(spec: EnvSpec, place: str) -> None:
         raise ConfigError(f"{place}: {spec.id} must call its {spec.seats} seats player_0, player_1, …, not {seats}")
 
 
-async def build_model(agent: AgentConfig, concurrency: int, today: date | None = None) -> Model:
+async def build_model(
+    agent: AgentConfig, concurrency: int, today: date | None = None, fleet: Fleet = NO_FLEET
+) -> Model:
     """The model behind one agent: scripted, served, anybody's ("package.module:factory"), or in process."""
     if agent.model.startswith("scripted:"):
         return scripted(agent.model)
-    if agent.base_url:
+    if agent.base_url or agent.serve:
         return await ServedModel.connect(
             agent.model,
-            agent.base_url,
+            agent.base_url or [fleet.url(agent)],
             tokenizer=agent.tokenizer,
             context=agent.context,
             timeout=agent.timeout,
@@ -173,6 +180,7 @@ async def build_model(agent: AgentConfig, concurrency: int, today: date | None =
             reasoning_budget=agent.reasoning_budget or 0,
             today=today,
             chat_template_kwargs=agent.chat_template_kwargs,
+            turn=fleet.turn(agent),
         )
     if ":" in agent.model:
         return _plugged(agent.model)

@@ -70,9 +70,11 @@ class Players:
         opponents: Mapping[str, AgentModel],
         embedder: Embedder,
         evaluations: Mapping[str, EnvSpec] = {},
+        queues: Mapping[str, str] = {},
     ) -> None:
         """`agents` by name (an evolver that does not play among them), `opponents` by task; `evaluations` are the games
-        of those tasks that are evaluated on another one than they are learned on."""
+        of those tasks that are evaluated on another one than they are learned on; `queues` of agents whose models take
+        turns."""
         self.config = config
         self.tasks = tasks
         self.models = {name: part.model for name, part in agents.items()}
@@ -81,6 +83,11 @@ class Players:
         self._agents = agents
         self._kinds = config.members
         self._opponents = opponents
+        self._queues = queues
+
+    def queue(self, agent: str) -> str:
+        """Episodes of one queue do not wait for places that another's hold: each model that takes turns has its own."""
+        return self._queues.get(self._kinds.get(agent, agent), "")
 
     def game(self, trial: Trial) -> EnvSpec:
         """What a trial plays."""

@@ -14,7 +14,7 @@ from anyio import to_thread
 
 from agents.models.weights import folders
 from testbed.config.agent import AgentConfig
-from testbed.config.serve import ServeConfig
+from testbed.config.conduct.serve import ServeConfig
 from testbed.serving.turns import Turns
 from testbed.serving.vllm import (
     KV_CACHE_GIB,
@@ -119,6 +119,8 @@ class Fleet:
 
     def turn(self, agent: AgentConfig) -> Callable[[], AbstractAsyncContextManager[None]]:
         """What every question to the agent's model is asked within."""
+        if agent.serve is None:
+            return nullcontext
         key = identity(agent)
         turns = self._groups[self._of[key]]
         return nullcontext if turns is None else lambda: turns.of(key)
@@ -140,6 +142,10 @@ class Fleet:
                 await berth.mend()
 
 
+NO_FLEET = Fleet({}, [], {})
+"""Nobody says `serve`."""
+
+
 def identity(agent: AgentConfig) -> str:
     """Agents that differ in name and manner alone share a server."""
     assert agent.serve is not None
@@ -155,7 +161,7 @@ async def fleet(agents: Sequence[AgentConfig]) -> AsyncGenerator[Fleet]:
     """
     wanted = {identity(agent): agent for agent in agents if agent.serve is not None}
     if not wanted:
-        yield Fleet({}, [], {})
+        yield NO_FLEET
         return
     memory = _memory(on_cpu(vllm_python()))
     berths, rooms = _berths(wanted, memory)

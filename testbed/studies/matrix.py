@@ -39,11 +39,17 @@ async def evaluate_all(lab: Lab, every: Iterable[Cell]) -> None:
 
     try:
         async with anyio.create_task_group() as group:
-            for cell in failed_first(lab, every):
+            for cell in by_turns(lab, failed_first(lab, every)):
                 await open_cells.acquire()
                 group.start_soon(evaluate, cell)
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from None
+
+
+def by_turns(lab: Lab, every: Iterable[Cell]) -> Iterable[Cell]:
+    """The cells; those of models that take turns one model after the other."""
+    queues = {agent.name: lab.players.queue(agent.name) for agent in lab.players.config.agents}
+    return sorted(every, key=lambda cell: queues[cell.agent]) if any(queues.values()) else every
 
 
 def failed_first(lab: Lab, every: Iterable[Cell]) -> Iterator[Cell]:

@@ -23,11 +23,12 @@ from testbed.play.course.progress import Progress
 from testbed.play.engines.registry import ENGINES
 from testbed.play.lab import Engine, Lab
 from testbed.play.learners import build_learners, build_memory_learners
-from testbed.play.models import probe_servers, versions
+from testbed.play.models import probe_servers, versions, who_acts
 from testbed.play.pools import with_digests
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.accounts import AccountBook
 from testbed.reports.plan import planned_episodes
+from testbed.serving.fleet import Fleet, fleet
 from testbed.studies.adaptive import run_adaptive
 from testbed.studies.cost import count_episodes, count_parts
 from testbed.studies.learn import learn_all
@@ -59,10 +60,16 @@ async def run_study(
 
     Raises one of the rooms' own errors, each a sentence.
     """
-    config = with_digests(config)
+    async with fleet(who_acts(config)) as served:
+        return await _run(with_digests(config), out, progress, limits, prices, served)
+
+
+async def _run(
+    config: StudyConfig, out: Path, progress: Progress, limits: Limits, prices: Prices | None, served: Fleet
+) -> Outcome:
     stored = RunDirectory.begun(out, config)
     today = date.fromisoformat(stored.date) if stored and stored.date else date.today()
-    engine = await ENGINES[config.engine.name](config, today)
+    engine = await ENGINES[config.engine.name](config, today, served)
     players = engine.players
     try:
         learners = build_learners(config, players) | build_memory_learners(config, players)

@@ -7,31 +7,19 @@ import random
 import threading
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import anyio
-import numpy as np
 import pytest
 from tenacity import wait_random
 
 from agents.models.model import ModelMisconfigured
 from agents.models.served.http import outage
-from environments.grammar import Choices, Regex
-from environments.sampling import sample
 from testbed.config.study import StudyConfig, parse_study
 from testbed.studies.run import run_study
-from tests.support.stub_server import Answer, Body, Reply, StubServer, chat, stub_servers
+from tests.support.stub_server import Answer, Body, Reply, StubServer, chat, move, stub_servers
 from tests.support.studies import SMALL, Watcher
 
 KEY = "sk-live-0123456789abcdef"
-
-
-def move(body: Body) -> tuple[int, Any]:
-    """A text in the form asked for, which the prompt alone decides."""
-    schema = body["response_format"]["json_schema"]["schema"]["properties"]["answer"]
-    form = Choices(tuple(schema["enum"])) if "enum" in schema else Regex(schema["pattern"][2:-2])
-    rng = np.random.default_rng(crc32(json.dumps(body["messages"]).encode()))
-    return 200, chat(json.dumps({"answer": sample(form, rng)}))
 
 
 def served(url: str, **agent: Any) -> StudyConfig:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.support.stub_server import chat
+from tests.support.stub_server import chat, move
 
 GPU = Path(os.environ["FAKE_GPU"])
 HOLDS = int(os.environ.get("FAKE_GPU_HOLDS", "1"))
@@ -76,13 +77,13 @@ class Handler(BaseHTTPRequestHandler):
             self.reply({})
 
     def answer(self, body: dict) -> None:
-        """The first of the texts that the grammar lists, or a word; nonsense without weights."""
+        """A text in the form asked for, which the prompt alone decides; nothing without weights."""
         if Handler.asleep or not Handler.reloaded:
             self.reply({"error": "asleep"}, 500)
             return
         if body["messages"][-1]["content"] == "die":
             os._exit(1)
-        self.reply(chat(os.environ.get("FAKE_ANSWER", "hi")))
+        self.reply(move(body)[1] if "response_format" in body else chat("hi"))
 
     def reply(self, content: object, status: int = 200) -> None:
         data = json.dumps(content).encode()
@@ -100,6 +101,13 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
 
+def end(*_: object) -> None:
+    ME.unlink(missing_ok=True)
+    log("end")
+    os._exit(0)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end)
     load("start")
     Server(("127.0.0.1", int(argument("--port"))), Handler).serve_forever()

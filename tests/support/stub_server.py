@@ -10,6 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
+from zlib import crc32
+
+import numpy as np
+
+from environments.grammar import Choices, Regex
+from environments.sampling import sample
 
 Body = dict[str, Any]
 
@@ -126,6 +132,14 @@ def chat(content: Any, finish: Any = "stop", **message: Any) -> Body:
     """An answer of /chat/completions."""
     usage = {"prompt_tokens": 7, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 2}}
     return {"choices": [{"message": {"content": content, **message}, "finish_reason": finish}], "usage": usage}
+
+
+def move(body: Body) -> tuple[int, Any]:
+    """A text in the form asked for, which the prompt alone decides."""
+    schema = body["response_format"]["json_schema"]["schema"]["properties"]["answer"]
+    form = Choices(tuple(schema["enum"])) if "enum" in schema else Regex(schema["pattern"][2:-2])
+    rng = np.random.default_rng(crc32(json.dumps(body["messages"]).encode()))
+    return 200, chat(json.dumps({"answer": sample(form, rng)}))
 
 
 def says(content: Any, finish: Any = "stop") -> Answer:

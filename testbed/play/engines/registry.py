@@ -6,20 +6,25 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
 
 from testbed.config.study import StudyConfig
+from testbed.play.engines.cluster import EngineError
 from testbed.play.engines.local import LocalEngine
 from testbed.play.lab import Engine
 from testbed.play.models import build_players
+from testbed.serving.fleet import Fleet
 
-OpenEngine = Callable[[StudyConfig, date], Awaitable[Engine]]
-
-
-async def _local(config: StudyConfig, today: date) -> Engine:
-    return LocalEngine(await build_players(config, today))
+OpenEngine = Callable[[StudyConfig, date, Fleet], Awaitable[Engine]]
 
 
-async def _ray(config: StudyConfig, today: date) -> Engine:
+async def _local(config: StudyConfig, today: date, fleet: Fleet) -> Engine:
+    return LocalEngine(await build_players(config, today, fleet=fleet))
+
+
+async def _ray(config: StudyConfig, today: date, fleet: Fleet) -> Engine:
+    """Raises EngineError: other machines cannot reach the servers of this one, nor wait for their turns."""
     from testbed.play.engines.ray_engine import RayEngine
 
+    if fleet.berths:
+        raise EngineError('serve = true goes with engine = "local"; start the servers by procmem serve, name base_url')
     return await RayEngine.open(config, today)
 
 

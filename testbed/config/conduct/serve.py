@@ -27,7 +27,7 @@ class ServeConfig(Table):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
     quantization: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]*$", max_length=40)
     sleep: Literal[1, 2] = Field(default=1, json_schema_extra=OUTCOME_NEUTRAL)
-    """vLLM's level while another model has its turn: 1 keeps the weights in main memory, 2 reads them from disk again."""
+    """vLLM's level while another model has its turn: 1 keeps weights in main memory, 2 reads them from disk again."""
     extra: tuple[str, ...] = ()
     """Further arguments of vLLM, each as "--name" or "--name=value"."""
 
