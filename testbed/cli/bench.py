@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -56,6 +57,24 @@ def gate(
 
 
 @app.command()
+def engines(
+    workers: Annotated[list[int] | None, typer.Option(min=1, help="Workers of Ray; may be given again.")] = None,
+    episodes: Annotated[int, typer.Option(min=20, help="Games of Mastermind by each engine.")] = 2000,
+    as_json: AsJson = False,
+) -> None:
+    """Scripted decision steps per second by Ray's workers, against this process, with equal episodes.
+
+    Example: `procmem bench engines --workers 1 --workers 2`
+    """
+    from tempfile import TemporaryDirectory
+
+    from testbed.bench.engines import bench_engines
+
+    with TemporaryDirectory(prefix="procmem-bench-") as folder:
+        _print(bench_engines(Path(folder), workers=workers or (1, 2, 4), episodes=episodes), as_json)
+
+
+@app.command()
 def report(
     agents: Annotated[int, typer.Option(min=1, help="Agents.")] = 10,
     tasks: Annotated[int, typer.Option(min=1, max=5, help="Tasks.")] = 5,
@@ -86,6 +105,15 @@ def _print(figures: Any, as_json: bool) -> None:
         say_json(values)
         return
     table = Table("figure", "value")
-    for name, value in values.items():
+    for name, value in _flat(values):
         table.add_row(name.replace("_", " "), plain(f"{value:,.4g}" if isinstance(value, float) else value))
     output().print(table)
+
+
+def _flat(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """A figure of several is one row for each."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from ((f"{name} · {key}", each) for key, each in value.items())
+        else:
+            yield name, value
