@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,6 +57,9 @@ def run(
         str | None, typer.Option(help="A Ray cluster that is there: host:port, or auto on one of its machines.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes of Ray that play episodes.")] = None,
+    sink: Annotated[
+        list[str] | None, typer.Option(help="Also tell tensorboard, wandb or mlflow on the way; may be given again.")
+    ] = None,
     plugins: Plugins = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -82,7 +86,22 @@ def run(
         print_forecast(config, full=full, as_json=as_json)
         return
     limits = Limits(max_tokens, max_hours, max_cost)
-    carry_out(config, out, partial(_conclude, as_json=as_json), limits, priced)
+    with _followed(config, out, sink or []):
+        carry_out(config, out, partial(_conclude, as_json=as_json), limits, priced)
+
+
+def _followed(config: StudyConfig, out: Path, sinks: list[str]) -> AbstractContextManager[object]:
+    """While it is entered, the run is told to these sinks. Raises ConfigError, SinkError."""
+    if not sinks:
+        return nullcontext()
+    from testbed.config.plugins import resolve
+    from testbed.records.run_directory import RunDirectory
+    from testbed.reports.export.live import Following
+    from testbed.reports.export.registry import SINKS
+
+    for name in sinks:
+        resolve(SINKS, name, group="sink", place="--sink")
+    return Following.of(RunDirectory.of(out, config).path, sinks)
 
 
 def _with_engine(config: StudyConfig, name: str | None, address: str | None, workers: int | None) -> StudyConfig:

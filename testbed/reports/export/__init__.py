@@ -1,0 +1,1 @@
+"""A run in other people's tools: its numbers while it is on its way, its episodes when it is done."""
