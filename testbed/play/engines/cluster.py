@@ -34,8 +34,8 @@ class Cluster:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         with _own_signals():  # Ray takes SIGTERM for itself
-            logging.getLogger("ray").setLevel(logging.ERROR)
             self.ray = _import()
+            logging.getLogger("ray").setLevel(logging.ERROR)  # importing it sets another
             self._ours = not self.ray.is_initialized()
             if self._ours:
                 self._join(config.address or os.environ.get("RAY_ADDRESS"))

@@ -96,6 +96,21 @@ def test_a_sink_that_is_none(sentence, tmp_path):
     assert "--sink: unknown 'tensorbord'; did you mean 'tensorboard'" in sentence("run", file, "--sink", "tensorbord")
 
 
+def test_a_run_that_tells_on_the_way_is_a_run_like_any_other(procmem, tmp_path):
+    file = tmp_path / "study.toml"
+    file.write_text(
+        'study = "learn"\nlearning_runs = 1\n[[agents]]\nname = "a"\nmodel = "scripted:random"\n[[tasks]]\n'
+        'environment = "Doors-v0"\n[skills]\nembedder = "lexical"\n[learning]\niterations = 1\nepisodes = 2\n'
+    )
+    said = procmem("run", file, "--out", tmp_path, "--sink", "tensorboard")
+    assert said.code == 0, said.err
+    (run,) = tmp_path.glob("learn-*")
+    (events,) = run.glob("tensorboard/*/events.out.tfevents.*")
+    assert b"learning/a/Doors-v0/run0" in events.read_bytes()
+    assert procmem("check", "run", run).code == 0
+    assert procmem("run", file, "--out", tmp_path, "--sink", "tensorboard").code == 0
+
+
 def test_tensorboard_files_are_written(procmem, sentence, run, study, one_agent, tmp_path, monkeypatch):
     path = run(study(**one_agent)).path
     said = procmem("export", path, "--out", tmp_path / "board")
