@@ -24,6 +24,7 @@ from analysis.matrix.data_quality.caveats import caveats, learning_owed, widened
 from analysis.matrix.data_quality.missing import Attendance, add_missing, missing_warnings, unfinished
 from analysis.matrix.learning.curves import learning_curves, lineage
 from analysis.matrix.learning.gate import GateCalibration, gate_calibration
+from analysis.matrix.learning.retries import Retries, compare_retries
 from analysis.matrix.reuse.chance import chance_findings
 from analysis.matrix.reuse.coverage import invocation_shares
 from analysis.matrix.robustness.second_opinions import check_table
@@ -82,6 +83,8 @@ class Results:
     """None where the study compares its pool with no other memory, learned or given."""
     paper: pd.DataFrame | None = None
     """What a paper prints, beside ours; None where the study names no paper, or the paper prints none of it."""
+    retries: Retries | None = None
+    """None where no memory played games again while it was learned."""
     types: pd.DataFrame | None = None
     """Cells by the type of the task; None where no task has several."""
 
@@ -94,20 +97,25 @@ class Results:
         open_ones = sum(each.verdict == "undecided" for each in declared)
         count = f"{len(declared) - open_ones} of {len(declared)} declared contrasts are decided, {open_ones} undecided."
         first = f"Provisional, for the run is unfinished: {count}" if self.unfinished else count
-        others = self.memories.findings if self.memories else ()
         looks = (looked(self.looks),) if len(self.looks) else ()
-        return (first, *looks, *(f"{each.question} {each.sentence}" for each in (*declared, *others)))
+        return (first, *looks, *(f"{each.question} {each.sentence}" for each in (*declared, *self._of_memories)))
+
+    @property
+    def _of_memories(self) -> tuple[Finding, ...]:
+        parts = (self.memories, self.retries)
+        return tuple(found for part in parts if part is not None for found in part.findings)
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """Every table by its file name."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         frames = {name: value for name, value in values.items() if isinstance(value, pd.DataFrame)}
         memories = {"memories": self.memories.table} if self.memories else {}
+        memories |= {"retries": self.retries.table} if self.retries else {}
         return frames | memories | {"gate": self.gate.points} | (self.population.frames() if self.population else {})
 
     def rows(self) -> list[dict[str, object]]:
         """Findings as plain JSON objects."""
-        return [each.row() for each in (*self.findings, *(self.memories.findings if self.memories else ()))]
+        return [each.row() for each in (*self.findings, *self._of_memories)]
 
 
 def analyse(
@@ -182,6 +190,7 @@ def analyse(
         margin=bound,
         population=None if population is None else analyse_population(population, by),
         memories=compare_memories(tables, memories, by, margin=bound, given=given) if memories or given else None,
+        retries=compare_retries(memories, by),
         types=type_table(tables, by),
         paper=beside_paper(paper, (cells, reuse), memories, by) if paper else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,6 +52,7 @@ READING = (
     Column("left_out", "integer", "units chosen for which there was no room in the prompt", blank=True),
     Column("reading_calls", "integer", "model calls by which the memory was read", blank=True),
     Column("reading_tokens", "integer", "prompt and completion tokens of these calls", blank=True),
+    Column("thought_tokens", "integer", "completion tokens in which the agent thought aloud", blank=True),
 )
 """Columns of episodes that tables of before other memories than pools do not have: there they are 0."""
 RECORDED = (Column("task_type", "text", "type of the task, where its game tells; no player is told", blank=True),)
@@ -97,6 +99,11 @@ LEARNING = (
     Column("solved", "truth", "whether it was solved", blank=True),
     Column("error", "text", "why it is missing: nothing was learned from it", blank=True),
 )
+REPLAYED = (
+    Column("attempt", "integer", "how often this game was played before, in the same iteration"),
+    Column("pool", "text", "digest of the memory it was played with; blank without any", blank=True),
+)
+"""Columns of learning episodes that tables of before games were played again do not have: there each was the first."""
 EVENTS = (
     Column("kind", "text", "gradient, candidate, verdict, admitted, pruned or gift"),
     Column("order", "integer", "position in time"),
@@ -203,7 +210,7 @@ class Tables:
                 _sources(check(invocations, INVOCATIONS, "invocations")), [*CELL, "learning_run", "env_seed", "unit"]
             ),
             pools=ordered(check(pools, POOLS, "pools"), [*learner, "pool", "unit"]),
-            learning=ordered(check(learning, LEARNING, "learning"), [*learner, "iteration", "episode"]),
+            learning=ordered(check_learning(learning), [*learner, "iteration", "episode"]),
             events=events_.assign(order=np.arange(len(events_))),
             writing=ordered(check(writing, WRITING, "writing"), [*learner, "iteration"]),
             plan=ordered(_sources(check(plan, PLAN, "plan")), ["phase", *CELL, "learning_run"]),
@@ -217,7 +224,7 @@ class Tables:
 
 def check_episodes(frame: pd.DataFrame) -> pd.DataFrame:
     """As `check`, and: no row twice; a return that is no finite number becomes missing data with its error."""
-    absent: dict[str, object] = {column.name: 0 for column in READING if column.name not in frame}
+    absent: dict[str, Any] = {column.name: 0 for column in READING if column.name not in frame}
     absent |= {column.name: None for column in RECORDED if column.name not in frame}
     episodes = _sources(check(frame.assign(**absent), (*EPISODES, *READING, *RECORDED), "episodes"))
     if episodes.empty:
@@ -234,6 +241,14 @@ def check_episodes(frame: pd.DataFrame) -> pd.DataFrame:
     for key in CELL:
         episodes[key] = episodes[key].astype("category")
     return ordered(episodes, keys)
+
+
+def check_learning(frame: pd.DataFrame | None) -> pd.DataFrame:
+    """As `check`, and the columns that older tables lack."""
+    if frame is not None:
+        absent: dict[str, Any] = {"attempt": 0, "pool": None}
+        frame = frame.assign(**{name: value for name, value in absent.items() if name not in frame})
+    return check(frame, (*LEARNING, *REPLAYED), "learning")
 
 
 def _kept_ranges(episodes: pd.DataFrame, ranges: Ranges) -> dict[str, tuple[float, float]]:

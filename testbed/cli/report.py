@@ -196,7 +196,7 @@ def show(
 
 
 def _print_list(directory: RunDirectory, as_json: bool) -> None:
-    columns = ("id", "phase", "arm", "agent", "task", "learning_run", "episode")
+    columns = ("id", "phase", "arm", "memory", "agent", "task", "learning_run", "episode")
     with directory.index() as index:
         rows = [{**{name: getattr(entry, name) for name in columns}, "return": entry.total} for entry in index.latest()]
     if as_json:

@@ -59,7 +59,8 @@ class RecordCheck(Reader):
 
     def _memory(self, trial: Trial) -> str:
         """Whose episode it is: a memory's, the study's own pool's (""), or those that memories share."""
-        is_shared = trial.phase == "learn" and trial.pool is None and self._config.study != "population"
+        is_shared = trial.phase == "learn" and trial.pool is None and trial.memory is None
+        is_shared = is_shared and self._config.study != "population"
         return SHARED if is_shared else trial.memory or ""
 
     def _faults(self, episode: Episode) -> Iterator[tuple[str, str]]:

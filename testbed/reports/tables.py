@@ -22,6 +22,7 @@ from analysis.tables.run import (
     POOLS,
     READING,
     RECORDED,
+    REPLAYED,
     WRITING,
     Tables,
     Transcript,
@@ -154,7 +155,7 @@ class _MatrixReader(Reader):
         self._evaluated, self._invoked, self._learned = (
             Rows((*EPISODES, *READING, *RECORDED)),
             Rows(INVOCATIONS),
-            Rows(LEARNING),
+            Rows((*LEARNING, *REPLAYED)),
         )
         self._events, self._pools = Rows(EVENTS), Rows(POOLS)
         self._states: dict[str, IterationCommit | MemoryCommit] = {}
@@ -201,7 +202,7 @@ class _MatrixReader(Reader):
             return (
                 trial.arm == EVIDENCE and isinstance(self._memory, PoolConfig) and self._memory.judges_by(trial.episode)
             )
-        shared = trial.pool is None
+        shared = trial.pool is None and trial.memory is None  # without a memory one may also play a game again
         if self._memory is None:
             return trial.memory is None and not shared
         return shared if self._memory.experience == "shared" else trial.memory == self._name
@@ -317,6 +318,7 @@ def episode_row(episode: Episode) -> dict[str, Any]:
         "memory_tokens": sum(step.memory_tokens for step in steps) / max(1, len(steps)),
         "prompt_tokens": sum(step.prompt_tokens for step in steps),
         "completion_tokens": sum(step.completion_tokens for step in steps),
+        "thought_tokens": sum(step.thought_tokens for step in steps),
         "calls": sum(step.calls for step in steps),
         "dropped_turns": sum(step.dropped_turns for step in steps),
         "task_type": trajectory.infos.get("task_type"),
@@ -339,9 +341,9 @@ def _invocation_rows(episode: Episode) -> Iterator[dict[str, Any]]:
 def _learning_row(episode: Episode) -> dict[str, Any]:
     trial = episode.trial
     row: dict[str, Any] = trial.model_dump(
-        include={"agent", "task", "learning_run", "iteration", "episode", "env_seed"}
+        include={"agent", "task", "learning_run", "iteration", "episode", "env_seed", "pool"}
     )
-    row["agent"] = trial.source_agent or trial.agent
+    row |= {"agent": trial.source_agent or trial.agent, "attempt": trial.attempt}
     if episode.error is None:
         row |= {"return": episode.trajectory.total, "solved": episode.trajectory.solved}
     return row | {"error": episode.error}

@@ -46,7 +46,7 @@ def arm_table(tables: Tables, seeds: pd.DataFrame, by: Resampler) -> pd.DataFram
         row |= _named("solved", _mean(of_arm, "solved", SHARE, by))
         row |= _named("invalid", _mean(of_arm, "invalid", POSITIVE, by))
         row |= _named("memory_tokens", _mean(spent, "memory_tokens", REAL, by))
-        row |= {"prompt_tokens": spent["prompt_tokens"].mean(), "completion_tokens": spent["completion_tokens"].mean()}
+        row |= {name: spent[name].mean() for name in ("prompt_tokens", "completion_tokens", "thought_tokens")}
         rows.append(row)
     return pd.DataFrame(rows, columns=None if rows else list(ARM_COLUMNS))
 

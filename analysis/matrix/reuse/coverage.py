@@ -105,7 +105,7 @@ def rate_runs(tables: Tables) -> pd.DataFrame:
     rates = grouped.agg(
         per_episode=("called", "mean"), calls=("skill_calls", "mean"), memory_tokens=("memory_tokens", "mean"),
         prompt_tokens=("prompt_tokens", "mean"), completion_tokens=("completion_tokens", "mean"),
-        n=("return", "size"),
+        thought_tokens=("thought_tokens", "mean"), n=("return", "size"),
     )  # fmt: skip
     return rates.assign(per_step=sums["skill_steps"] / sums["steps"].where(sums["steps"] > 0)).reset_index()
 

@@ -43,4 +43,24 @@ def memories_sections(found: Results) -> list[Section]:
         (forest("memories", "Memories compared", list(found.memories.findings)),) if found.memories.findings else ()
     )
     tables = (returns, costs, findings_table(found.memories.findings))
-    return [Section("memories", "Memories side by side", paragraphs=(words,), charts=charts, tables=tables)]
+    side_by_side = Section("memories", "Memories side by side", paragraphs=(words,), charts=charts, tables=tables)
+    return [side_by_side, *_retries(found)]
+
+
+def _retries(found: Results) -> list[Section]:
+    """Empty where no game was played again."""
+    if found.retries is None:
+        return []
+    words = (
+        "Games of the first iteration, played again until one attempt succeeded. More attempts alone solve more games: "
+        "a memory is to be compared with as many attempts without it (`reflect = false`), and nothing here with first "
+        "tries at fresh games, as the arms are."
+    )
+    table = frame_table(
+        found.retries.table,
+        "Solved by up to k attempts",
+        "share of games [95 % CI over environment seeds]; played: attempts at all games together; best return by then",
+        measures=("solved", "return"),
+        labels=("memory", "attempts", "games", "played"),
+    )
+    return [Section("retries", "Retries", paragraphs=(words,), tables=(table, findings_table(found.retries.findings)))]

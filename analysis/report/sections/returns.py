@@ -22,8 +22,12 @@ def returns_section(found: Results) -> Section:
     arms = frame_table(
         found.arms,
         "Arms over the whole matrix",
-        "mean and interquartile mean of return, solve rate, invalid moves, Δprompt tokens per step; [95 % CI]",
-        measures=("return", "iqm", "solved", "invalid", "memory_tokens", "prompt_tokens", "completion_tokens"),
+        "mean and interquartile mean of return, solve rate, invalid moves, Δprompt tokens per step; [95 % CI]; tokens "
+        "an episode, those thought aloud among the completion's",
+        measures=(
+            *("return", "iqm", "solved", "invalid", "memory_tokens", "prompt_tokens", "completion_tokens"),
+            "thought_tokens",
+        ),
         labels=("arm", "cells", "n"),
     )
     counts = frame_table(

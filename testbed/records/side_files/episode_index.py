@@ -19,13 +19,13 @@ from testbed.records.append_only import StoreError, complete_lines
 from testbed.records.trial import Trial
 
 NAME = ".episodes.sqlite"
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE about (version INTEGER, bytes INTEGER, size INTEGER, modified INTEGER);
 CREATE TABLE episodes (
     place INTEGER PRIMARY KEY, id TEXT, failed INTEGER, phase TEXT, arm TEXT, agent TEXT, task TEXT,
-    learning_run INTEGER, iteration INTEGER, episode INTEGER, total REAL
+    learning_run INTEGER, iteration INTEGER, episode INTEGER, memory TEXT, total REAL
 );
 CREATE INDEX ids ON episodes (id);
 """
@@ -45,6 +45,8 @@ class Entry(NamedTuple):
     learning_run: int
     iteration: int
     episode: int
+    memory: str
+    """Name of the memory; "" for the study's own pool, or none."""
     total: float | None
     """Return of the focal seat; None where it failed."""
 
@@ -173,5 +175,5 @@ def _read(file: Path, number: int, place: int, line: bytes) -> Entry:
         ) from None
     return Entry(
         place, trial.id, failed, trial.phase, trial.arm, trial.agent, trial.task, trial.learning_run, trial.iteration,
-        trial.episode, total,
+        trial.episode, trial.memory or "", total,
     )  # fmt: skip

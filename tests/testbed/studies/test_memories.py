@@ -119,6 +119,29 @@ def test_the_report_counts_what_recall_did(finished):
     assert {f.subject for f in found.memories.findings} >= {"own − no memory", "skills − own"}
 
 
+def test_games_played_again_are_reported_as_retries_beside_what_is_shared(study, run, procmem):
+    again = [
+        {"name": name, "learner": "reflexion", "choices": {"attempts": 3, "reflect": reflect}}
+        for name, reflect in (("reflexion", True), ("retry", False))
+    ]
+    shared = {"name": "rag", "learner": "rag", "experience": "shared"}
+    learning = {"iterations": 3, "episodes": 2}
+    done = run(study(arms=["none", "self"], learning_runs=1, memories=[*again, shared], learning=learning))
+    results = write_report(done.path)
+    assert results.retries is not None
+    assert set(results.retries.table["memory"]) == {"reflexion", "retry"}
+    assert results.retries.table.groupby("memory")["solved"].apply(lambda share: share.is_monotonic_increasing).all()
+    assert {each.id for each in results.retries.findings} == {
+        "retry:solved:reflexion-retry",
+        "retry:return:reflexion-retry",
+    }
+    assert len(read_run(done).memories["rag"].learning) == 4 * 6
+    assert audit_run(done.path) == []
+    assert check_run(done.path) == []
+    shown = json.loads(procmem("show", str(done.path), "--json").out)
+    assert {row["memory"] for row in shown} == {"", "reflexion", "retry", "rag"}
+
+
 def test_every_commit_names_the_memory_that_it_is_about(finished):
     _, run = finished
     for commit in run.memory_commits().values():
