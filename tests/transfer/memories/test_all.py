@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import anyio
 import numpy as np
 import pytest
+from scipy import stats
 
 from agents.agent import SkillAgent
 from agents.decision import Decision, Observation
@@ -248,3 +249,46 @@ def test_where_nothing_can_be_learned_nothing_breaks(case, study, run):
     assert not [episode for episode in finished.episodes() if episode.error]
     (line,) = finished.memory_commits().values()
     assert finished.memory(line.memory).digest == line.memory
+
+
+TYPE_I = 0.01
+"""Chance that a house without fault fails the test below, over all memories together (Bonferroni)."""
+
+
+def gains(differences: np.ndarray) -> bool:
+    """Whether these games' differences from play without memory are a gain. Exact: in a game of chance the right door
+    is drawn anew whatever is opened, so that a difference is as likely as its negative (a sign-flip test)."""
+    test = stats.permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        alternative="greater",
+        n_resamples=20_000,
+        vectorized=True,
+        rng=np.random.default_rng(0),
+    )
+    return bool(test.pvalue <= TYPE_I / len(CASES))
+
+
+def test_where_nothing_can_be_learned_nobody_gains(study, run):
+    """U6: every memory in one study on the negative control, read by a player that does what it reads."""
+    memories = [{"name": f"m{n}", "learner": case.name, "choices": case.choices} for n, case in enumerate(CASES)]
+    config = study(
+        learning_runs=1,
+        evaluation_episodes=60,
+        arms=["none", "self"],
+        agents=[{"name": "a", "model": "scripted:obedient"}],
+        tasks=[{"environment": "Doors-v0-chance"}],
+        learning={"learner": "notes", "iterations": 2, "episodes": 4},
+        memories=memories,
+    )
+    returns: dict[str, dict[int, float]] = {}
+    for played in run(config).episodes():
+        if played.trial.phase == "evaluate":
+            name = played.trial.memory or played.trial.arm
+            returns.setdefault(name, {})[played.trial.env_seed] = played.trajectory.total
+    none = returns.pop("none")
+    assert len(returns) == len(CASES) + 1
+    differences = {name: np.array([each[game] - none[game] for game in none]) for name, each in returns.items()}
+    assert not [name for name, each in differences.items() if gains(each)]
+    assert all(gains(each - each.mean() + 0.25) for each in differences.values()), "a gain of a round would go unseen"
