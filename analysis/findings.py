@@ -51,6 +51,8 @@ class Finding:
     sentence: str = ""
     freedom: float = math.nan
     """Degrees of freedom behind interval and p."""
+    offered: float = math.nan
+    """Degrees of freedom that the design offers, whatever the data: they settle whether there can be a verdict."""
     error: float = math.nan
     """Standard error behind them."""
     skewness: float = 0.0
@@ -132,6 +134,7 @@ def finding(
         sign=sign,
         question=question,
         freedom=interval.freedom,
+        offered=interval.offered,
         error=interval.error,
         skewness=interval.skewness,
         withheld=withheld,
@@ -145,7 +148,8 @@ def judge(
     """Add the family, the verdict and the sentence.
 
     Interval and p come from one pivot and the error rate is that of the interval, so that "better" and "worse" imply an
-    interval off zero. Below LEAST_FREEDOM the pivot rests on normality alone: the verdict stays undecided.
+    interval off zero. Where the design offers less than LEAST_FREEDOM the pivot rests on normality alone: the verdict
+    stays undecided.
     """
     alpha = 1 - found.level
     verdict: Verdict = "undecided"
@@ -221,6 +225,10 @@ def _doubt(found: Finding) -> str:
     if not np.isfinite(found.p):
         return ""
     if not _enough(found):
+        if found.n_clusters > LEAST_FREEDOM:
+            return (
+                f"; a verdict needs {LEAST_FREEDOM:.0f} degrees of freedom, and these cells offer {found.offered:.1f}"
+            )
         return f"; a verdict needs {LEAST_FREEDOM + 1:.0f} {found.cluster}s ({LEAST_FREEDOM:.0f} degrees of freedom)"
     if found.low <= 0 <= found.high or found.p > 1 - found.level:
         return "; the data are compatible with no difference"
@@ -231,7 +239,7 @@ def _doubt(found: Finding) -> str:
 
 
 def _enough(found: Finding) -> bool:
-    return found.freedom >= LEAST_FREEDOM - 1e-6
+    return found.offered >= LEAST_FREEDOM - 1e-6
 
 
 def _adjusted(found: Finding) -> str:

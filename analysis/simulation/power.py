@@ -106,7 +106,7 @@ class Power:
     high: float
     clusters: int
     freedom: float
-    """Median degrees of freedom."""
+    """Degrees of freedom that the design offers."""
 
 
 def powers(
@@ -134,13 +134,13 @@ def powers(
             if contrast.treatment != arm or contrast not in wanted:
                 continue
             pivot, clusters = pivots[k]
-            decided = (adjusted[k] <= 1 - by.level) & (pivot.freedom >= LEAST_FREEDOM - 1e-6)
+            decided = (adjusted[k] <= 1 - by.level) & (pivot.offered >= LEAST_FREEDOM - 1e-6)
             decided &= np.sign(pivot.estimate) == np.sign(detect) * contrast.sign
             decided &= _stands(pivot, contrast, design, size[0], by.level)
             rate = float(decided.mean())
             low, high = wilson(np.array(rate), np.array(float(len(decided))), 1.96)
-            freedom = float(np.nanmedian(pivot.freedom)) if np.isfinite(pivot.freedom).any() else 0.0
-            found[contrast.key] = Power(contrast, *size, rate, float(low), float(high), clusters, freedom)
+            offered = float(np.nan_to_num(pivot.offered))
+            found[contrast.key] = Power(contrast, *size, rate, float(low), float(high), clusters, offered)
     return found
 
 
@@ -167,7 +167,8 @@ def simulate(
 
 def _joined(parts: Sequence[Pivot]) -> Pivot:
     names = ("estimate", "error", "freedom", "skewness")
-    return Pivot(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    joined = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
+    return Pivot(*joined, offered=parts[0].offered)
 
 
 class _Means:

@@ -95,6 +95,8 @@ class Pivot:
     freedom: Array
     skewness: Array
     """Of the single values, averaged over cells."""
+    offered: float = np.nan
+    """The degrees of freedom that the design offers: those of runs that vary alike in all cells."""
 
     @property
     def stretch(self) -> Bounds:
@@ -155,7 +157,11 @@ def cell_mean(values: Array, weights: Array, related: Related, skewness: Array) 
     alone = _alone(deviations, pooled, weights, present, related)
     scores = deviations * (weights / np.sqrt((repeated + 1) * repeated))[:, None]
     total = _covariance(scores, related) + alone * pooled
-    return Pivot(estimate, np.sqrt(total), _freedom(variances, pooled, alone, weights, present, related), skewed)
+    freedom = _freedom(variances, pooled, alone, weights, present, related)
+    like = np.ones((1, len(weights)))
+    apart = np.array([(weights[free == 0] ** 2).sum()])
+    offered = float(_freedom(like, np.ones(1), apart, weights, present, related)[0])
+    return Pivot(estimate, np.sqrt(total), freedom, skewed, offered)
 
 
 def independent(cells: int) -> Related:

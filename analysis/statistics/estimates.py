@@ -34,6 +34,8 @@ class Interval:
     """Standard error of that pivot."""
     skewness: float = 0.0
     """Skewness of the values behind it, which moves one end outwards."""
+    offered: float = np.nan
+    """Degrees of freedom that the design offers, whatever the data."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,10 @@ def pooled_intervals(cells: CellValues, by: Resampler, scale: Scale = REAL) -> l
     error = np.where(pivot.flat, np.nan, pivot.error)
     behind = zip(pivot.freedom.tolist(), error.tolist(), pivot.skewness.tolist(), strict=True)
     return [
-        Interval(mean, left, right, by.level, how if np.isfinite(left) else _no_interval(cells), clusters, *pivotal)
+        Interval(
+            *(mean, left, right, by.level, how if np.isfinite(left) else _no_interval(cells), clusters),
+            *(*pivotal, pivot.offered),
+        )
         for (mean, left, right, how), pivotal in zip(ends, behind, strict=True)
     ]
 

@@ -85,7 +85,10 @@ def test_tasks_with_unlike_effects_are_no_noise():
 def test_power_where_tasks_differ_is_welchs():
     rng = np.random.default_rng(4)
     first, second = rng.normal(1, 0.3, (2000, 3)), rng.normal(0, 0.3, (2000, 3))
-    hits = (two_cells(first, second, independent(2)).pivot.p() <= 0.05).mean()
+    pivot = two_cells(first, second, independent(2)).pivot
+    assert pivot.offered == pytest.approx(4)
+    assert pivot.freedom.min() < 2.5
+    hits = (pivot.p() <= 0.05).mean()
     welch = np.asarray(stats.ttest_ind(first, -second, axis=1, equal_var=False).pvalue) <= 0.05
     assert hits == pytest.approx(welch.mean(), abs=0.05)
 
