@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,10 +17,9 @@ from agents.models.model import Likelihood, Utterance
 from agents.models.scripted import ScriptedModel
 from agents.skill import Skill
 from analysis.statistics.rates import rate_interval
+from analysis.statistics.sequential import SymmetricTest
 from testbed.bench.experiments.closed_forms import ClosedForm, policy_of, settings_of, skill_of
 from testbed.bench.experiments.gate_calibration import collect, weighed
-from testbed.config.plugins import find_environment
-from testbed.play.learners import duel_tests
 from transfer.gate.advantage import ADVANTAGES
 from transfer.gate.race import Heat, tokens
 from transfer.maintenance.rules import OverCapacity
@@ -110,8 +109,33 @@ class Arena:
         return spent
 
 
-def parts(form: ClosedForm, model: ScriptedModel) -> LearnerModels:
-    tests = duel_tests({form.environment: find_environment(form.environment)})
+class Decision(NamedTuple):
+    e_greater: float
+    lower: float
+    upper: float
+
+
+@dataclass
+class QuickProcess:
+    """Admits exactly as the symmetric test does, and drops what has rejected a gain of 0 from below.
+
+    A study drops it once its confidence sequence excludes every larger gain, too, which is seldom later; to look for
+    the sequence's ends after every pair would take most of the time here.
+    """
+
+    level: float
+    values: list[float] = field(default_factory=list[float])
+
+    def add(self, value: float, /) -> Decision:
+        self.values.append(value)
+        up, down = SymmetricTest().log_wealth(np.array(self.values), np.zeros(()))
+        peak = float((np.logaddexp(up, down) - np.log(2)).max())
+        worse = peak >= -np.log(self.level) and np.mean(self.values) < 0
+        return Decision(float(np.exp(up[-1])), -np.inf, -1e-9 if worse else np.inf)
+
+
+def parts(model: ScriptedModel) -> LearnerModels:
+    tests = {"symmetric": lambda task, level: QuickProcess(level)}
     return LearnerModels(model, model, Apart(), temperature=1.0, duel_tests=tests)
 
 
@@ -147,7 +171,7 @@ async def judge_all(
         games = int(rng.integers(2**31))
         for name, changes in compared.items():
             arena.settle()
-            choices, minds = make_config("paper", changes), parts(form, arena.model)
+            choices, minds = make_config("paper", changes), parts(arena.model)
             advantage = ADVANTAGES[choices.advantage](choices.gamma)
             evidence = weighed(played[: max(BUFFERED, choices.batch)], parent, advantage, choices.batch)
             verdicts = await gate(minds, choices).judge(parent, drawn, evidence)
@@ -240,7 +264,7 @@ async def _learn(
     form: ClosedForm, choices: NPPOConfig, rng: np.random.Generator, seeds: np.random.SeedSequence, episodes: int
 ) -> dict[str, float]:
     arena = Arena(form, int(rng.integers(2**31)))
-    minds = parts(form, arena.model)
+    minds = parts(arena.model)
     learner = NPPO(
         critic=Untold(),
         aggregation=nothing_in_common,

@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.statistics.sequential import SequentialProcess, SymmetricTest
 from testbed.bench.experiments.closed_forms import CLOSED_FORMS, LeverPlayer, player, skill_of
 from testbed.bench.experiments.gate_calibration import collect
-from testbed.bench.experiments.gate_comparison import LIKELIER, Arena, judge_all, learn_all, rates
+from testbed.bench.experiments.gate_comparison import LIKELIER, Arena, QuickProcess, judge_all, learn_all, rates
 from testbed.bench.experiments.mastermind_player import CODES, MastermindPlayer, pegs
 from testbed.config.plugins import find_environment
 from testbed.play.learners import duel_tests
 from tests.support.fake_evolver import skill, trajectory
 from transfer.gate.gate import Verdict
-from transfer.gate.race import Heat, Race
+from transfer.gate.race import Heat, Race, verdict_of
 
 SOME = {
     "none": {"gate": "none"},
@@ -81,6 +82,19 @@ def test_learning_ends_when_its_tokens_are_spent():
     pd.testing.assert_frame_equal(
         table, asyncio.run(learn_all(LeverPlayer(), some, runs=2, episodes=48, seeds=np.random.SeedSequence(7)))
     )
+
+
+def test_the_quick_process_admits_as_the_test_of_a_study_does_and_drops_no_later():
+    rng = np.random.default_rng(0)
+    decided = set()
+    for shift in (-0.4, 0.0, 0.4) * 3:
+        quick, whole = QuickProcess(0.05), SequentialProcess(SymmetricTest(-1, 1), 0.95)
+        for difference in np.round(rng.normal(shift, 0.25, size=14) * 4) / 4:
+            early, late = (verdict_of(each.add(float(difference)), 0.05, 0.0) for each in (quick, whole))
+            assert (early == "accepted") == (late == "accepted")
+            assert early == "rejected" or late != "rejected"
+            decided |= {early, late}
+    assert decided == {None, "accepted", "rejected"}
 
 
 @pytest.mark.parametrize("test", ["symmetric", "betting"])
