@@ -71,7 +71,7 @@ class LearningConfig(Table):
     """How pools are learned. Defaults follow the paper where it states one."""
 
     learner: str = "keep-best"
-    preset: Literal["paper", "as-released"] = "paper"
+    preset: Literal["paper", "as-released", "recommended"] = "paper"
     choices: Mapping[str, Any] = Field(default_factory=dict)
     """Named choices that differ from the preset: advantage, likelihood, acceptance, maintenance, scorer, …"""
     evolver: Evolver | None = None

@@ -26,7 +26,7 @@ from transfer.exchange.exchange import Exchange, Terms
 from transfer.exchange.policies import ADMISSIONS, EXCHANGES, AdmissionFactory, ExchangeFactory
 from transfer.gate.advantage import StepBaseline
 from transfer.gate.gate import PPOGate
-from transfer.gate.race import Process, TestOf
+from transfer.gate.race import ENTRIES, Process, TestOf
 from transfer.maintenance.intake import Intake
 from transfer.memories.kinds import MEMORIES
 from transfer.memories.lessons import MemoryKind
@@ -43,6 +43,10 @@ def build_learners(config: StudyConfig, players: Players) -> dict[str, PoolLearn
     learning = config.learning
     make = resolve(LEARNERS, learning.learner, group="learning.learner")
     choices = make_config(learning.preset, learning.choices)
+    if config.study == "population" and choices.gate in ENTRIES:
+        raise ConfigError(
+            f'learning.choices.gate: members of a population play no duels ("{choices.gate}"); take "ppo"'
+        )
     seeds = np.random.SeedSequence(config.seed)
 
     def learner(agent: AgentConfig) -> PoolLearner:

@@ -53,7 +53,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "duel_look": (2, 1, 3),
     "duel_test": ("symmetric", "betting"),
     "duel_opponent": ("parent", "none"),
-    "screen": (1.0, 0.0, 9.0),
+    "screen": (2.0, 0.0, 9.0),
 }
 
 

@@ -148,7 +148,7 @@ class Race:
     """Most pairs of a duel."""
     look: int = 2
     """Pairs that are played at once; the test is looked at after them."""
-    screen: float = 1.0
+    screen: float = 2.0
     """Standard errors that ΔJ must lie below 0 for a candidate to be turned away unheard."""
     against_parent: bool = True
     """Else against playing without any skill."""

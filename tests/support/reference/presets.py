@@ -35,7 +35,7 @@ PAPER: dict[str, Any] = {
     "duel_look": 2,
     "duel_test": "symmetric",
     "duel_opponent": "parent",
-    "screen": 1.0,
+    "screen": 2.0,
 }
 AS_RELEASED = PAPER | {
     "aggregation": "juxtapose",
@@ -50,4 +50,5 @@ AS_RELEASED = PAPER | {
     "credit": "per-call",
     "baseline": "moving-average",
 }
-PRESETS = {"paper": PAPER, "as-released": AS_RELEASED}
+RECOMMENDED = PAPER | {"gate": "race", "advantage": "step-baseline", "acceptance": "improvement"}
+PRESETS = {"paper": PAPER, "as-released": AS_RELEASED, "recommended": RECOMMENDED}

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from analysis.statistics.sequential import SequentialProcess, SymmetricTest
+from testbed.config.study import ConfigError
 from testbed.records import append_only, run_directory
 from testbed.records.check.find import check_run
 from testbed.records.lines import EventLine
@@ -152,3 +153,9 @@ def test_events_of_duels_are_plain_json(made):
     assert found
     assert {"env_seeds", "differences", "e_value", "outcome", "episodes", "tokens"} <= found[0]["payload"].keys()
     assert all(line["payload"]["tokens"] > 0 for line in found if line["payload"]["episodes"])
+
+
+def test_a_population_plays_no_duels_and_says_so(study, run_in, tmp_path):
+    learning = {"learner": "nppo", "preset": "recommended"}
+    with pytest.raises(ConfigError, match='members of a population play no duels \\("race"\\); take "ppo"'):
+        run_in(tmp_path, study(study="population", learning=learning))

@@ -138,7 +138,7 @@ def test_the_likelihood_decides_who_races_and_in_which_order():
     assert likeliest(entered.verdicts, 1.0) == [2, 0]
     assert likeliest(entered.verdicts, 3.0) == [2, 0, 1]
     assert likeliest(heat(changes=(None, -0.05, 0.1)).verdicts, 1.0) == [2, 1, 0]
-    found = decide(race(entry=likeliest), entered, Arena(worth(1.0, 1.0, 0.0)))
+    found = decide(race(entry=likeliest, screen=1.0), entered, Arena(worth(1.0, 1.0, 0.0)))
     assert [duel.skill for duel in found.duels] == [SEVERAL[2].id, SEVERAL[0].id]
     assert [each.outcome for each in found.verdicts] == ["accepted", "rejected", "undecided"]
     assert found.verdicts[1].why == "does not race: ΔJ -0.2 is surely below 0"
