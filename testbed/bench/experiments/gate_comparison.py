@@ -275,6 +275,7 @@ async def _learn(
         seeds=seeds,
         advantage=ADVANTAGES[choices.advantage](choices.gamma),
         maintenance=OverCapacity(),
+        batch=choices.batch,
     )
     first = skill_of(form.draw(rng))
     state, archive, admitted = learner.begin(SkillPool.of([first], 4)), dict[str, Trajectory](), 0
