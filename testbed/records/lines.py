@@ -231,8 +231,13 @@ def parse_line(line: bytes) -> Line:
         raise ValueError(first_problem(error)) from None
 
 
+LONGEST = 600
+"""Characters of a clause about a record, whose words may be anybody's."""
+
+
 def first_problem(error: ValidationError) -> str:
-    """What pydantic has against a record, in one clause."""
+    """What pydantic has against a record, in one clause; of what it quotes, the beginning and the end."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else first["msg"]
+    problem = f"{place}: {first['msg']}" if place else first["msg"]
+    return problem if len(problem) <= LONGEST else f"{problem[: LONGEST // 2]}…{problem[-LONGEST // 2 :]}"

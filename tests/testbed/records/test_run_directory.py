@@ -13,7 +13,7 @@ from testbed.config.study import ConfigError
 from testbed.records import append_only, disk
 from testbed.records.append_only import StoreError
 from testbed.records.keys import LearnerKey
-from testbed.records.lines import EventLine, IterationCommit
+from testbed.records.lines import EventLine, IterationCommit, parse_line
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial
 from testbed.records.versions import Versions
@@ -281,3 +281,9 @@ def test_places_count_bytes(tmp_path):
     file = tmp_path / "lines"
     places = [append_only.append_text(file, text + "\n") for text in ("é", "", "x" * 70_000)]
     assert [place for _, place, _ in append_only.complete_lines(file)] == places == [0, 3, 4]
+
+
+def test_a_sentence_about_a_record_quotes_no_more_than_can_be_read():
+    with pytest.raises(ValueError, match="…") as caught:
+        parse_line(b'{"learner": "a/b/0", "kind": "%s", "payload": {}}' % (b"x" * 10_000))
+    assert len(str(caught.value)) < 1000
