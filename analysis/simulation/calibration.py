@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numpy.random import Generator
 
+from analysis.simulation.adaptive.looking import looking
 from analysis.simulation.coverage import coverage, unequal
 from analysis.simulation.errors import contradictions, errors
 from analysis.simulation.rows import Row
@@ -23,4 +24,5 @@ def calibrate(
     full = simulations >= 4000
     # 10 and 3 runs lie at 6 % of rejections: 4,000 simulations could not tell that from 7
     rows += [*unequal(by, 20_000 if full else simulations), contradictions(by, 10_000 if full else simulations)]
-    return rows + [each for count in clusters for each in errors(by, simulations, count)]
+    rows += [each for count in clusters for each in errors(by, simulations, count)]
+    return [*rows, *looking(rng.spawn(1)[0], simulations)]

@@ -23,7 +23,7 @@ def worst() -> str:
     used = {kind: [row for row in rows if row.promised and row.kind == kind] for kind in TITLES}
     covered, rates = [row.rate for row in used["interval"]], [row.rate for row in used["rate"]]
     erred, wrong = [row.rate for row in used["test"]], [row.rate for row in used["verdict"]]
-    counts = sorted({row.clusters for row in rows})
+    counts = sorted({row.clusters for row in rows if row.kind == "interval"})
     few = [row for row in rows if row.method == "t test, no guard" and row.clusters >= 5]
     ruined = [row for row in rows if row.method == "report" and "ruin" in row.world]
     return (
