@@ -30,7 +30,8 @@ def plan(
 ) -> None:
     """How many learning runs and episodes a difference needs, and their cost in tokens and hours.
 
-    Simulated is the study's own report: its cells, clusters and families, and every declared contrast as written.
+    Simulated is the study's own report: its cells, clusters and families, and every declared contrast as written. Of an
+    adaptive study: how many learning runs a claim takes that differs by nothing, half of it, all of it, or twice that.
     Examples: `procmem plan study.toml --detect 0.05 --sd 0.25` · `procmem plan study.toml --detect 0.05 --pilot runs/x`
     """
     import numpy as np
@@ -42,6 +43,9 @@ def plan(
     from testbed.studies.cost import forecast
 
     config = read_study(study, plugins=plugins)
+    if config.adaptive is not None:
+        _plan_adaptive(config, detect, sd, icc, pilot, as_json=as_json)
+        return
     by = Resampler(np.random.default_rng(config.seed), 1999)
     design = _design(config)
     asked = _asked(design, contrast)
@@ -83,6 +87,47 @@ def plan(
     console.print(table)
     for sentence in filter(None, [warning, *limits]):
         console.print(plain(f"Warning: {sentence}", style="yellow"))
+
+
+def _plan_adaptive(
+    config: StudyConfig, detect: float, sd: float, icc: float, pilot: Path | None, *, as_json: bool
+) -> None:
+    import numpy as np
+
+    from analysis.simulation.adaptive.expected import Budget, expected
+    from analysis.simulation.power import Variance
+    from testbed.reports.plan import adaptive_plan
+    from testbed.studies.cost import forecast
+
+    assert config.adaptive is not None
+    adaptive = adaptive_plan(config, [task.environment for task in config.tasks])
+    assert adaptive is not None
+    design = _design(config)
+    variance = Variance.stated(sd, icc) if pilot is None else _measured(pilot, _asked(design, ""))
+    cells = len(config.agents) * len(config.tasks)
+    spread = variance.of_run(config.evaluation_episodes) / np.sqrt(cells)
+    budget = Budget(config.learning_runs, config.adaptive.look, config.adaptive.futility)
+    rng, family = np.random.default_rng(config.seed), len(adaptive.claims)
+    rows: list[dict[str, float]] = []
+    with notices().status("simulating"):
+        for effect in (0.0, detect / 2, detect, 2 * detect):
+            found = expected(effect, spread, budget, adaptive.rule, family, rng)
+            runs = max(1, round(found.runs))
+            cost = forecast(config.model_copy(update={"learning_runs": runs}))
+            rows.append({**vars(found), "tokens": cost.prompt_tokens + cost.completion_tokens})
+    if as_json:
+        say_json({"detect": detect, "claims": family, "spread": spread, "most": config.learning_runs, "effects": rows})
+        return
+    table = Table("effect", "learning runs", "decided", "equivalent", "given up", "tokens, at most")
+    for row in rows:
+        shares = (f"{row[name]:.2f}" for name in ("decided", "equivalent", "futile"))
+        table.add_row(f"{row['effect']:g}", f"{row['runs']:.1f}", *shares, f"{row['tokens']:,.0f}")
+    console = output()
+    console.print(table)
+    console.print(
+        f"A claim of learned pools among {family}, up to {config.learning_runs} learning runs whose differences have "
+        f"an SD of {spread:.3f}. Tokens: if every claim took as long; pools not met may delay “worse” and “equivalent”."
+    )
 
 
 def _design(config: StudyConfig) -> Design:
