@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from testbed.config.plugins import find_environment
 from testbed.config.study import UNLEARNED, StudyConfig
-from testbed.records.trial import Trial
+from testbed.records.trial import EVIDENCE, Trial
 
 SHARED = "shared experience"
-"""Learning episodes that all memories with `experience = "shared"` learn from."""
+"""Learning episodes that all memories with `experience = "shared"` learn from, or all given pools are judged by."""
 
 
 class CellKey(NamedTuple):
@@ -59,7 +59,11 @@ def planned_cells(config: StudyConfig) -> Counter[CellKey]:
             for source in _sources(arm, (agent, task), places):
                 cells[CellKey("evaluate", arm, agent, _game(task), memory, *source)] += evaluated
         for pool, (agent, task) in product(config.pools, places):
-            cells[CellKey("evaluate", "given", agent, _game(task), pool.name)] += evaluated
+            for arm in ("given", *pool.controls):
+                cells[CellKey("evaluate", arm, agent, _game(task), pool.name)] += evaluated
+        evidence = max((pool.evidence for pool in config.pools if pool.is_judged), default=0)
+        for agent, task in places:
+            cells[CellKey("learn", EVIDENCE, agent, _game(task), SHARED)] += evidence
     return +cells
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 
 import pytest
 
@@ -16,6 +17,7 @@ from testbed.reports.audit import audit_run
 from testbed.reports.tables import read_run
 from testbed.reports.write import write_report
 from testbed.studies.cost import count_episodes
+from testbed.view.planned import CellKey, planned_cells
 from transfer.memory.pool import SkillPool
 
 
@@ -134,6 +136,7 @@ def test_the_evidence_is_played_without_memory_and_counted(gated):
     assert len(evidence) == 2 * 12
     assert all(trial.pool is None and trial.env_seed % 2 == 0 for trial in evidence)
     assert count_episodes(config) == (24, 2 * 4 * 16)
+    assert planned_cells(config) == Counter(CellKey.of(episode.trial) for episode in run.episodes())
     write_report(run.path)
     assert audit_run(run.path) == []
     assert check_run(run.path) == []
