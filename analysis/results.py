@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -156,6 +156,11 @@ def analyse(
         standings = adaptive.standings(episodes, tables.ranges)
         found = judge_sequentially(found, standings, adaptive)
         from_elsewhere = judge_sequentially([each for each in from_elsewhere if each.cell], standings, adaptive)
+    beside = compare_memories(tables, memories, by, margin=bound, given=given) if memories or given else None
+    if (
+        adaptive and beside
+    ):  # an adaptive study has no other memories, and its claims say of the pool what is to be said
+        beside = replace(beside, findings=())
     opinions = sensitivity(seeds, declared, found, reward_span(tables), margin=bound)
     found = add_sensitivity(add_missing(found, attendance, declared), opinions.table)
     return Results(
@@ -189,7 +194,7 @@ def analyse(
         resamples=by.resamples,
         margin=bound,
         population=None if population is None else analyse_population(population, by),
-        memories=compare_memories(tables, memories, by, margin=bound, given=given) if memories or given else None,
+        memories=beside,
         retries=compare_retries(memories, by),
         types=type_table(tables, by),
         paper=beside_paper(paper, (cells, reuse), memories, by) if paper else None,

@@ -119,6 +119,7 @@ def test_no_other_test_gives_a_verdict(results):
     """A test for a size fixed beforehand says "better" in solve rate, too: here it is withheld, and says so."""
     others = [each for each in results.findings if each.adjustment != "e-Holm"]
     assert {each.verdict for each in others} == {"undecided"}
+    assert {row["verdict"] for row in results.rows() if row["adjustment"] != "e-Holm"} == {"undecided"}
     (solved,) = [each for each in others if each.id == "contrast:solved:self-none"]
     assert "depended on the data" in solved.withheld
 
