@@ -19,7 +19,7 @@ from testbed.play.lab import Lab, first_cause
 from testbed.play.learners import build_admission
 from testbed.play.pools import given_pools
 from testbed.records.keys import LearnerKey
-from testbed.records.trial import Episode
+from testbed.records.trial import EVIDENCE, Episode
 from testbed.studies.learn import commit, finished, missing
 from testbed.studies.schedule import Cell, evidence_trials
 from transfer.exchange.admission import AdmissionCase
@@ -51,7 +51,8 @@ async def take_in(lab: Lab) -> Taken:
         played = await lab.play(evidence_trials(lab.players, agent, task, needed))
         for pool, key in due.items():
             seen = played[: pool.evidence] if pool.is_judged else ()
-            taken[key] = await _take(lab, pool, key, given[pool.name], seen)
+            with lab.step(EVIDENCE, pool.name):
+                taken[key] = await _take(lab, pool, key, given[pool.name], seen)
 
     try:
         async with anyio.create_task_group() as group:

@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from environments.diagnostics.doors import INVERTED, RULE
 from testbed.play.course.prices import Prices
 from testbed.records.append_only import StoreError
 from testbed.records.side_files.status import SILENT, Status, UnderWay, read_status, write_status
 from testbed.view import snapshot
 from testbed.view.planned import CellKey, planned_cells
 from testbed.view.snapshot import Watched
+from tests.testbed.studies.test_given import lore, parsed
 
 MEMORIES = [
     {"name": "own", "learner": "rag", "choices": {"keep": "all", "k": 1}},
@@ -135,3 +137,17 @@ def test_a_status_that_cannot_be_read_is_none(small):
     assert read_status(small.path) is None
     (small.path / "status.json").write_bytes(os.urandom(64))
     assert Watched(small.path).look().state == "finished"
+
+
+def test_given_pools_their_evidence_and_their_controls_are_planned_too(run_in, tmp_path):
+    folder = lore(tmp_path, "right", RULE)
+    lore(tmp_path, "wrong", INVERTED)
+    pools = [
+        {"name": "judged", "folder": str(folder), "admission": "gate", "evidence": 5, "controls": ["shuffled"]},
+        {"name": "other", "folder": str(tmp_path / "wrong"), "controls": ["random"]},
+    ]
+    config = parsed(pools, evaluation_episodes=2)
+    run = run_in(tmp_path / "runs", config)
+    assert planned_cells(config) == Counter(CellKey.of(episode.trial) for episode in run.episodes())
+    judged = [row for row in Watched(run.path).look().accounts if row.memory == "judged" and row.use == "exchange"]
+    assert sum(row.scored for row in judged) > 0
