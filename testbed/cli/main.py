@@ -24,6 +24,7 @@ from testbed.cli import (
     run,
     serve,
     skills,
+    view,
     watch,
 )
 from testbed.cli import list as listing
@@ -50,6 +51,7 @@ app.command("export")(export.export)
 app.command("show")(report.show)
 app.command("list")(listing.names)
 app.command("watch")(watch.watch)
+app.command("view")(view.view)
 app.command("play")(play.play)
 app.command("serve")(serve.serve)
 app.command("calibrate")(calibrate.calibrate)

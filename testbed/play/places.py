@@ -14,7 +14,7 @@ class Places:
     """
 
     def __init__(self) -> None:
-        self._table = sqlite3.connect("", isolation_level=None)
+        self._table = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._table.execute("CREATE TABLE places (trial TEXT PRIMARY KEY, place INTEGER) WITHOUT ROWID")
 
     def __setitem__(self, trial: str, place: int) -> None:
@@ -28,6 +28,13 @@ class Places:
     def get(self, trial: str) -> int | None:
         found = self._table.execute("SELECT place FROM places WHERE trial = ?", (trial,)).fetchone()
         return None if found is None else int(found[0])
+
+    def starting_with(self, prefix: str) -> int | None:
+        """The place of the one trial whose id starts so; None for none, or several."""
+        found = self._table.execute(
+            "SELECT place FROM places WHERE trial >= ? AND trial < ? LIMIT 2", (prefix, prefix + "\U0010ffff")
+        ).fetchall()
+        return int(found[0][0]) if len(found) == 1 else None
 
     def __getitem__(self, trial: str) -> int:
         """Raises KeyError."""

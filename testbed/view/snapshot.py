@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic_core import from_json
 from agents.models.adapters.metered import Account
 from testbed.config.study import ConfigError
 from testbed.play.course.prices import Prices
+from testbed.play.places import Places
 from testbed.records.append_only import complete_lines
 from testbed.records.lines import EventLine, IterationCommit, MemoryCommit, RoundCommit, parse_line
 from testbed.records.run_directory import RunDirectory
@@ -135,12 +137,13 @@ class _Tail:
     file: Path
     place: int = 0
 
-    def new(self) -> list[bytes]:
+    def new(self) -> Iterator[tuple[int, bytes]]:
+        """Complete lines, each with its place."""
         if self.file.exists() and self.file.stat().st_size < self.place:
             self.place = 0  # begun anew, or cut back
-        lines = [line for _, _, line in complete_lines(self.file, self.place)]
-        self.place += sum(map(len, lines))
-        return lines
+        for _, place, line in complete_lines(self.file, self.place):
+            self.place = place + len(line)
+            yield place, line
 
 
 @dataclass
@@ -159,8 +162,9 @@ class _Episodes:
     recent: deque[Recent] = field(default_factory=lambda: deque(maxlen=LATEST))
     finished: int = 0
     damaged: int = 0
+    places: Places = field(default_factory=Places)
 
-    def read(self, line: bytes) -> None:
+    def read(self, place: int, line: bytes) -> None:
         try:
             content = from_json(line)
             trial = Trial.model_validate(content["trial"])
@@ -169,6 +173,7 @@ class _Episodes:
         except (ValidationError, ValueError, KeyError, TypeError, AttributeError):
             self.damaged += 1
             return
+        self.places[trial.id] = place
         if total is None:
             self.failed[trial.id] = str(error)
         else:
@@ -216,14 +221,18 @@ class Watched:
 
     def look(self) -> Snapshot:
         """What there is now. Raises OSError where the directory has gone."""
-        for line in self._episodes_file.new():
-            self._episodes.read(line)
-        for line in self._events_file.new():
+        for place, line in self._episodes_file.new():
+            self._episodes.read(place, line)
+        for _, line in self._events_file.new():
             self._read_event(line)
         accounts = Accounts()
         for line in account_lines(self.path / "accounts.jsonl"):
             accounts.add(line)
         return self._snapshot(read_status(self.path), accounts)
+
+    def place(self, prefix: str) -> int | None:
+        """Where the one episode that was seen lies whose id starts so; its last attempt. None for none, or several."""
+        return self._episodes.places.starting_with(prefix) if prefix else None
 
     def _read_event(self, line: bytes) -> None:
         if not any(word in line for word in (b'"committed"', b'"missing"', b'"lost"', b'"warned"')):

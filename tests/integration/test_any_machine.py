@@ -97,6 +97,8 @@ def test_every_command(finished, environment, tmp_path, changes, prelude):
         ["run", study, "--dry-run"],
         ["report", run, "--resamples", "100"],
         ["show", run],
+        ["watch", run],
+        ["watch", run, "--once"],
         ["show", run, Path(run).name],
         ["export", run, "--out", str(tmp_path / "board")],
         ["plan", study, "--detect", "0.3"],
