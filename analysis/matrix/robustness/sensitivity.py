@@ -127,8 +127,9 @@ def run_values(runs: pd.DataFrame, clusters: int) -> Array:
 
 
 def _inner_interval(found: Finding) -> dict[str, object]:
-    pivot = Pivot(*(np.array([getattr(found, name)]) for name in ("estimate", "error", "freedom", "skewness")))
-    low, high = (float(end[0]) for end in pivot.interval(1 - 2 * ALPHA))
+    single = (np.array([value]) for value in (found.estimate, found.error, found.freedom, found.skewness))
+    estimate, error, freedom, skewness = single
+    low, high = (float(end[0]) for end in Pivot(estimate, error, freedom, skewness).interval(1 - 2 * ALPHA))
     return {"low90": low, "high90": high, "smallest_margin": max(abs(low), abs(high))} if np.isfinite(low) else {}
 
 
