@@ -154,6 +154,13 @@ with vllm.serving([{str(model)!r}]) as [server]:
     eventually_refused(url)
 
 
+def test_a_server_ends_with_its_guard(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch):
+    stand_in(tmp_path, monkeypatch, HEALTHY)
+    with serving([str(model)]) as [server]:
+        os.kill(server.pid, signal.SIGKILL)
+        eventually_refused(server.url)
+
+
 def test_a_child_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     stubborn = (
         "import signal, time, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
