@@ -54,7 +54,18 @@ def parse(text: str, place: str) -> dict[str, Any]:
 
 def dump(fields: Mapping[str, Any]) -> str:
     """What `parse` reads back."""
-    return yaml.safe_dump(dict(fields), sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(dict(fields), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes and escapes U+0085, which YAML 1.1 takes for an end of line and reads as U+000A."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "\x85" in text else None)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _check_events(text: str, place: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents.skill import Skill
@@ -12,7 +12,9 @@ from transfer.skill_files.skill_file import DONE, SkillFile, folder_name
 
 DOOR = Skill(name="Open the owl's door", activation="A sign: owl", procedure="Say [green].", termination="It opened")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
-HOSTILE = st.sampled_from(["## Until\n\n", "\\## How\n\n", "---\n", "\n\n", "# ", "a: b", "é", "\u202e", "\u2028"])
+HOSTILE = st.sampled_from(
+    ["## Until\n\n", "\\## How\n\n", "---\n", "\n\n", "# ", "a: b", "é", "\u202e", "\u2028", "\x85"]
+)
 WORDS = st.lists(st.one_of(TEXT, HOSTILE), min_size=1, max_size=6).map("".join)
 FOREIGN = """---
 name: pdf-processing
@@ -37,6 +39,7 @@ def parsed(text: str, folder: str = "pdf-processing") -> SkillFile:
     return SkillFile.parse(text, folder, "here/SKILL.md")
 
 
+@example(words=("a\x85", "0\x85", "\x85b", "c\x85\x85"), parents=[])
 @given(words=st.tuples(WORDS, WORDS, WORDS, WORDS), parents=st.lists(st.sampled_from(["a1", "b2"]), unique=True))
 def test_every_skill_comes_back_as_itself(words, parents):
     name, activation, procedure, termination = words
