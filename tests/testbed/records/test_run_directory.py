@@ -19,6 +19,7 @@ from testbed.records.trial import Episode, Trial
 from testbed.records.versions import Versions
 from transfer.memory.events import Skipped
 from transfer.memory.experience import Step, Trajectory
+from transfer.memory.pool import PoolError
 from transfer.memory.seed_pool import seed_pool
 from transfer.memory.state import LearnerState
 
@@ -287,3 +288,9 @@ def test_a_sentence_about_a_record_quotes_no_more_than_can_be_read():
     with pytest.raises(ValueError, match="…") as caught:
         parse_line(b'{"learner": "a/b/0", "kind": "%s", "payload": {}}' % (b"x" * 10_000))
     assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("name", ["../../../secret", "/etc/passwd", "", "0123456789abcdef/../x"])
+def test_a_pool_is_named_by_its_digest_and_by_no_path(directory, name):
+    with pytest.raises(PoolError, match="is no name of a pool"):
+        directory.memory(name)
