@@ -17,7 +17,7 @@ def check_address(url: str) -> str:
 
     Raises ModelMisconfigured for what is no such URL, and for one that holds a password, a key or a query.
     """
-    shown = redact(url)
+    shown = redact(url)[:200]  # enough to find it by, and no line that nobody can read
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises for a port that is none
