@@ -157,9 +157,7 @@ def analyse(
         found = judge_sequentially(found, standings, adaptive)
         from_elsewhere = judge_sequentially([each for each in from_elsewhere if each.cell], standings, adaptive)
     beside = compare_memories(tables, memories, by, margin=bound, given=given) if memories or given else None
-    if (
-        adaptive and beside
-    ):  # an adaptive study has no other memories, and its claims say of the pool what is to be said
+    if adaptive and beside:  # it has no other memories, and its claims say of the pool what is to be said
         beside = replace(beside, findings=())
     opinions = sensitivity(seeds, declared, found, reward_span(tables), margin=bound)
     found = add_sensitivity(add_missing(found, attendance, declared), opinions.table)

@@ -156,7 +156,8 @@ def identity(agent: AgentConfig) -> str:
 async def fleet(agents: Sequence[AgentConfig]) -> AsyncGenerator[Fleet]:
     """The servers of those agents that say `serve`, until the block is left; models are loaded as they are needed.
 
-    Raises ServeError: no vLLM, a model that no GPU can hold, a server that does not start or dies again and again;
+    Raises ServeError: no vLLM, a model that no GPU can hold; a server that does not start or dies again and again ends
+    the block, as one of a group of errors;
     WeightsError where weights cannot be had.
     """
     wanted = {identity(agent): agent for agent in agents if agent.serve is not None}
@@ -184,8 +185,6 @@ async def fleet(agents: Sequence[AgentConfig]) -> AsyncGenerator[Fleet]:
             group.start_soon(running._watch)  # pyright: ignore[reportPrivateUsage]
             yield running
             group.cancel_scope.cancel()
-    except BaseExceptionGroup as errors:
-        raise _only(errors) from None
     finally:
         with anyio.CancelScope(shield=True):
             for berth in berths.values():
@@ -275,10 +274,3 @@ def _arguments(serve: ServeConfig) -> tuple[str, ...]:
 def _serve(agent: AgentConfig) -> ServeConfig:
     assert agent.serve is not None
     return agent.serve
-
-
-def _only(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    found: BaseException = errors
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found

@@ -21,7 +21,7 @@ from testbed.play.course.pace import Pace
 from testbed.play.course.prices import Prices
 from testbed.play.course.progress import Progress
 from testbed.play.engines.registry import ENGINES
-from testbed.play.lab import Engine, Lab
+from testbed.play.lab import Engine, Lab, first_cause
 from testbed.play.learners import build_learners, build_memory_learners
 from testbed.play.models import probe_servers, versions, who_acts
 from testbed.play.pools import with_digests
@@ -60,8 +60,11 @@ async def run_study(
 
     Raises one of the rooms' own errors, each a sentence.
     """
-    async with fleet(who_acts(config)) as served:
-        return await _run(with_digests(config), out, progress, limits, prices, served)
+    try:
+        async with fleet(who_acts(config)) as served:
+            return await _run(with_digests(config), out, progress, limits, prices, served)
+    except BaseExceptionGroup as errors:
+        raise first_cause(errors) from None
 
 
 async def _run(
