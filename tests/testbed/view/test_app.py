@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -164,19 +163,6 @@ def test_a_port_that_is_taken_is_one_sentence(sentence, path, tmp_path):
         taken.listen()
         assert "choose another --port" in sentence("view", path, "--port", taken.getsockname()[1])
     assert "not a run directory" in sentence("view", tmp_path)
-
-
-@pytest.fixture
-def served(path, environment) -> Iterator[str]:
-    """The address that the real command prints."""
-    command = [sys.executable, "-m", "testbed", "view", str(path)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as view:
-        try:
-            assert view.stdout is not None
-            yield view.stdout.readline().strip()
-        finally:
-            view.send_signal(2)
-            view.wait(30)
 
 
 def test_the_real_command_serves_looks_on_loopback_alone(served, path):

@@ -36,18 +36,6 @@ def browser(path: Path) -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def address(path, environment) -> Iterator[str]:
-    command = [sys.executable, "-m", "testbed", "view", str(path)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as view:
-        try:
-            assert view.stdout is not None
-            yield view.stdout.readline().strip()
-        finally:
-            view.send_signal(2)
-            view.wait(30)
-
-
 def opened(browser: Browser, address: str) -> tuple[Page, list[str]]:
     """The page, and what it complains of from now on."""
     page = browser.new_page()
@@ -58,8 +46,8 @@ def opened(browser: Browser, address: str) -> tuple[Page, list[str]]:
     return page, complaints
 
 
-def test_one_walks_from_runs_to_cells_to_an_episode_and_the_page_moves(browser, address, path):
-    page, complaints = opened(browser, address)
+def test_one_walks_from_runs_to_cells_to_an_episode_and_the_page_moves(browser, served, path):
+    page, complaints = opened(browser, served)
     page.get_by_role("link", name=path.name).click()
     page.wait_for_selector("#live[data-seen]")
     assert page.locator("table.cells progress").count() == 36
@@ -76,8 +64,8 @@ def test_one_walks_from_runs_to_cells_to_an_episode_and_the_page_moves(browser, 
     page.close()
 
 
-def test_the_report_is_drawn_in_its_frame(browser, address):
-    page, complaints = opened(browser, f"{address}run/0/report")
+def test_the_report_is_drawn_in_its_frame(browser, served):
+    page, complaints = opened(browser, f"{served}run/0/report")
     frame = page.wait_for_selector("iframe", timeout=300_000).content_frame()
     frame.wait_for_selector("html[data-drawn=true]", timeout=120_000)
     assert frame.locator("svg, canvas").count() > 0
@@ -86,10 +74,10 @@ def test_the_report_is_drawn_in_its_frame(browser, address):
     page.close()
 
 
-def test_another_page_of_this_machine_reads_nothing(browser, address, tmp_path):
+def test_another_page_of_this_machine_reads_nothing(browser, served, tmp_path):
     """Not even one that knows the whole address: neither by fetch, nor in a frame."""
     (tmp_path / "evil.html").write_text(
-        f"<iframe src='{address}'></iframe><script>fetch('{address}').then(r => r.text()).then(t => {{"
+        f"<iframe src='{served}'></iframe><script>fetch('{served}').then(r => r.text()).then(t => {{"
         "document.title = t }}).catch(() => { document.title = 'refused' })</script>".replace("}}", "}"),
         encoding="utf-8",
     )
