@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.config.study import load_study
+from testbed.config.reading.load import load_study
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```", re.MULTILINE | re.DOTALL)

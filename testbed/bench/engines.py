@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from agents.models.adapters.metered import Charge
-from testbed.config.study import parse_study
+from testbed.config.reading.load import parse_study
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial
 from testbed.studies.run import run_study

@@ -16,7 +16,8 @@ import numpy as np
 import psutil
 
 from agents.skill import Skill
-from testbed.config.study import StudyConfig, parse_study
+from testbed.config.reading.load import parse_study
+from testbed.config.study import StudyConfig
 from testbed.play.seeds import environment_seed
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.study_file import StudyRecord

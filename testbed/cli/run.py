@@ -106,7 +106,7 @@ def _followed(config: StudyConfig, out: Path, sinks: list[str]) -> AbstractConte
 
 def _with_engine(config: StudyConfig, name: str | None, address: str | None, workers: int | None) -> StudyConfig:
     """The study by the engine that the command names; an address or a number of workers mean Ray's."""
-    from testbed.config.study import parse_study
+    from testbed.config.reading.load import parse_study
 
     asked = name or (None if address is None and workers is None else "ray")
     changes = {"name": asked, "address": address, "workers": workers}

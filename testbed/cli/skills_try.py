@@ -45,7 +45,8 @@ def try_skills(
     Examples: `procmem skills try skills/doors --agents scripted:obedient --tasks Doors-v0` ·
     `procmem skills try a b --agents qwen2.5-1.5b-instruct --tasks Doors-v0,Levers-v0 --seeds 40`
     """
-    from testbed.config.study import override_with, parse_study
+    from testbed.config.reading.load import parse_study
+    from testbed.config.reading.toml import override_with
 
     study: dict[str, Any] = {
         "study": "matrix",

@@ -27,7 +27,7 @@ def read_study(path: Path, overrides: Sequence[str] = (), *, plugins: bool = Fal
 
     Raises ConfigError, before anything is imported, for a study that names code without leave.
     """
-    from testbed.config.study import load_study
+    from testbed.config.reading.load import load_study
 
     return with_leave(load_study(path, overrides), str(path), plugins=plugins)
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from environments.registry import ENVIRONMENTS
 from environments.spec import ChoiceError, EnvSpec
-from testbed.config.near_miss import did_you_mean
+from testbed.config.reading.near_miss import did_you_mean
 from testbed.config.study import ConfigError, StudyConfig
 
 T = TypeVar("T")

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import json
-import math
-import re
-import tomllib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from testbed.config.agent import AgentConfig, Price
+from testbed.config.agent import AgentConfig
 from testbed.config.conduct.adaptive import AdaptiveConfig
 from testbed.config.conduct.engine import EngineConfig
 from testbed.config.memory import MemoryConfig
-from testbed.config.near_miss import did_you_mean
 from testbed.config.pool import PoolConfig
 from testbed.config.population import PolicyConfig, PopulationConfig
 from testbed.config.table import OUTCOME_NEUTRAL, SINCE_FORMAT_1, Table, digested
@@ -32,12 +26,6 @@ ALWAYS: tuple[Arm, ...] = ("none", "seed", "self", "transfer", "random", "shuffl
 
 class ConfigError(ValueError):
     """A study that cannot be run; one sentence a line, each naming the place and the remedy."""
-
-
-LARGEST_FILE = 1 << 20
-"""Bytes of a study file."""
-DEEPEST = 32
-"""Tables within tables."""
 
 
 class TaskConfig(Table):
@@ -221,175 +209,3 @@ class StudyConfig(Table):
                 if self.maintenance_of(policy) == "always":
                     written["maintenance"] = "always"
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def load_study(path: Path, overrides: Sequence[str] = ()) -> StudyConfig:
-    """Read a study file and apply `key=value` overrides (dotted keys, TOML values).
-
-    Raises ConfigError naming the file, the key and, for an unknown key, the nearest valid one.
-    """
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
-        data = _parse_toml(_decode(content))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file; see examples/ for studies to start from") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: not readable as TOML: {error}{_windows_path(error)}") from None
-    for override in overrides:
-        override_with(data, override)
-    study = parse_study(data, str(path))
-    _check_addresses(study, str(path))
-    return study
-
-
-def _decode(content: bytes) -> str:
-    """Text as editors write it, also those of Windows: with or without a byte order mark. Raises ValueError."""
-    if len(content) > LARGEST_FILE:
-        raise ValueError(f"it is larger than {LARGEST_FILE} bytes")
-    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return content.decode("utf-16" if wide else "utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _parse_toml(text: str) -> dict[str, Any]:
-    """Raises ValueError, also where Python gives up on the depth or the digits of what is written."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        raise
-    except ValueError:
-        raise ValueError("a number in it has too many digits") from None
-    except RecursionError:
-        raise ValueError(f"it is nested too deeply; {DEEPEST} tables within each other are enough") from None
-
-
-def _windows_path(error: Exception) -> str:
-    """A remedy for the commonest mistake in files written on Windows."""
-    if not any(word in str(error) for word in ("'\\' in a string", "hex value", "character sequence after", "escape")):
-        return ""
-    return r". In double quotes \ begins an escape: write a path as 'C:\models' in single quotes, or with /"
-
-
-def _check_bounds(data: object, place: str) -> None:
-    """Nothing in a study needs such depth or such numbers, and what checks it further on cannot bear them."""
-    stack = [(data, 0)]
-    while stack:
-        value, depth = stack.pop()
-        if depth > DEEPEST:
-            raise ConfigError(f"{place}: it is nested too deeply; {DEEPEST} tables within each other are enough")
-        if isinstance(value, Mapping):
-            stack += [(each, depth + 1) for each in value.values()]
-        elif isinstance(value, (list, tuple)):
-            stack += [(each, depth + 1) for each in value]
-        elif isinstance(value, int) and abs(value) >= 1 << 63:
-            raise ConfigError(f"{place}: a number of more than 63 bits stands in it; write a smaller one")
-        elif isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"{place}: {value} stands in it; write a finite number")
-
-
-def parse_study(data: Mapping[str, Any], place: str) -> StudyConfig:
-    """Check a study given as plain data. Raises ConfigError as `load_study` does."""
-    _check_bounds(data, place)
-    try:
-        return StudyConfig.model_validate(_listed(data))
-    except ValidationError as error:
-        # A list whose items are all wrong is also called too short: that says nothing new.
-        details = [each for each in error.errors() if each["type"] != "too_short" or not each["input"]]
-        raise ConfigError("\n".join(f"{place}: {_sentence(detail)}" for detail in details)) from None
-
-
-def _check_addresses(study: StudyConfig, place: str) -> None:
-    """Raises ConfigError for a base_url that is none, or that would carry a secret into the run's records."""
-    agents = {f"agents.{index}": agent for index, agent in enumerate(study.agents)}
-    if isinstance(study.learning.evolver, AgentConfig):
-        agents["learning.evolver"] = study.learning.evolver
-    for table, agent in agents.items():
-        for url in agent.base_url:
-            from agents.models.model import ModelError  # here: most studies name no server
-            from agents.models.served.http.address import check_address
-
-            try:
-                check_address(url)
-            except ModelError as error:
-                raise ConfigError(f"{place}: {table}: {error}") from None
-
-
-def _listed(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A single base_url may be written without its list."""
-    agents = data.get("agents")
-    if not isinstance(agents, list):
-        return dict(data)
-    listed = [
-        {**agent, "base_url": [agent["base_url"]]}
-        if isinstance(agent, dict) and isinstance(agent.get("base_url"), str)
-        else agent
-        for agent in agents
-    ]
-    return {**data, "agents": listed}
-
-
-def override_with(data: dict[str, Any], override: str) -> None:
-    """Change one value of a study given as plain data, as `key=value`. Raises ConfigError."""
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"--set {override}: write it as key=value, for example --set learning.iterations=2")
-    try:
-        value = _parse_toml(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    except ValueError as error:
-        raise ConfigError(f"--set {_short(override)}: not readable as TOML: {error}") from None
-    *tables, last = key.strip().split(".")
-    place: Any = data
-    try:
-        for name in tables:
-            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
-        place[int(last) if isinstance(place, list) else last] = value
-    except (AttributeError, TypeError, ValueError, IndexError):
-        raise ConfigError(
-            f"--set {override}: there is no such place in the study; agents and tasks are numbered from 0, "
-            "as in agents.0.model"
-        ) from None
-
-
-TABLES: dict[str, type[BaseModel]] = {
-    "agents": AgentConfig,
-    "agent": AgentConfig,  # an evolver of its own
-    "price": Price,
-    "engine": EngineConfig,
-    "tasks": TaskConfig,
-    "skills": SkillsConfig,
-    "memories": MemoryConfig,
-    "pools": PoolConfig,
-    "learning": LearningConfig,
-    "population": PopulationConfig,
-    "policies": PolicyConfig,
-    "adaptive": AdaptiveConfig,
-}
-
-
-def _sentence(detail: Any) -> str:
-    place = ".".join(str(part) for part in detail["loc"])
-    kind = detail["type"]
-    complaint = detail["msg"].removeprefix("Value error, ").replace("Tuple", "List").replace("tuple", "list")
-    if kind in ("missing", "value_error"):
-        return f"{place}: {complaint}" if place else complaint
-    if kind != "extra_forbidden":
-        return f"{place or 'study'}: {complaint} (got {_short(detail['input'])}{_meant(detail)})"
-    *_, key = detail["loc"]
-    tables = [TABLES[str(part)] for part in detail["loc"][:-1] if str(part) in TABLES]
-    table = tables[-1] if tables else StudyConfig
-    remedy = did_you_mean(key, table.model_fields) or f"known keys: {', '.join(table.model_fields)}"
-    return f"{place}: unknown key; {remedy}"
-
-
-def _meant(detail: Any) -> str:
-    """For a mistyped choice: the nearest valid one."""
-    options = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
-    meant = did_you_mean(detail["input"], options)
-    return f"; {meant}" if meant else ""
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

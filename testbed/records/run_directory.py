@@ -19,7 +19,8 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from testbed.config.plugins import resolve_data
-from testbed.config.study import StudyConfig, parse_study
+from testbed.config.reading.load import parse_study
+from testbed.config.study import StudyConfig
 from testbed.records import disk
 from testbed.records.append_only import StoreError, append_text, complete_lines, drop_torn_line, set_aside, writing
 from testbed.records.lines import (

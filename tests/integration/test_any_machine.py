@@ -66,7 +66,7 @@ socket.getaddrinfo = socket.socket.connect = unreachable
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, run_in) -> Path:
     """A finished run, to be copied."""
-    from testbed.config.study import load_study
+    from testbed.config.reading.load import load_study
 
     folder = tmp_path_factory.mktemp("machine")
     (folder / "study.toml").write_text(STUDY, encoding="utf-8")

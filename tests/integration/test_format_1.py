@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.config.study import load_study
+from testbed.config.reading.load import load_study
 from testbed.records.run_directory import RunDirectory
 from testbed.reports.audit import audit_run
 from testbed.reports.write import write_report

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from agents.models.model import ModelUnavailable
-from testbed.config.study import StudyConfig, parse_study
+from testbed.config.reading.load import parse_study
+from testbed.config.study import StudyConfig
 from testbed.play.course.failures import ModelGone
 from testbed.records.run_directory import RunDirectory
 from tests.support.stub_server import Reply, StubServer, chat

@@ -127,7 +127,7 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 def test_kill_9_and_run_again(tmp_path, environment, run_in):
     """A real process, killed at random moments of its writing, then left to finish."""
-    from testbed.config.study import load_study
+    from testbed.config.reading.load import load_study
 
     file = tmp_path / "study.toml"
     file.write_text(TOML.format(study="matrix"))

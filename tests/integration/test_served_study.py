@@ -14,7 +14,8 @@ from tenacity import wait_random
 
 from agents.models.model import ModelMisconfigured
 from agents.models.served.http import outage
-from testbed.config.study import StudyConfig, parse_study
+from testbed.config.reading.load import parse_study
+from testbed.config.study import StudyConfig
 from testbed.studies.run import run_study
 from tests.support.stub_server import Answer, Body, Reply, StubServer, chat, move, stub_servers
 from tests.support.studies import SMALL, Watcher

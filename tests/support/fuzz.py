@@ -130,7 +130,7 @@ def _examples() -> list[Any]:
 
 
 def _study_files(file: Path) -> Target:
-    from testbed.config.study import load_study
+    from testbed.config.reading.load import load_study
 
     studies = _examples()
 
@@ -144,7 +144,7 @@ def _study_files(file: Path) -> Target:
 
 
 def _overrides(file: Path) -> Target:
-    from testbed.config.study import load_study
+    from testbed.config.reading.load import load_study
 
     shutil.copy(FIXTURES / "run-format-1-matrix" / "study.toml", file)
     known = ["seed=1", "agents.0.model=scripted:random", 'arms=["none"]', "learning.choices.gate=off", "margin=0.5"]
@@ -159,7 +159,8 @@ def _overrides(file: Path) -> Target:
 
 
 def _study_records(folder: Path) -> Target:
-    from testbed.config.study import ConfigError, parse_study
+    from testbed.config.reading.load import parse_study
+    from testbed.config.study import ConfigError
     from testbed.records.run_directory import RunDirectory
 
     folder.mkdir(parents=True)
@@ -182,7 +183,7 @@ def _study_records(folder: Path) -> Target:
 
 
 def _run_of_memories(out: Path) -> Path:
-    from testbed.config.study import parse_study
+    from testbed.config.reading.load import parse_study
     from testbed.studies.run import run_study
     from tests.support.studies import Watcher
     from transfer.registry import MEMORIES

@@ -14,7 +14,8 @@ import anyio
 import pytest
 
 from agents.models.adapters.metered import Charge
-from testbed.config.study import StudyConfig, parse_study
+from testbed.config.reading.load import parse_study
+from testbed.config.study import StudyConfig
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial
 from testbed.studies.run import Outcome, run_study

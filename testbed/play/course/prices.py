@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from agents.models.adapters.metered import Account
 from testbed.config.agent import AgentConfig, Price
-from testbed.config.near_miss import did_you_mean
+from testbed.config.reading.near_miss import did_you_mean
 from testbed.config.study import ConfigError, StudyConfig
 from testbed.config.table import Table
 from testbed.records.lines import first_problem

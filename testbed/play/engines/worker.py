@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from agents.models.adapters.metered import Account, Charge, Use, charging
 from agents.models.model import Model
 from testbed.config.agent import AgentConfig
-from testbed.config.study import parse_study
+from testbed.config.reading.load import parse_study
 from testbed.play.engines.local import LocalEngine
 from testbed.play.engines.messages import Failure, Played, SentMemory, read_memory
 from testbed.play.models import build_model, build_players, identity, program

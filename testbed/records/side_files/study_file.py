@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import from_json
 
-from testbed.config.study import ConfigError, StudyConfig, parse_study
+from testbed.config.reading.load import parse_study
+from testbed.config.study import ConfigError, StudyConfig
 from testbed.records import disk
 from testbed.records.append_only import StoreError, complete_lines
 from testbed.records.lines import first_problem

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from analysis.matrix.comparison.paper import Paper
 from testbed.cli.main import app
-from testbed.config.study import ConfigError, StudyConfig, load_study
+from testbed.config.reading.load import load_study
+from testbed.config.study import ConfigError, StudyConfig
 
 PAPER = Path(__file__).parents[3] / "examples" / "paper"
 TABLES = ("ablations", "alfworld", "cross-agent", "mastermind", "memories")

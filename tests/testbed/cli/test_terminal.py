@@ -18,7 +18,7 @@ import pytest
 
 from agents.skill import Skill
 from testbed.cli.terminal import PLAIN, plain, visible
-from testbed.config.study import parse_study
+from testbed.config.reading.load import parse_study
 from testbed.records.run_directory import RunDirectory
 from tests.support.hostile import C0, STUDY, TEXT, controls
 from tests.support.studies import ROOT
@@ -29,7 +29,7 @@ CLI = ROOT / "testbed" / "cli"
 @pytest.fixture(scope="module")
 def hostile_run(tmp_path_factory, run_in):
     """A finished run of the hostile study."""
-    from testbed.config.study import load_study
+    from testbed.config.reading.load import load_study
 
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "study.toml").write_text(STUDY, encoding="utf-8")

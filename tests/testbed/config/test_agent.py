@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from testbed.config.study import ConfigError, StudyConfig, load_study, parse_study
+from testbed.config.reading.load import load_study, parse_study
+from testbed.config.study import ConfigError, StudyConfig
 
 
 def study(evolver: dict[str, Any] | None = None, **agent: Any) -> StudyConfig:

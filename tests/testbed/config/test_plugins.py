@@ -10,7 +10,8 @@ import pytest
 from testbed.config import plugins
 from testbed.config.plugins import find_environment, resolve
 from testbed.config.population import PolicyConfig
-from testbed.config.study import ConfigError, parse_study
+from testbed.config.reading.load import parse_study
+from testbed.config.study import ConfigError
 from testbed.play.learners import policy_parts
 from testbed.play.models import build_players, build_tasks
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.config.study import ConfigError, StudyConfig, load_study, parse_study
+from testbed.config.reading.load import load_study, parse_study
+from testbed.config.study import ConfigError, StudyConfig
 
 MINIMAL = {
     "study": "matrix",
@@ -251,7 +252,7 @@ def test_a_mistake_in_set_is_said(file, override, part):
 
 @given(st.text(max_size=30), st.text(max_size=10))
 def test_no_override_ends_in_a_traceback(key, value):
-    from testbed.config.study import override_with
+    from testbed.config.reading.toml import override_with
 
     data = copy.deepcopy(MINIMAL)
     with contextlib.suppress(ConfigError):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from testbed.config.study import parse_study
+from testbed.config.reading.load import parse_study
 
 POPULATION = {
     "study": "population",

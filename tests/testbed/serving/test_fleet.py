@@ -17,7 +17,8 @@ import pytest
 from pydantic import ValidationError
 
 from testbed.config.agent import AgentConfig
-from testbed.config.study import StudyConfig, parse_study
+from testbed.config.reading.load import parse_study
+from testbed.config.study import StudyConfig
 from testbed.play.lab import first_cause
 from testbed.serving import fleet as fleets
 from testbed.serving import vllm

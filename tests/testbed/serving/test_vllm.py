@@ -16,7 +16,7 @@ import pytest
 
 from agents.models.weights.folders import UnknownModel
 from testbed.cli.serve import study_lines
-from testbed.config.study import load_study
+from testbed.config.reading.load import load_study
 from testbed.serving import vllm
 from testbed.serving.vllm import ServeError, serving
 

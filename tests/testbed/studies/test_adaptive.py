@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from analysis.matrix.comparison.claims import Claim, declared_claims
 from environments.diagnostics.doors import RULE
-from testbed.config.study import ConfigError, StudyConfig, parse_study
+from testbed.config.reading.load import parse_study
+from testbed.config.study import ConfigError, StudyConfig
 from testbed.records import append_only, run_directory
 from testbed.records.check.find import check_run
 from testbed.records.run_directory import RunDirectory

@@ -9,7 +9,8 @@ from collections import Counter
 import pytest
 
 from environments.diagnostics.doors import INVERTED, RULE
-from testbed.config.study import ConfigError, StudyConfig, parse_study
+from testbed.config.reading.load import parse_study
+from testbed.config.study import ConfigError, StudyConfig
 from testbed.play.pools import given_pools, learned, with_digests
 from testbed.records.check.find import check_run
 from testbed.records.lines import EventLine

@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from testbed.config.study import ConfigError, parse_study
+from testbed.config.reading.load import parse_study
+from testbed.config.study import ConfigError
 from testbed.records.check.find import check_run
 from testbed.records.run_directory import RunDirectory
 from testbed.reports.audit import audit_run

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from environments.registry import ENVIRONMENTS
-from testbed.config.study import ConfigError, load_study, parse_study
+from testbed.config.reading.load import load_study, parse_study
+from testbed.config.study import ConfigError
 from testbed.play.course.failures import ModelGone
 from testbed.records import append_only, run_directory
 from testbed.records.keys import LearnerKey

@@ -19,7 +19,8 @@ from testbed.bench.experiments import oracles
 from testbed.bench.experiments.bottleneck import AS_IT_IS, PARTS, bottleneck, sentence, variants
 from testbed.bench.experiments.oracles import TRUTHS, TrueGate, TrueProposer, Truth, obedient, told
 from testbed.cli.main import app
-from testbed.config.study import ConfigError, parse_study
+from testbed.config.reading.load import parse_study
+from testbed.config.study import ConfigError
 from testbed.play.models import build_tasks
 from tests.support.fake_evolver import skill
 from transfer.gate.gate import Evidence
