@@ -135,7 +135,7 @@ def _design(config: StudyConfig) -> Design:
     from analysis.population.results import contrasts
     from analysis.simulation.power import Design
     from environments.registry import ENVIRONMENTS
-    from testbed.reports.population_tables import policy_table
+    from testbed.reports.rows.population import policy_table
 
     tasks = tuple(task.environment for task in config.tasks)
     known = [ENVIRONMENTS[task].reward_range for task in tasks if task in ENVIRONMENTS]

@@ -211,7 +211,7 @@ def _print_list(directory: RunDirectory, as_json: bool) -> None:
 
 
 def _print_transcript(episode: Episode, directory: RunDirectory) -> None:
-    from testbed.reports.tables import transcript
+    from testbed.reports.rows.transcript import transcript
 
     console = output()
     shown = transcript(episode)

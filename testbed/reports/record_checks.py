@@ -16,7 +16,7 @@ from testbed.play.seeds import environment_seed, evaluation_seed
 from testbed.records.keys import LearnerKey
 from testbed.records.lines import EventLine, Line
 from testbed.records.trial import EVIDENCE, Episode, Trial
-from testbed.reports.reader import Reader
+from testbed.reports.rows.reader import Reader
 from transfer.gate.race import NOTHING_YET, Evidence, Process, verdict_of
 from transfer.memory.events import Duelled
 from transfer.nppo.config import make_config

@@ -26,8 +26,8 @@ from testbed.records.keys import LearnerKey
 from testbed.records.lines import ClaimState, EventLine, Line, LookLine
 from testbed.records.trial import EVIDENCE, Episode
 from testbed.reports.plan import adaptive_plan, first_batch
-from testbed.reports.reader import Reader, Rows, read_records
-from testbed.reports.tables import episode_row
+from testbed.reports.rows.episodes import episode_row
+from testbed.reports.rows.reader import Reader, Rows, read_records
 from testbed.studies.given import Taken, given_cells, take_in
 from testbed.studies.learn import learn_all, sources
 from testbed.studies.matrix import cells, evaluate_all

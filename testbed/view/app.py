@@ -18,7 +18,7 @@ from testbed.config.study import ConfigError
 from testbed.play.pools import learned
 from testbed.records.append_only import StoreError
 from testbed.records.lines import EventLine, MemberEventLine
-from testbed.reports.tables import transcript
+from testbed.reports.rows.transcript import transcript
 from testbed.view.access import Guard
 from testbed.view.pages import grid, render
 from testbed.view.reports import Reporter

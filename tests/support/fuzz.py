@@ -201,7 +201,7 @@ def _lines(name: str, files: Sequence[Path], share: float, read: Read) -> Target
 
 def _read_episode(folder: Path) -> Read:
     from testbed.records.run_directory import RunDirectory
-    from testbed.reports.tables import transcript
+    from testbed.reports.rows.transcript import transcript
 
     folder.mkdir(parents=True)
     run = RunDirectory(folder)

@@ -7,7 +7,8 @@ import math
 import pytest
 
 from testbed.records.append_only import StoreError
-from testbed.reports.tables import load_run, transcript
+from testbed.reports.rows.transcript import transcript
+from testbed.reports.tables import load_run
 
 
 @pytest.fixture(scope="module")

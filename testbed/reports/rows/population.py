@@ -16,7 +16,7 @@ from testbed.config.study import StudyConfig
 from testbed.records.keys import LearnerKey, PopulationKey
 from testbed.records.lines import Line, MemberEventLine, RoundCommit
 from testbed.records.trial import Episode
-from testbed.reports.reader import Reader, Rows
+from testbed.reports.rows.reader import Reader, Rows
 from transfer.contamination.scan import scan, scan_traces
 from transfer.exchange.population import NOBODY
 from transfer.memory.events import (
