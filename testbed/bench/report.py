@@ -21,8 +21,8 @@ from testbed.config.study import StudyConfig
 from testbed.play.seeds import environment_seed
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.study_file import StudyRecord
+from testbed.records.side_files.versions import Versions
 from testbed.records.trial import Trial
-from testbed.records.versions import Versions
 from transfer.memory.pool import SkillPool
 
 GAMES = (

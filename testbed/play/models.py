@@ -28,8 +28,8 @@ from testbed.config.plugins import call, find_environment, resolve
 from testbed.config.study import ConfigError, StudyConfig, TaskConfig
 from testbed.play.learners import admission_rule, memory_kind, policy_parts
 from testbed.play.players import AgentModel, Players
+from testbed.records.side_files.versions import Versions
 from testbed.records.trial import one_line
-from testbed.records.versions import Versions
 from testbed.serving.fleet import NO_FLEET, Fleet
 from transfer.nppo import evolver as wording
 from transfer.nppo.config import make_config

@@ -21,8 +21,8 @@ from testbed.config.agent import AgentConfig
 from testbed.config.plugins import origin, resolve
 from testbed.config.study import StudyConfig
 from testbed.play.seeds import evaluation_seed, stream
+from testbed.records.side_files.versions import STEP_LIMIT
 from testbed.records.trial import Trial
-from testbed.records.versions import STEP_LIMIT
 from transfer.memory.memory import Memory, Room, Seat
 
 

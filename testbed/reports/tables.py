@@ -10,9 +10,7 @@ import pandas as pd
 from analysis.matrix.comparison.claims import Adaptive
 from analysis.matrix.comparison.paper import Paper
 from analysis.tables.population import PopulationTables
-from analysis.tables.run import (
-    Tables,
-)
+from analysis.tables.run import Tables
 from analysis.tables.schema import TableError
 from testbed.config.study import StudyConfig
 from testbed.records.run_directory import RunDirectory

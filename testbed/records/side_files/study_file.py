@@ -16,7 +16,7 @@ from testbed.records import disk
 from testbed.records.append_only import StoreError, complete_lines
 from testbed.records.lines import first_problem
 from testbed.records.side_files.manifest import SEALED, STUDY
-from testbed.records.versions import Versions
+from testbed.records.side_files.versions import Versions
 
 FORMAT = 1
 """Version of the run directory's layout."""

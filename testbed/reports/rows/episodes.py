@@ -6,9 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from analysis.tables.run import (
-    CELL,
-)
+from analysis.tables.run import CELL
 from testbed.records.trial import Episode
 
 

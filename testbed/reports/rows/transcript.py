@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.tables.run import (
-    Transcript,
-)
+from analysis.tables.run import Transcript
 from testbed.records.trial import Episode
 
 

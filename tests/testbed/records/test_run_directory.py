@@ -15,8 +15,8 @@ from testbed.records.append_only import StoreError
 from testbed.records.keys import LearnerKey
 from testbed.records.lines import EventLine, IterationCommit, parse_line
 from testbed.records.run_directory import RunDirectory
+from testbed.records.side_files.versions import Versions
 from testbed.records.trial import Episode, Trial
-from testbed.records.versions import Versions
 from transfer.memory.events import Skipped
 from transfer.memory.experience import Step, Trajectory
 from transfer.memory.pool import PoolError

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from testbed.records.append_only import StoreError
+from testbed.records.side_files.versions import Versions, judge_restart
 from testbed.records.trial import Episode, Trial
-from testbed.records.versions import Versions, judge_restart
 from transfer.memory.experience import Step, Trajectory
 
 RUN = Path("runs/matrix-0")
