@@ -147,7 +147,7 @@ def analyse(
     found = [
         *overall(seeds, declared, by, outcomes=("return", "solved"), margin=bound, ranges=tables.ranges),
         *cellwise(seeds, by, margin=bound, ranges=tables.ranges),
-        *asymmetry(seeds, by),
+        *asymmetry(seeds, by, tables.ranges),
         *chance_findings(tables, by),
     ]
     from_elsewhere = given_findings(given, by, margin=margin) if given else []
@@ -159,20 +159,20 @@ def analyse(
     beside = compare_memories(tables, memories, by, margin=bound, given=given) if memories or given else None
     if adaptive and beside:  # it has no other memories, and its claims say of the pool what is to be said
         beside = replace(beside, findings=())
-    opinions = sensitivity(seeds, declared, found, reward_span(tables), margin=bound)
+    opinions = sensitivity(seeds, declared, found, reward_span(tables), margin=bound, ranges=tables.ranges)
     found = add_sensitivity(add_missing(found, attendance, declared), opinions.table)
     return Results(
         cells=cells,
         reuse=reuse,
         invocations=invocation_shares(tables),
         arms=arms,
-        relations=relation_gains(seeds, by),
+        relations=relation_gains(seeds, by, tables.ranges),
         transfer=transfer_table(seeds, by),
         profiles=profiles(seeds, by),
         improvements=improvements(seeds, declared, by),
         ranks=rank_pairs,
         checks=check_table(seeds, declared, by),
-        tokens=token_efficiency(seeds, arms, by),
+        tokens=token_efficiency(seeds, arms, by, tables.ranges),
         curves=learning_curves(tables, by),
         lineage=lineage(tables),
         gate=gate_calibration(tables, by),
@@ -191,7 +191,7 @@ def analyse(
         level=by.level,
         resamples=by.resamples,
         margin=bound,
-        population=None if population is None else analyse_population(population, by),
+        population=None if population is None else analyse_population(replace(population, ranges=tables.ranges), by),
         memories=beside,
         retries=compare_retries(memories, by),
         types=type_table(tables, by),

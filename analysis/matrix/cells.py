@@ -13,6 +13,7 @@ from analysis.matrix.reuse.coverage import coverage_runs, rate_runs
 from analysis.statistics.bootstrap import Array, Resampler
 from analysis.statistics.estimates import CORRECTED, POSITIVE, REAL, SHARE, Interval, Scale, mean_intervals
 from analysis.tables.run import CELL, Tables
+from analysis.tables.scales import return_scale
 from analysis.tables.units import relation, run_means, wide
 
 MEASURES = {"solved": SHARE, "invalid": POSITIVE, "steps": POSITIVE}
@@ -71,7 +72,7 @@ def _with_returns(table: pd.DataFrame, runs: pd.DataFrame, tables: Tables, by: R
             rates = mean_intervals(shares, by, SHARE, trials, learned=_learned(table)[rows])
             intervals = [_scaled(each, least, most - least) for each in rates]
         else:
-            intervals = mean_intervals(part, by, Scale(low, high), skewness=skewed[rows])
+            intervals = mean_intervals(part, by, return_scale(tables.ranges, [task]), skewness=skewed[rows])
         found.update(zip(rows.tolist(), intervals, strict=True))
     return _written(table, "return", [found[row] for row in range(len(table))])
 

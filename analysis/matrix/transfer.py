@@ -12,7 +12,8 @@ from analysis.statistics.cell_means import CellValues
 from analysis.statistics.estimates import Interval, fieller, pooled_intervals
 from analysis.statistics.multiplicity import benjamini_hochberg
 from analysis.statistics.significance import mean_test
-from analysis.tables.run import CELL
+from analysis.tables.run import CELL, Ranges
+from analysis.tables.scales import difference_scale
 from analysis.tables.units import TARGET, aggregate, paired, relation, wide
 
 TOKEN_COLUMNS = ("arm", "gain", "extra_prompt_tokens", "memory_tokens", "gain_per_1000_tokens")
@@ -57,7 +58,7 @@ def transfer_table(seeds: pd.DataFrame, by: Resampler) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def asymmetry(seeds: pd.DataFrame, by: Resampler) -> list[Finding]:
+def asymmetry(seeds: pd.DataFrame, by: Resampler, ranges: Ranges = {}) -> list[Finding]:
     """Gain of i's pool for j less gain of j's pool for i, per task; the null is that the two directions gain alike.
 
     Gains, not returns, because the two targets differ in skill. Verdict better: the first direction transfers more.
@@ -79,7 +80,7 @@ def asymmetry(seeds: pd.DataFrame, by: Resampler) -> list[Finding]:
     for (first, second, task), part in both.groupby(["source_agent", "agent", "task"], sort=True):
         cells = CellValues.single(part.groupby("block")["difference"].mean().to_numpy(float))
         subject = f"{first} → {second} less {second} → {first}"
-        interval = pooled_intervals(cells, by)[0]
+        interval = pooled_intervals(cells, by, difference_scale(ranges, [task], 2))[0]
         cell = {"source_agent": str(first), "agent": str(second), "task": str(task)}
         count = int(part["n"].sum())
         found.append(
@@ -96,7 +97,7 @@ def asymmetry(seeds: pd.DataFrame, by: Resampler) -> list[Finding]:
     return [judge(each, q, family, "Benjamini–Hochberg") for each, q in zip(found, p, strict=True)]
 
 
-def relation_gains(seeds: pd.DataFrame, by: Resampler) -> pd.DataFrame:
+def relation_gains(seeds: pd.DataFrame, by: Resampler, ranges: Ranges = {}) -> pd.DataFrame:
     """Mean gain by relation of source and target (in-domain, cross-task, cross-agent, cross-both), with intervals."""
     gains = gain_runs(seeds)
     if gains.empty:
@@ -105,12 +106,12 @@ def relation_gains(seeds: pd.DataFrame, by: Resampler) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for name, part in gains.groupby("relation", sort=True):
         sample = aggregate(part, "difference")
-        each = pooled_intervals(sample.cells, by)[0]
+        each = pooled_intervals(sample.cells, by, difference_scale(ranges, part["task"]))[0]
         rows.append({"relation": name, "episodes": sample.episodes, "clusters": each.clusters} | _named("gain", each))
     return pd.DataFrame(rows)
 
 
-def token_efficiency(seeds: pd.DataFrame, arms: pd.DataFrame, by: Resampler) -> pd.DataFrame:
+def token_efficiency(seeds: pd.DataFrame, arms: pd.DataFrame, by: Resampler, ranges: Ranges = {}) -> pd.DataFrame:
     """Per arm: gain over no memory, extra prompt tokens an episode, gain per 1,000 of them, Δprompt tokens a step.
 
     `arms` is `arms.arm_table`. The audit against retrieval is the row of the arm `rag`, where a study has one.
@@ -122,7 +123,8 @@ def token_efficiency(seeds: pd.DataFrame, arms: pd.DataFrame, by: Resampler) -> 
         runs = paired(seeds, arm, "none", "return")
         if runs.empty:
             continue
-        each = pooled_intervals(aggregate(runs, "difference").cells, by)[0]
+        scale = difference_scale(ranges, runs["task"])
+        each = pooled_intervals(aggregate(runs, "difference").cells, by, scale)[0]
         extra = prompts[arm] - prompts["none"]
         rate = 1000 * each.estimate / extra if extra > 0 else np.nan
         spent = {"extra_prompt_tokens": extra, "memory_tokens": memory[arm], "gain_per_1000_tokens": rate}

@@ -11,11 +11,12 @@ import pandas as pd
 from analysis.population.adoption import SKILL, adoptions, members_playing
 from analysis.population.rounds import courses
 from analysis.statistics.bootstrap import Resampler
-from analysis.statistics.estimates import POSITIVE, REAL, SHARE, mean_intervals
+from analysis.statistics.estimates import POSITIVE, SHARE, Scale, mean_intervals
 from analysis.statistics.survival import median_time
 from analysis.tables.population import LIFE, PopulationTables
+from analysis.tables.scales import difference_scale
 
-PER_POPULATION = {
+PER_POPULATION: dict[str, Scale | None] = {
     "peak": SHARE,
     "adopters": POSITIVE,
     "stopped": POSITIVE,
@@ -23,8 +24,9 @@ PER_POPULATION = {
     "calls": POSITIVE,
     "removal": POSITIVE,
     "heirs": POSITIVE,
-    "damage": REAL,
+    "damage": None,
 }
+"""Measures and their ranges; None where that follows from the reward range."""
 
 
 def infections(population: PopulationTables) -> pd.DataFrame:
@@ -112,7 +114,8 @@ def contagion_table(population: PopulationTables, by: Resampler) -> pd.DataFrame
         part = every[every["arm"] == arm]
         row: dict[str, Any] = {"arm": arm, "populations": len(part), "cleared": int(part["removal"].notna().sum())}
         for measure, scale in PER_POPULATION.items():
-            interval = mean_intervals(part[[measure]].to_numpy(float).T, by, scale)[0]
+            bounds = scale or difference_scale(population.ranges, part["task"])
+            interval = mean_intervals(part[[measure]].to_numpy(float).T, by, bounds)[0]
             if measure == "removal":
                 interval = median_time(part[measure].to_numpy(float), part["watched"].to_numpy(float), by.level)
             row |= {measure: interval.estimate, f"{measure}_low": interval.low, f"{measure}_high": interval.high}

@@ -10,18 +10,21 @@ from scipy import stats
 
 from analysis.population.adoption import contributions
 from analysis.statistics.bootstrap import Resampler
-from analysis.statistics.estimates import REAL, Scale, mean_intervals
+from analysis.statistics.estimates import Scale, mean_intervals
 from analysis.tables.population import LIFE, PopulationTables
+from analysis.tables.scales import difference_scale
 
 CORRELATION = Scale(-1.0, 1.0)
-EFFECTS: dict[str, tuple[str, Scale]] = {
+EFFECTS: dict[str, tuple[str, Scale | None]] = {
     "giving": ("rank correlation of skills passed on with gain", CORRELATION),
     "taking": ("rank correlation of gifts received with gain", CORRELATION),
     "connection": ("rank correlation of exchange partners with gain", CORRELATION),
-    "free_riding": ("gain of members nobody took anything from, less that of the others", REAL),
-    "hub": ("return of the best connected member less the mean of the others", REAL),
+    "free_riding": ("gain of members nobody took anything from, less that of the others", None),
+    "hub": ("return of the best connected member less the mean of the others", None),
 }
-"""What is asked of every population, in words, and its range."""
+"""What is asked of every population, in words, and its range; None where that follows from the reward range."""
+DIFFERENCES = {"free_riding": 2, "hub": 1}
+"""Returns are differences of so many returns: a gain is one itself."""
 
 
 def roles(population: PopulationTables, reference: str = "isolated") -> pd.DataFrame:
@@ -52,7 +55,8 @@ def role_effects(population: PopulationTables, by: Resampler, reference: str = "
     for arm in [arm for arm in population.arms if len(every) and arm in set(every["arm"])]:
         part = every[every["arm"] == arm]
         for effect, (meaning, scale) in EFFECTS.items():
-            found = mean_intervals(part[[effect]].to_numpy(float).T, by, scale)[0]
+            bounds = scale or difference_scale(population.ranges, part["task"], DIFFERENCES[effect])
+            found = mean_intervals(part[[effect]].to_numpy(float).T, by, bounds)[0]
             rows.append(
                 {
                     "arm": arm,

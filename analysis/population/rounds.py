@@ -8,8 +8,9 @@ import pandas as pd
 from analysis.population.adoption import members_playing, with_source
 from analysis.population.diversity import diversity
 from analysis.statistics.bootstrap import Resampler
-from analysis.statistics.estimates import REAL, mean_intervals
+from analysis.statistics.estimates import mean_intervals
 from analysis.tables.population import LIFE, PopulationTables
+from analysis.tables.scales import difference_scale, widest_scale
 
 ROUND = [*LIFE, "round"]
 MEASURES = (
@@ -67,7 +68,7 @@ def round_table(population: PopulationTables, by: Resampler) -> pd.DataFrame:
     every = courses(population)
     means = every.groupby(["arm", "round"], observed=True, sort=False)[list(MEASURES)].mean()
     values = _wide(every, "return")
-    intervals = mean_intervals(values.to_numpy(float), by, REAL)
+    intervals = mean_intervals(values.to_numpy(float), by, widest_scale(population.ranges, every["task"]))
     found = pd.DataFrame(
         {
             "n": [each.clusters for each in intervals],
@@ -93,7 +94,7 @@ def advantage(population: PopulationTables, by: Resampler, reference: str = "iso
     if both.empty:
         return pd.DataFrame(columns=columns)
     values = _wide(both.assign(difference=both["return"] - both["reference"]), "difference")
-    intervals = mean_intervals(values.to_numpy(float), by, REAL)
+    intervals = mean_intervals(values.to_numpy(float), by, difference_scale(population.ranges, both["task"]))
     rows = [(each.clusters, each.estimate, each.low, each.high, each.method) for each in intervals]
     frame = pd.DataFrame(rows, columns=columns[2:], index=values.index).reset_index()
     return _ordered(frame, population)[columns]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from analysis.tables.run import ordered
+from analysis.tables.run import Ranges, ordered
 from analysis.tables.schema import Column, check
 
 LIFE = ["arm", "task", "learning_run"]
@@ -105,6 +105,8 @@ class PopulationTables:
     """Every skill that was ever held, once per population."""
     seats: pd.DataFrame
     """The league's games, one row per seat; empty where games have one seat."""
+    ranges: Ranges = field(default_factory=dict[str, tuple[float, float]])
+    """As those of the run's `Tables`."""
 
     @classmethod
     def of(
@@ -118,6 +120,7 @@ class PopulationTables:
         deeds: pd.DataFrame,
         skills: pd.DataFrame,
         seats: pd.DataFrame,
+        ranges: Ranges | None = None,
     ) -> PopulationTables:
         """Check every table, and put its rows into an order of their own: who finished first leaves no trace.
 
@@ -133,6 +136,7 @@ class PopulationTables:
             deeds=deeds_.assign(order=range(len(deeds_))),
             skills=ordered(check(skills, SKILLS, "skills"), LIFE),
             seats=ordered(check(seats, SEATS, "seats"), [*LIFE, "game", "seat"]),
+            ranges=dict(ranges or {}),
         )
 
     @property

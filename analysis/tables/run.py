@@ -202,6 +202,7 @@ class Tables:
         names table, column and row.
         """
         checked = check_episodes(episodes)
+        learned = check_learning(learning)
         learner = ["agent", "task", "learning_run"]
         events_ = check(events, EVENTS, "events").sort_values([*learner, "order"], kind="stable", ignore_index=True)
         return cls(
@@ -210,12 +211,12 @@ class Tables:
                 _sources(check(invocations, INVOCATIONS, "invocations")), [*CELL, "learning_run", "env_seed", "unit"]
             ),
             pools=ordered(check(pools, POOLS, "pools"), [*learner, "pool", "unit"]),
-            learning=ordered(check_learning(learning), [*learner, "iteration", "episode"]),
+            learning=ordered(learned, [*learner, "iteration", "episode"]),
             events=events_.assign(order=np.arange(len(events_))),
             writing=ordered(check(writing, WRITING, "writing"), [*learner, "iteration"]),
             plan=ordered(_sources(check(plan, PLAN, "plan")), ["phase", *CELL, "learning_run"]),
             looks=ordered(check(looks, LOOKS, "looks"), ["look"]),
-            ranges=_kept_ranges(checked, ranges or {}),
+            ranges=_kept_ranges((checked, learned), ranges or {}),
             transcripts=tuple(transcripts),
             games=dict(games or {}),
             versions=dict(versions or {}),
@@ -251,8 +252,9 @@ def check_learning(frame: pd.DataFrame | None) -> pd.DataFrame:
     return check(frame, (*LEARNING, *REPLAYED), "learning")
 
 
-def _kept_ranges(episodes: pd.DataFrame, ranges: Ranges) -> dict[str, tuple[float, float]]:
-    seen = episodes.groupby(episodes["task"].astype("str"))["return"].agg(["min", "max"])
+def _kept_ranges(played: Sequence[pd.DataFrame], ranges: Ranges) -> dict[str, tuple[float, float]]:
+    episodes = pd.concat([frame[["task", "return"]].astype({"task": "str"}) for frame in played if len(frame)])
+    seen = episodes.groupby("task")["return"].agg(["min", "max"])
     outside = {
         str(task)
         for task, low, high in seen.itertuples(name=None)

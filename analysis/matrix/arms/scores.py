@@ -24,6 +24,7 @@ from analysis.statistics.estimates import (
 from analysis.statistics.multiplicity import holm
 from analysis.statistics.significance import friedman, wilcoxon
 from analysis.tables.run import CELL, Tables
+from analysis.tables.scales import return_scale, widest_scale
 from analysis.tables.units import RUN, aggregate, clusters, run_means, wide
 
 PROFILE_POINTS = 41
@@ -39,10 +40,8 @@ def arm_table(tables: Tables, seeds: pd.DataFrame, by: Resampler) -> pd.DataFram
     for arm in runs["arm"].astype("str").unique().tolist():
         of_arm, spent = runs[runs["arm"] == arm], tokens[tokens["arm"] == arm]
         row: dict[str, object] = {"arm": arm, "cells": len(of_arm[CELL].drop_duplicates()), "n": int(of_arm["n"].sum())}
-        ends = [tables.ranges.get(task, (-np.inf, np.inf)) for task in of_arm["task"].astype("str").unique()]
-        lows, highs = zip(*ends, strict=True)
-        row |= _named("return", _mean(of_arm, "return", Scale(float(np.mean(lows)), float(np.mean(highs))), by))
-        row |= _named("iqm", _within(_iqm(of_arm, by), min(lows), max(highs)))
+        row |= _named("return", _mean(of_arm, "return", return_scale(tables.ranges, of_arm["task"]), by))
+        row |= _named("iqm", _within(_iqm(of_arm, by), widest_scale(tables.ranges, of_arm["task"])))
         row |= _named("solved", _mean(of_arm, "solved", SHARE, by))
         row |= _named("invalid", _mean(of_arm, "invalid", POSITIVE, by))
         row |= _named("memory_tokens", _mean(spent, "memory_tokens", REAL, by))
@@ -86,7 +85,11 @@ def normalised_scores(seeds: pd.DataFrame, ranges: Mapping[str, tuple[float, flo
     for arm in sorted(runs["arm"].astype("str").unique()):
         of_arm = runs[runs["arm"] == arm]
         row: dict[str, object] = {"arm": arm} | _named("score", _mean(of_arm, "return", SHARE, by))
-        rows.append(row | _named("iqm", _iqm(of_arm, by)) | _named("optimality_gap", _mean(of_arm, "gap", SHARE, by)))
+        rows.append(
+            row
+            | _named("iqm", _within(_iqm(of_arm, by), SHARE))
+            | _named("optimality_gap", _mean(of_arm, "gap", SHARE, by))
+        )
     return pd.DataFrame(rows)
 
 
@@ -140,8 +143,8 @@ def _iqm(runs: pd.DataFrame, by: Resampler) -> Interval:
     return interquartile_mean(scores.to_numpy(float)[:, None], Strata(strata), by)
 
 
-def _within(each: Interval, low: float, high: float) -> Interval:
-    return replace(each, low=float(np.maximum(each.low, low)), high=float(np.minimum(each.high, high)))
+def _within(each: Interval, scale: Scale) -> Interval:
+    return replace(each, low=float(np.maximum(each.low, scale.low)), high=float(np.minimum(each.high, scale.high)))
 
 
 def _named(name: str, each: Interval) -> dict[str, object]:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from analysis.findings import Finding
@@ -19,8 +18,9 @@ from analysis.matrix.arms.given import by_environment_seed
 from analysis.matrix.contrasts import Contrast, overall
 from analysis.matrix.reuse.coverage import coverage_runs
 from analysis.statistics.bootstrap import Resampler
-from analysis.statistics.estimates import REAL, Scale, pooled_intervals
+from analysis.statistics.estimates import pooled_intervals
 from analysis.tables.run import Tables
+from analysis.tables.scales import return_scale
 from analysis.tables.units import aggregate, run_means, seed_means
 
 POOL = "skills"
@@ -110,10 +110,7 @@ def _rows(name: str, tables: Tables, by: Resampler) -> list[dict[str, object]]:
             continue
         seeds = seed_means(episodes)
         sample = aggregate(run_means(by_environment_seed(seeds) if arm == "given" else seeds), "return")
-        ends = [tables.ranges.get(task, (-np.inf, np.inf)) for task in episodes["task"].astype("str").unique()]
-        lows, highs = zip(*ends, strict=True)
-        bounded = Scale(float(np.mean(lows)), float(np.mean(highs))) if np.isfinite([*lows, *highs]).all() else REAL
-        interval = pooled_intervals(sample.cells, by, bounded)[0]
+        interval = pooled_intervals(sample.cells, by, return_scale(tables.ranges, episodes["task"]))[0]
         row: dict[str, object] = {"memory": name, "budget": condition, "n": len(episodes)}
         row |= {"return": interval.estimate, "return_low": interval.low, "return_high": interval.high}
         row |= {"return_method": interval.method, "clusters": interval.clusters}

@@ -12,10 +12,11 @@ import pandas as pd
 from analysis.findings import Finding, finding, judge
 from analysis.matrix.contrasts import ARMS, effect, reference_spread
 from analysis.statistics.bootstrap import Resampler
-from analysis.statistics.estimates import pooled_intervals
+from analysis.statistics.estimates import REAL, Scale, pooled_intervals
 from analysis.statistics.multiplicity import holm
 from analysis.statistics.significance import mean_test
 from analysis.tables.run import CELL, Games, Tables
+from analysis.tables.scales import difference_scale
 from analysis.tables.units import aggregate, seed_means, skewness
 
 
@@ -54,9 +55,11 @@ def compare(runs: Mapping[str, Tables], by: Resampler, outcome: str = "return") 
         if reason:
             continue
         both = one.merge(other[[*keys, outcome, "n"]], on=keys, suffixes=("", "_second"))
+        known = {task: ends for task, ends in runs[first].ranges.items() if runs[second].ranges.get(task) == ends}
         for arm, part in both.groupby(both["arm"].astype("str"), sort=True):
             spread = reference_spread(one, outcome)
-            found.append(_finding(part, str(arm), (first, second), outcome, by, spread))
+            scale = difference_scale(known, part["task"]) if outcome == "return" else REAL
+            found.append(_finding(part, str(arm), (first, second), outcome, by, spread, scale))
     if not found:
         raise CompareError("The runs cannot be compared. " + " ".join(refusals))
     p = holm(np.array([each.p for each in found], float)).tolist()
@@ -65,7 +68,7 @@ def compare(runs: Mapping[str, Tables], by: Resampler, outcome: str = "return") 
 
 
 def _finding(
-    both: pd.DataFrame, arm: str, names: tuple[str, str], outcome: str, by: Resampler, spread: float
+    both: pd.DataFrame, arm: str, names: tuple[str, str], outcome: str, by: Resampler, spread: float, scale: Scale
 ) -> Finding:
     both = both.assign(difference=both[f"{outcome}_second"] - both[outcome], n=both["n"] + both["n_second"])
     both["difference_skewness"] = skewness(both, "difference")
@@ -73,7 +76,7 @@ def _finding(
     means = grouped[["difference", "difference_skewness"]].mean()
     runs = means.assign(n=grouped["n"].sum(), block=grouped["block"].first()).reset_index()
     sample = aggregate(runs, "difference")
-    interval = pooled_intervals(sample.cells, by)[0]
+    interval = pooled_intervals(sample.cells, by, scale)[0]
     subject = f"{names[1]} − {names[0]}, {ARMS.get(arm, arm)}"
     return finding(
         *("run", outcome, subject, interval, mean_test(sample.cells)),

@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import mean_intervals
 from analysis.tables.run import Tables
+from analysis.tables.scales import return_scale
 
 LEARNER = ["agent", "task", "learning_run"]
 
@@ -19,7 +20,11 @@ def learning_curves(tables: Tables, by: Resampler) -> pd.DataFrame:
         return pd.DataFrame(columns=["agent", "task", "iteration", "return", "low", "high", "method", "runs"])
     keys = ["agent", "task", "iteration"]
     runs = known.groupby([*keys, "learning_run"])["return"].mean().unstack("learning_run")
-    found = mean_intervals(runs.to_numpy(float), by)
+    values, tasks = runs.to_numpy(float), runs.index.get_level_values("task")
+    found = [
+        mean_intervals(row[None], by, return_scale(tables.ranges, [task]))[0]
+        for row, task in zip(values, tasks, strict=True)
+    ]
     return runs.index.to_frame(index=False).assign(
         **{"return": [each.estimate for each in found]},
         low=[each.low for each in found],

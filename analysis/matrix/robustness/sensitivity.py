@@ -14,7 +14,9 @@ from analysis.matrix.robustness.detectable import detectable_effect
 from analysis.matrix.robustness.posterior import posterior
 from analysis.statistics.bootstrap import Array
 from analysis.statistics.cell_means import Pivot
-from analysis.tables.run import CELL, Tables
+from analysis.statistics.estimates import SHARE_DIFFERENCE, Scale
+from analysis.tables.run import CELL, Ranges, Tables
+from analysis.tables.scales import difference_scale
 
 COLUMNS = (
     "contrast", "outcome", "clusters", "mde", "low90", "high90", "smallest_margin", "loo_low", "loo_high", "loo_run",
@@ -35,7 +37,13 @@ class Sensitivity:
 
 
 def sensitivity(
-    seeds: pd.DataFrame, declared: Sequence[Contrast], findings: Sequence[Finding], span: float, *, margin: float
+    seeds: pd.DataFrame,
+    declared: Sequence[Contrast],
+    findings: Sequence[Finding],
+    span: float,
+    *,
+    margin: float,
+    ranges: Ranges = {},
 ) -> Sensitivity:
     """Second opinions on every declared contrast that has data.
 
@@ -54,12 +62,13 @@ def sensitivity(
             if found is None or runs.empty:
                 continue
             named = {"contrast": contrast.name, "outcome": outcome}
+            bounds = difference_scale(ranges, runs["task"]) if outcome == "return" else SHARE_DIFFERENCE
             rows.append(
                 named
                 | {"clusters": found.n_clusters, "mde": detectable(found, len(declared))}
-                | _inner_interval(found)
+                | _inner_interval(found, bounds)
                 | leave_one_out(runs)
-                | _believed(run_values(runs, found.n_clusters), scale, bound)
+                | _believed(run_values(runs, found.n_clusters), scale, bound, bounds)
             )
             by_task = runs.groupby(["task", "learning_run"], observed=True)["difference"].mean().rename("value")
             values.append(by_task.reset_index().assign(**named).astype({"task": "str"}))
@@ -126,20 +135,23 @@ def run_values(runs: pd.DataFrame, clusters: int) -> Array:
     return values.to_numpy(float)
 
 
-def _inner_interval(found: Finding) -> dict[str, object]:
+def _inner_interval(found: Finding, bounds: Scale) -> dict[str, object]:
     single = (np.array([value]) for value in (found.estimate, found.error, found.freedom, found.skewness))
     estimate, error, freedom, skewness = single
     low, high = (float(end[0]) for end in Pivot(estimate, error, freedom, skewness).interval(1 - 2 * ALPHA))
-    return {"low90": low, "high90": high, "smallest_margin": max(abs(low), abs(high))} if np.isfinite(low) else {}
+    if not np.isfinite(low):
+        return {}
+    low, high = max(low, bounds.low), min(high, bounds.high)
+    return {"low90": low, "high90": high, "smallest_margin": max(abs(low), abs(high))}
 
 
-def _believed(values: Array, scale: float, margin: float) -> dict[str, object]:
+def _believed(values: Array, scale: float, margin: float, bounds: Scale) -> dict[str, object]:
     wide = posterior(values, scale, margin=margin)
     return {
         "prior_sd": scale,
         "posterior": wide.estimate,
-        "posterior_low": wide.low,
-        "posterior_high": wide.high,
+        "posterior_low": max(wide.low, bounds.low),
+        "posterior_high": min(wide.high, bounds.high),
         "p_positive": wide.positive,
         "p_within_margin": wide.within,
         "sceptic_p_positive": posterior(values, SCEPTIC * scale).positive,

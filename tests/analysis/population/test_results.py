@@ -422,3 +422,22 @@ def test_the_summary_says_what_is_there():
 def test_a_bad_table_is_refused_in_one_sentence():
     with pytest.raises(TableError, match="The holdings table lacks the column 'unit'"):
         annals(holdings=annals().holdings.drop(columns="unit"))
+
+
+def test_intervals_keep_to_the_reward_range():
+    """Three replicates that are wild as a whole: a t interval of their mean would leave [0, 1]."""
+    many = copies(annals(), isolated=0.0, ring=0.0)
+    rng = np.random.default_rng(3)
+    lives = {run: float(value) for run, value in enumerate((0, 1, 1))}
+    values = many.plays["learning_run"].map(lives) * (many.plays["arm"] == "ring") + 0.01 * rng.random(len(many.plays))
+    plays = many.plays.assign(**{"return": values.clip(0, 1)})
+    wild = PopulationTables.of(**{**vars(many), "plays": plays, "ranges": {LIFE["task"]: (0.0, 1.0)}})
+    found = analyse_population(wild, resampler())
+    ends = found.rounds[["return_low", "return_high"]].to_numpy(float)
+    assert np.nanmin(ends) >= 0
+    assert np.nanmax(ends) <= 1
+    reach = found.advantage[["low", "high"]].to_numpy(float)
+    assert np.nanmin(reach) >= -1
+    assert np.nanmax(reach) == 1.0
+    effects = found.role_effects[found.role_effects["effect"].isin(["hub", "free_riding"])]
+    assert not (effects["high"] > 2).any()
