@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import time
 import zlib
@@ -12,24 +13,34 @@ from typing import Any
 
 import anyio
 import httpx
+from pydantic_core import PydanticSerializationError, to_json
 
 from agents.models.model import ModelError, ModelMisconfigured
 from agents.models.served.answers.body import decode, parse
 from agents.models.served.http.address import below
 from agents.models.served.http.failure import Reply, TryFailed
-from agents.models.served.http.proxies import proxy_for
 from agents.models.served.http.retry_after import read_retry_after
-
-MOST = 16 * 2**20
-"""Bytes of a body, decompressed, that are read."""
-
-_CONNECT = 10.0
-"""Seconds until a server that cannot be connected to counts as gone."""
+from agents.models.served.http.wire.direct import DirectWire
+from agents.models.served.http.wire.exchange import (
+    CONNECT,
+    MOST,
+    Answered,
+    BrokenOff,
+    NoConnection,
+    Silence,
+    TooLong,
+    Unreachable,
+    Wire,
+)
+from agents.models.served.http.wire.proxied import ProxiedWire
+from agents.models.served.http.wire.proxies import proxy_for
 
 _PASSES = 2
 """The whole of one try may take so many times its longest silence: the answer comes after it was written."""
 
 _GZIP = 32 + zlib.MAX_WBITS
+
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
 
 
 class Connection:
@@ -42,16 +53,15 @@ class Connection:
         """
         self.url = url
         self.timeout = timeout
-        proxy = _proxy(url)
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(timeout, connect=min(_CONNECT, timeout), pool=None),
-            limits=httpx.Limits(max_connections=512, max_keepalive_connections=64),
-            headers={"Accept-Encoding": "gzip"} | ({"Authorization": f"Bearer {key}"} if key else {}),
-            # Whom to trust: SSL_CERT_FILE and SSL_CERT_DIR count here as they do everywhere.
-            verify=httpx.create_ssl_context() if "https:" in f"{url} {proxy}" else False,
-            proxy=proxy,
-            trust_env=False,  # the environment's proxy is chosen here
-        )
+        headers = {"Accept-Encoding": "gzip"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        proxy = proxy_for(url, os.environ)
+        # Whom to trust: SSL_CERT_FILE and SSL_CERT_DIR count here as they do everywhere.
+        tls = httpx.create_ssl_context() if "https:" in f"{url} {proxy}" else None
+        self._wire: Wire
+        if proxy is None:
+            self._wire = DirectWire(url, headers, timeout=timeout, tls=tls)
+        else:
+            self._wire = ProxiedWire(url, headers, timeout=timeout, tls=tls, proxy=proxy)
 
     async def ask(self, path: str, body: Mapping[str, Any] | None = None, *, within: float | None = None) -> Reply:
         """Get `path`, or post `body` to it, in at most `within` seconds.
@@ -61,57 +71,61 @@ class Connection:
         limit = within or _PASSES * self.timeout
         began = time.monotonic()
         try:
+            content = None if body is None else to_json(body)
             with anyio.fail_after(limit):
-                method = "GET" if body is None else "POST"
-                async with self._client.stream(method, below(self.url, path), json=body) as response:
-                    return await self._read(response)
-        except (TimeoutError, httpx.TimeoutException) as error:
-            if isinstance(error, httpx.ConnectTimeout):
-                raise TryFailed("cannot be reached (it does not answer)", refused=True) from error
+                answered = await self._wire.ask("GET" if body is None else "POST", below(self.url, path), content)
+            return self._read(answered)
+        except NoConnection as error:
+            raise TryFailed("cannot be reached (it does not answer)", refused=True) from error
+        except (TimeoutError, Silence) as error:
             passed = time.monotonic() - began
             raise TryFailed(f"did not answer in time (within {passed:.3g} s)", silent=True) from error
-        except httpx.ConnectError as error:
+        except Unreachable as error:
             _check_encryption(self.url, error)
             raise TryFailed("cannot be reached (connection refused, or no such host)", refused=True) from error
-        except (httpx.TransportError, httpx.StreamError, zlib.error) as error:
-            raise TryFailed(f"broke off the connection ({type(error).__name__})") from error
-        except (httpx.InvalidURL, UnicodeError) as error:
+        except (BrokenOff, zlib.error) as error:
+            raise TryFailed(f"broke off the connection ({error})") from error
+        except TooLong as error:
+            raise self._too_long() from error
+        except (UnicodeError, PydanticSerializationError) as error:
             raise ModelMisconfigured(f"{self.url} cannot be asked: {error}; correct base_url") from error
 
     async def is_up(self) -> bool:
         """Whether the server answers anything at all."""
         try:
-            return (await self.ask("/models", within=min(_CONNECT, self.timeout))).status < 500
+            return (await self.ask("/models", within=min(CONNECT, self.timeout))).status < 500
         except TryFailed:
             return False
         except ModelError:
             return True
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._wire.close()
 
-    async def _read(self, response: httpx.Response) -> Reply:
-        content = await self._content(response)
-        plain = decode(content, response.charset_encoding)
-        headers = response.headers
+    def _read(self, answered: Answered) -> Reply:
+        headers = answered.headers
+        charset = _CHARSET.search(headers.get("content-type", ""))
+        plain = decode(self._content(answered), charset[1] if charset else None)
         pause = read_retry_after(headers, datetime.now(UTC))
-        return Reply(response.status_code, headers, parse(plain), plain[:1000], pause)
+        return Reply(answered.status, headers, parse(plain), plain[:1000], pause)
 
-    async def _content(self, response: httpx.Response) -> bytes:
+    def _content(self, answered: Answered) -> bytes:
         """The body, decompressed by no more than what may be kept: ten megabytes of gzip can be ten gigabytes."""
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        encoding = answered.headers.get("content-encoding", "identity").strip().lower()
+        if encoding in ("identity", ""):
+            return answered.content
+        if encoding not in ("gzip", "x-gzip", "deflate"):
             raise ModelError(f"{self.url} answers compressed as {encoding[:20]!r}, which was not asked for")
-        inflate = zlib.decompressobj(_GZIP) if encoding.strip("x-") in ("gzip", "deflate") else None
-        content = bytearray()
-        async for chunk in response.aiter_raw():
-            content += chunk if inflate is None else inflate.decompress(chunk, MOST + 1 - len(content))
-            if len(content) > MOST:
-                raise ModelError(
-                    f"{self.url} answers with more than {MOST >> 20} MB, which is not read; is it an OpenAI-compatible "
-                    "server, and max_tokens as small as it can be?"
-                )
-        return bytes(content)
+        content = zlib.decompressobj(_GZIP).decompress(answered.content, MOST + 1)
+        if len(content) > MOST:
+            raise self._too_long()
+        return content
+
+    def _too_long(self) -> ModelError:
+        return ModelError(
+            f"{self.url} answers with more than {MOST >> 20} MB, which is not read; is it an OpenAI-compatible "
+            "server, and max_tokens as small as it can be?"
+        )
 
 
 def _check_encryption(url: str, error: BaseException | None) -> None:
@@ -125,16 +139,3 @@ def _check_encryption(url: str, error: BaseException | None) -> None:
         ) from error
     if error is not None and "WRONG_VERSION_NUMBER" in str(error):
         raise ModelMisconfigured(f"{url} does not speak TLS; write http:// in base_url") from error
-
-
-def _proxy(url: str) -> str | None:
-    proxy = proxy_for(url, os.environ)
-    if proxy is not None and proxy.startswith("socks"):
-        try:
-            import socksio  # noqa: F401  # pyright: ignore[reportMissingImports, reportUnusedImport]
-        except ImportError:
-            raise ModelMisconfigured(
-                f"{url} is reached through a SOCKS proxy (ALL_PROXY), for which a package is missing: "
-                "pip install 'httpx[socks]', or put the host into NO_PROXY"
-            ) from None
-    return proxy

@@ -12,7 +12,7 @@ import pytest
 from agents.models.model import Message, ModelError, ModelMisconfigured, Request
 from agents.models.served.http.address import below, check_address
 from agents.models.served.http.api_key import read_key, redact
-from agents.models.served.http.proxies import proxy_for
+from agents.models.served.http.wire.proxies import proxy_for
 from agents.models.served.model import ServedModel
 from tests.support.stub_server import Reply, StubServer, says, stub_servers
 
