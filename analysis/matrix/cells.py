@@ -48,7 +48,8 @@ def reuse_table(tables: Tables, by: Resampler) -> pd.DataFrame:
     """One row per cell that carries a stored pool: relation, coverage against chance, rates, tokens, with intervals."""
     coverage = coverage_runs(tables)
     if coverage.empty:
-        return pd.DataFrame(columns=[*CELL, "relation", "n", "clusters", *COVERAGES, *RATES])
+        measured = [name + end for name in (*COVERAGES, *RATES) for end in ("", "_low", "_high", "_method")]
+        return pd.DataFrame(columns=[*CELL, "n", "clusters", *measured, "relation"])
     grouped = coverage.groupby(CELL, observed=True, sort=True)
     table = grouped.agg(n=("n", "sum"), clusters=("learning_run", "nunique"))
     table = _with_intervals(table, coverage, COVERAGES, by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.matrix.cells import reuse_table
 from analysis.matrix.reuse.chance import chance_findings, random_selector_test
 from analysis.matrix.reuse.coverage import (
     chance_corrected,
@@ -19,6 +21,7 @@ from analysis.matrix.reuse.coverage import (
     rarefied_coverage,
     rate_runs,
 )
+from analysis.statistics.bootstrap import Resampler
 from analysis.tables.run import Tables
 
 
@@ -113,3 +116,10 @@ def test_findings_by_relation(study: Tables, by):
         "cross-both",
     }
     assert all(each.adjustment == "Holm" and each.sentence for each in found)
+
+
+def test_memories_that_stored_nothing_have_a_table_of_the_same_columns(study: Tables):
+    by = Resampler(np.random.default_rng(0), 200)
+    nothing = replace(study, pools=study.pools.iloc[:0])
+    assert list(reuse_table(nothing, by).columns) == list(reuse_table(study, by).columns)
+    assert len(reuse_table(nothing, by)) == 0
