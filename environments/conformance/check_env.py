@@ -32,8 +32,12 @@ class Report:
         return not self.missing and all(row.passed for row in self.rows)
 
 
-def check_env(spec: EnvSpec, progress: Callable[[str], None] = lambda check: None) -> Report:
-    """Run every check on an environment; `progress` is told each check's name as it begins.
+def check_env(
+    spec: EnvSpec,
+    begins: Callable[[str], None] = lambda check: None,
+    ended: Callable[[Check], None] = lambda check: None,
+) -> Report:
+    """Run every check on an environment; `begins` is told each check's name, `ended` what came out.
 
     Whatever goes wrong is a row of the report; nothing is raised. A game that does not answer in time is asked no more:
     its row is the last one.
@@ -41,7 +45,7 @@ def check_env(spec: EnvSpec, progress: Callable[[str], None] = lambda check: Non
     subject = Subject(spec)
     rows: list[Check] = []
     for name, check in CHECKS.items():
-        progress(name)
+        begins(name)
         started = time.perf_counter()
         try:
             passed, detail, late = True, check(subject), False
@@ -51,6 +55,7 @@ def check_env(spec: EnvSpec, progress: Callable[[str], None] = lambda check: Non
             told = isinstance(error, AssertionError | GameError)
             passed, detail, late = False, str(error) if told else repr(error), isinstance(error, TooLate)
         rows.append(Check(name, passed, detail, time.perf_counter() - started))
+        ended(rows[-1])
         if late:
             break
     return Report(spec.id, tuple(rows))

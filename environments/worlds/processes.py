@@ -83,7 +83,7 @@ class GameProcess:
                 raise GameError(f"it did not answer within {LONGEST_SILENCE:g} s")
             chunk = os.read(stdout.fileno(), _CHUNK)
             if not chunk:
-                raise GameError(f"its process {_end(self._process.wait())}")
+                raise GameError(f"its process {how_it_ended(self._process.wait())}")
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
         return json.loads(line)
@@ -148,5 +148,6 @@ class GameProcesses:
         self._idle.clear()
 
 
-def _end(code: int) -> str:
+def how_it_ended(code: int) -> str:
+    """Of a process with that exit code, as the rest of a sentence."""
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

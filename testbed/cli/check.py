@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +19,9 @@ from testbed.cli.terminal import notices, output, plain, say_json
 if TYPE_CHECKING:
     from agents.models.served.probe import ServerProbe
     from environments.conformance.check_env import Report
-    from environments.spec import EnvSpec
+
+PACE_OVER = 300.0
+"""Seconds over which the time left is reckoned: environments differ."""
 
 app = typer.Typer(help="Check environments against their contract, run directories, and servers.", no_args_is_help=True)
 app.command("run")(check_run.run)
@@ -35,22 +38,26 @@ def env(
         list[str] | None, typer.Argument(metavar="ID...", help="Ids, or package.module:factory for your own.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Check every registered environment.")] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Environments at once; by itself one a processor.")] = None,
+    within: Annotated[
+        float, typer.Option(min=1.0, help="Seconds that an environment may take in all; then it has failed.")
+    ] = 600.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
 ) -> None:
     """Run the conformance suite, PettingZoo's api_test and seed_test among it.
 
-    Exit code 1 where a check fails, a named environment lacks its data or has an unknown name.
+    Each environment is checked in a process of its own. Exit code 1 where a check fails, a named environment lacks its
+    data or has an unknown name.
 
     Examples: `procmem check env Mastermind-v0` · `procmem check env mygame:COIN` · `procmem check env --all`
     """
     if bool(names) == everything:
         raise typer.BadParameter("give environment ids, or --all")
     from environments.registry import ENVIRONMENTS
-    from testbed.config.plugins import find_environment
 
     if any(":" in name for name in names or ()):
         open_working_folder()
-    reports = _run(list(ENVIRONMENTS.values()) if everything else [find_environment(name) for name in names or []])
+    reports = _run(list(ENVIRONMENTS) if everything else names or [], jobs or os.cpu_count() or 1, within)
     if as_json:
         say_json([asdict(report) | {"passed": report.passed} for report in reports], indent=2)
     else:
@@ -119,22 +126,51 @@ def _shown(value: str | int | bool | None) -> str:
     return "not told" if value is None else str(value) or "none"
 
 
-def _run(specs: list[EnvSpec]) -> list[Report]:
-    from environments.conformance.check_env import check_env
+class CheckProgress:
+    """A bar over all checks of all environments."""
 
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=notices(), transient=True) as progress:
-        bar = progress.add_task("", total=len(specs))
-        reports: list[Report] = []
-        for spec in specs:
-            reports.append(check_env(spec, lambda name, id=spec.id: progress.update(bar, description=f"{id}: {name}")))
-            progress.advance(bar)
-    return reports
+    def __init__(self, environments: int, checks: int) -> None:
+        self._bar = Progress(
+            TextColumn("{task.fields[through]}/{task.fields[environments]} environments · elapsed"),
+            TimeElapsedColumn(),
+            BarColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=notices(),
+            transient=True,
+            speed_estimate_period=PACE_OVER,
+        )
+        self._checks = checks
+        self._task = self._bar.add_task("starting", total=environments * checks, environments=environments, through=0)
+        self._done: dict[str, int] = {}
+        self._doing: dict[str, str] = {}
+
+    def __enter__(self) -> CheckProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, name: str, doing: str, done: int) -> None:
+        self._done[name], self._doing[name] = done, doing
+        under_way = [f"{name}: {doing}" for name, doing in self._doing.items() if doing]
+        self._bar.update(
+            self._task,
+            completed=sum(self._done.values()),
+            through=len(self._doing) - len(under_way),
+            description=" · ".join(under_way),
+        )
+
+
+def _run(names: list[str], jobs: int, within: float) -> list[Report]:
+    from environments.conformance.apart import check_apart
+    from environments.conformance.checks import CHECKS
+    from testbed.config.plugins import find_environment
+
+    with CheckProgress(len(names), len(CHECKS)) as progress:
+        return check_apart(names, find_environment, jobs=jobs, within=within, progress=progress)
 
 
 def _table(*columns: str) -> Table:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from agents.models.model import Completion, Likelihood, Model, ModelCard, ModelUnavailable, PromptRefused, Request
 from agents.selection import Selection
+from environments.games.game import MissingData
 from environments.games.rounds import RoundGame, round_game
 from environments.grammar import Choices
 from environments.spec import EnvSpec
@@ -133,6 +136,50 @@ def stuck() -> EnvSpec:
         return env
 
     return _changed(make, id="Stuck-v0", patience=0.3)
+
+
+def _at_its_first_move(id: str, happens: Callable[[], object], **fields: Any) -> EnvSpec:
+    def make() -> Any:
+        env = COIN.make()
+        step = env.step
+
+        def surprise(action: Any) -> None:
+            happens()
+            step(action)
+
+        env.step = surprise  # type: ignore[method-assign]
+        return env
+
+    return _changed(make, id=id, **fields)
+
+
+def fatal() -> EnvSpec:
+    """Takes its process along."""
+    return _at_its_first_move("Fatal-v0", lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def deaf() -> EnvSpec:
+    """Waits for ever where no alarm reaches it, as code in C may."""
+
+    def wait() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+        threading.Event().wait()
+
+    return _at_its_first_move("Deaf-v0", wait, patience=0.3)
+
+
+def talkative() -> EnvSpec:
+    """Prints."""
+    return _at_its_first_move("Talkative-v0", lambda: print("NOT A RESULT"))
+
+
+def unfurnished() -> EnvSpec:
+    """Needs what no machine has."""
+
+    def make() -> Any:
+        raise MissingData("Unfurnished-v0 needs a table: buy one")
+
+    return _changed(make, id="Unfurnished-v0")
 
 
 def deserting() -> EnvSpec:

@@ -11,6 +11,7 @@ from environments import registry
 from environments.registry import ENVIRONMENTS
 from testbed.cli.main import check
 from testbed.config.study import ConfigError
+from tests.support.third_party import unfurnished
 
 runner = CliRunner()
 
@@ -55,14 +56,9 @@ def test_a_failure_is_an_exit_code(tmp_path, monkeypatch):
 
 
 def test_data_that_is_missing_fails_only_where_it_is_asked_for_by_name(monkeypatch):
-    import nltk
-
-    from environments.worlds.text_arena import game
-
-    game._word_game.cache_clear()
-    monkeypatch.setattr(nltk.data, "path", [])
-    monkeypatch.setattr(registry, "ENVIRONMENTS", {"Hangman-v0": ENVIRONMENTS["Hangman-v0"]})
-    assert runner.invoke(check.app, ["env", "Hangman-v0"]).exit_code == 1
+    name = "tests.support.third_party:unfurnished"
+    monkeypatch.setattr(registry, "ENVIRONMENTS", {name: unfurnished()})
+    assert runner.invoke(check.app, ["env", name]).exit_code == 1
     overall = runner.invoke(check.app, ["env", "--all"])
     assert overall.exit_code == 0
     assert "MISSING" in overall.output
