@@ -47,7 +47,8 @@ def play(
     spec = find_environment(environment)
     if seat >= spec.seats:
         raise ConfigError(f"--seat {seat}: the last seat of {spec.id} is {spec.seats - 1}")
-    env = Watched(spec)
+    with _blaming(spec):
+        env = Watched(spec)
     try:
         with _others(spec, opponent, seed) as answer:
             _play(spec, env, f"player_{seat}", seed, answer)
@@ -95,19 +96,25 @@ def _others(spec: EnvSpec, opponent: str, seed: int) -> Generator[Answer]:
 
 
 def _play(spec: EnvSpec, env: Watched, mine: str, seed: int, answer: Answer) -> None:
+    from environments.games.game import GameError
+    from environments.games.payment import check_return, check_reward
+
     console = output()
     console.rule(plain(f"{spec.id}, game {seed}" + (f": you are {mine}" if spec.seats > 1 else "")))
     with _blaming(spec):
         env.reset(seed=seed)
-    total, told = 0.0, False
+    total, told, over = 0.0, False, False
     for seat in env.agent_iter():
         with _blaming(spec):
             observation, reward, terminated, truncated, info = env.last()
             text = "" if observation is None else str(observation["text"])
+            check_reward(spec, seat, reward)
         total += reward if seat == mine else 0.0
         if terminated or truncated:
             if seat == mine:
+                over = True
                 console.print(_theirs(text))
+                check_return(spec, mine, total)
                 _print_end(spec, total, info)
             _step(spec, env, None)
             continue
@@ -120,6 +127,8 @@ def _play(spec: EnvSpec, env: Watched, mine: str, seed: int, answer: Answer) -> 
             told = True
         console.print(_theirs(text))
         _step(spec, env, _ask(grammar))
+    if not over:
+        raise GameError(f"{spec.id} let {mine} go without saying that its game was over")
 
 
 def _step(spec: EnvSpec, env: Watched, action: str | None) -> None:
@@ -130,12 +139,12 @@ def _step(spec: EnvSpec, env: Watched, action: str | None) -> None:
 @contextmanager
 def _blaming(spec: EnvSpec) -> Generator[None]:
     """Whatever a game raises becomes a sentence that names it."""
-    from environments.games.game import GameError
+    from environments.games.game import GameError, MissingData
     from testbed.records.trial import one_line
 
     try:
         yield
-    except GameError:
+    except (GameError, MissingData):
         raise
     except Exception as error:
         raise GameError(f"{spec.id} crashed: {one_line(error)}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +13,7 @@ from agents.agent import ObservationMessage, SkillAgent
 from agents.decision import Decision, Observation
 from environments import grammar as grammars
 from environments.games.game import GameError
+from environments.games.payment import check_return, check_reward
 from environments.games.watchdog import Watched
 from environments.spec import EnvSpec
 from transfer.memory.experience import Step, Trajectory
@@ -36,8 +36,7 @@ async def play(
         for seat in env.agent_iter():
             observation, reward, terminated, truncated, info = env.last()
             note = notes[seat]
-            if not math.isfinite(reward):
-                raise GameError(f"{spec.id} paid {seat} {reward}, which is no finite number")
+            check_reward(spec, seat, reward)
             note.pay(float(reward))
             if terminated or truncated:
                 note.close(info)
@@ -66,7 +65,7 @@ async def play(
     for seat, note in notes.items():
         if not note.closed:
             raise GameError(f"{spec.id} let {seat} go without saying that its game was over")
-        _check_return(spec, seat, note.total)
+        check_return(spec, seat, note.total)
     return {seat: note.trajectory(f"{trial}/{seat}", names[seat], spec.id, env_seed) for seat, note in notes.items()}
 
 
@@ -76,14 +75,6 @@ async def _wait(spec: EnvSpec, move: Callable[[], None]) -> None:
         await to_thread.run_sync(move)
     else:
         move()
-
-
-def _check_return(spec: EnvSpec, seat: str, total: float) -> None:
-    """Raises GameError for a return that is none of this game's: every difference and scale would be its."""
-    low, high = spec.reward_range
-    slack = 1e-9 * max(1.0, abs(low), abs(high))
-    if not low - slack <= total <= high + slack:
-        raise GameError(f"{spec.id} paid {seat} {total:g} in all, outside the range it declares, {low:g} to {high:g}")
 
 
 @dataclass

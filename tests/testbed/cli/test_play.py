@@ -65,13 +65,29 @@ def test_what_cannot_be_played(sentence):
     assert "the last seat of Lever-v0 is 0" in sentence("play", "Lever-v0", "--seat", 1)
     assert "did you mean 'Lever-v0'?" in sentence("play", "Levr-v0")
     assert "no scripted model is called 'nobody'" in sentence("play", "TicTacToe-v0", "--opponent", "scripted:nobody")
-    assert "no coin in the purse" in sentence("play", "tests.support.third_party:unmakeable")
+    third_party = "tests.support.third_party"
+    assert "Unmakeable-v0 crashed: FileNotFoundError: no coin" in sentence("play", f"{third_party}:unmakeable")
+    assert "Unfurnished-v0 needs a table: buy one" in sentence("play", f"{third_party}:unfurnished")
 
 
 def test_a_game_that_breaks_while_one_plays(sit_down):
     said = sit_down("tests.support.third_party:stuck", typed=("1", "1"))
     assert said.code == 1
     assert said.err == "Error: Stuck-v0: the action '[heads]' did not answer within 0.3 s\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("priceless", "Priceless-v0 paid player_0 nan, which is no finite number"),
+        ("generous", "Generous-v0 paid player_0 inf in all, outside the range it declares, 0 to 1"),
+        ("deserting", "Deserting-v0 let player_0 go without saying that its game was over"),
+        ("misnamed", "Misnamed-v0 let player_0 go without saying that its game was over"),
+    ],
+)
+def test_a_game_that_breaks_its_promises(sit_down, name, told):
+    said = sit_down(f"tests.support.third_party:{name}", typed=("1", "1"))
+    assert (said.code, said.err) == (1, f"Error: {told}\n")
 
 
 def test_what_a_game_says_is_shown_and_never_obeyed(sit_down):
