@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testbed.records import append_only, run_directory
 from testbed.records.run_directory import RunDirectory
+from tests.support.history import content, record
 
 TOML = """
 study = "{study}"
@@ -42,23 +40,6 @@ episodes = 6
 """
 
 
-def content(run: RunDirectory) -> tuple[list[bytes], dict[str, bytes], dict[str, str], list[bytes]]:
-    """All that a run says, but for the order in which episodes and learners came to their ends."""
-    return (
-        sorted(run.episodes_file.read_bytes().splitlines()),
-        {path.name: path.read_bytes() for path in (run.path / "pools").glob("*.json")},
-        {learner: committed.model_dump_json() for learner, committed in run.learner_states().items()},
-        sorted(run.events_file.read_bytes().splitlines()),
-    )
-
-
-class Written(NamedTuple):
-    """One append: where, and what."""
-
-    file: str
-    data: bytes
-
-
 @pytest.fixture(scope="module")
 def config(study):
     return study(learning_runs=1)
@@ -67,39 +48,15 @@ def config(study):
 @pytest.fixture(scope="module")
 def history(config, run_in, tmp_path_factory):
     """A finished run and every write that led to it, in order."""
-    written: list[Written] = []
-    append = append_only.append_text
-
-    def recording(file: Path, text: str) -> int:
-        written.append(Written(file.name, text.encode()))
-        return append(file, text)
-
-    run_directory.append_text = recording
-    try:
-        run = run_in(tmp_path_factory.mktemp("whole"), config)
-    finally:
-        run_directory.append_text = append
-    return run, written
+    return record(run_in, tmp_path_factory.mktemp("whole"), config)
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(moment=st.floats(0, 1), torn=st.floats(0, 1, exclude_max=True))
 def test_dying_at_any_byte_changes_nothing(history, config, run_in, tmp_path_factory, moment, torn):
     """The state on disk at any byte of any write, rebuilt; then the same study again."""
-    whole, written = history
-    count = round(moment * len(written))
-    out = tmp_path_factory.mktemp("torn")
-    shutil.copytree(whole.path, out / whole.path.name)
-    broken = RunDirectory.open(out / whole.path.name)
-    parts = {"episodes.jsonl": b"", "events.jsonl": b""}
-    for file, data in written[:count]:
-        parts[file] += data
-    if count < len(written):
-        file, data = written[count]
-        parts[file] += data[: int(torn * len(data))]
-    for file, data in parts.items():
-        (broken.path / file).write_bytes(data)
-    assert content(run_in(out, config)) == content(whole)
+    broken = history.restore(tmp_path_factory.mktemp("torn"), moment, torn)
+    assert content(run_in(broken.path.parent, config)) == content(history.run)
 
 
 def start(file: Path, out: Path, environment: dict[str, str]) -> subprocess.Popen[str]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-from typing import NamedTuple
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,13 +10,12 @@ from analysis.matrix.comparison.claims import Claim, declared_claims
 from environments.diagnostics.doors import RULE
 from testbed.config.reading.load import parse_study
 from testbed.config.study import ConfigError, StudyConfig
-from testbed.records import append_only, run_directory
 from testbed.records.check.find import check_run
-from testbed.records.run_directory import RunDirectory
 from testbed.reports.audit import audit_run
 from testbed.reports.tables import read_run
 from testbed.reports.write import write_report
 from testbed.studies.adaptive import next_claims
+from tests.support.history import content, record
 from tests.testbed.studies.test_given import lore
 
 STUDY = {
@@ -35,13 +30,6 @@ def parsed(**changes) -> StudyConfig:
     return parse_study({**STUDY, **changes}, "test")
 
 
-class Written(NamedTuple):
-    """One append: where, and what."""
-
-    file: str
-    data: bytes
-
-
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     return parsed(pools=[{"name": "right", "folder": str(lore(tmp_path_factory.mktemp("lore"), "right", RULE))}])
@@ -50,24 +38,12 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def history(config, run_in, tmp_path_factory):
     """A finished run and every write that led to it, in order."""
-    written: list[Written] = []
-    append = append_only.append_text
-
-    def recording(file: Path, text: str) -> int:
-        written.append(Written(file.name, text.encode()))
-        return append(file, text)
-
-    run_directory.append_text = recording
-    try:
-        run = run_in(tmp_path_factory.mktemp("whole"), config)
-    finally:
-        run_directory.append_text = append
-    return run, written
+    return record(run_in, tmp_path_factory.mktemp("whole"), config)
 
 
 @pytest.fixture(scope="module")
 def finished(history):
-    return history[0]
+    return history.run
 
 
 @pytest.fixture(scope="module")
@@ -142,38 +118,17 @@ def test_what_was_not_asked_for_is_not_missing(results, finished, config, outcom
     assert shortfall.planned == len(list(finished.episodes()))
 
 
-def content(run: RunDirectory) -> tuple[list[bytes], list[bytes]]:
-    """All that a run says, but for the order in which episodes and learners came to their ends."""
-    return sorted(run.episodes_file.read_bytes().splitlines()), sorted(run.events_file.read_bytes().splitlines())
-
-
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(moment=st.floats(0, 1), torn=st.floats(0, 1, exclude_max=True))
 def test_dying_at_any_byte_changes_nothing(history, config, run_in, tmp_path_factory, moment, torn):
     """The state on disk at any byte of any write, rebuilt; then the same study again takes the same decisions."""
-    whole, written = history
-    count = round(moment * len(written))
-    out = tmp_path_factory.mktemp("torn")
-    shutil.copytree(whole.path, out / whole.path.name)
-    broken = RunDirectory.open(out / whole.path.name)
-    parts = {"episodes.jsonl": b"", "events.jsonl": b""}
-    for file, data in written[:count]:
-        parts[file] += data
-    if count < len(written):
-        file, data = written[count]
-        parts[file] += data[: int(torn * len(data))]
-    for file, data in parts.items():
-        (broken.path / file).write_bytes(data)
-    assert content(run_in(out, config)) == content(whole)
+    broken = history.restore(tmp_path_factory.mktemp("torn"), moment, torn)
+    assert content(run_in(broken.path.parent, config)) == content(history.run)
 
 
 def test_a_run_cut_short_owes_what_its_last_look_asked_for(history, config, tmp_path):
-    whole, written = history
-    shutil.copytree(whole.path, tmp_path / whole.path.name)
-    run = RunDirectory.open(tmp_path / whole.path.name)
-    second = next(number for number, each in enumerate(written) if b'"look":2,' in each.data)
-    for name in ("episodes.jsonl", "events.jsonl"):
-        (run.path / name).write_bytes(b"".join(each.data for each in written[: second + 1] if each.file == name))
+    second = next(number for number, each in enumerate(history.written) if b'"look":2,' in each.data)
+    run = history.until(tmp_path, second)
     plan = read_run(run).run.plan
     look = run.looks()[-1]
     assert set(plan["learning_run"]) == set(range(look.until))

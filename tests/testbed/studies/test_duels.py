@@ -14,6 +14,7 @@ from testbed.records.check.find import check_run
 from testbed.records.lines import EventLine
 from testbed.records.run_directory import RunDirectory
 from testbed.reports.audit import check_records
+from tests.support.history import content
 from transfer.memory.events import Duelled, Judged
 
 RACING = {
@@ -61,10 +62,6 @@ def made(history):
 
 def duels(run):
     return [line.event for line in run.events() if isinstance(line, EventLine) and isinstance(line.event, Duelled)]
-
-
-def content(run):
-    return sorted(run.episodes_file.read_bytes().splitlines()), sorted(run.events_file.read_bytes().splitlines())
 
 
 def test_duels_are_charged_to_the_learning_budget(made):

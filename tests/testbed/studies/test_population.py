@@ -6,7 +6,6 @@ import copy
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +20,6 @@ from environments.registry import ENVIRONMENTS
 from testbed.config.reading.load import load_study, parse_study
 from testbed.config.study import ConfigError
 from testbed.play.course.failures import ModelGone
-from testbed.records import append_only, run_directory
 from testbed.records.keys import LearnerKey
 from testbed.records.lines import MemberEventLine, RoundCommit
 from testbed.records.run_directory import RunDirectory
@@ -30,6 +28,7 @@ from testbed.reports.audit import check_records
 from testbed.reports.tables import load_population, load_run
 from testbed.studies.cost import count_episodes
 from testbed.studies.outcome.shortfall import Shortfall
+from tests.support.history import content, record
 from transfer.exchange.common_pool import COMMONS
 from transfer.memory.lineage import Lineage
 
@@ -279,50 +278,20 @@ def test_annals_and_tables(finished):
 # -- nothing is ever lost --------------------------------------------------------------------------------------------
 
 
-def content(run: RunDirectory):
-    """All that a run says, but for the order in which episodes and populations came to their ends."""
-    return (
-        sorted(run.episodes_file.read_bytes().splitlines()),
-        {path.name: path.read_bytes() for path in (run.path / "pools").glob("*.json")},
-        sorted(run.events_file.read_bytes().splitlines()),
-    )
-
-
 @pytest.fixture(scope="module")
 def history(run_in, tmp_path_factory):
-    """A finished run, its study, and every write that led to it, in order."""
+    """A finished run, with every write that led to it, and its study."""
     config = village(learning_runs=1, learning={"iterations": 3})
-    written: list[tuple[str, bytes]] = []
-    append = append_only.append_text
-
-    def recording(file, text):
-        written.append((file.name, text.encode()))
-        return append(file, text)
-
-    run_directory.append_text = recording
-    try:
-        return run_in(tmp_path_factory.mktemp("whole"), config), config, written
-    finally:
-        run_directory.append_text = append
+    return record(run_in, tmp_path_factory.mktemp("whole"), config), config
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(moment=st.floats(0, 1), torn=st.floats(0, 1, exclude_max=True))
 def test_dying_at_any_byte_changes_nothing(history, run_in, tmp_path_factory, moment, torn):
     """The state on disk at any byte of any write, rebuilt; then the same study again."""
-    whole, config, written = history
-    count = round(moment * len(written))
-    out = tmp_path_factory.mktemp("torn")
-    shutil.copytree(whole.path, out / whole.path.name)
-    parts = {"episodes.jsonl": b"", "events.jsonl": b""}
-    for file, data in written[:count]:
-        parts[file] += data
-    if count < len(written):
-        file, data = written[count]
-        parts[file] += data[: int(torn * len(data))]
-    for file, data in parts.items():
-        (out / whole.path.name / file).write_bytes(data)
-    assert content(run_in(out, config)) == content(whole)
+    whole, config = history
+    broken = whole.restore(tmp_path_factory.mktemp("torn"), moment, torn)
+    assert content(run_in(broken.path.parent, config)) == content(whole.run)
 
 
 CROWD = """
