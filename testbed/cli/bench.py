@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from testbed.cli.terminal import output, plain, say_json
+from testbed.cli.terminal import output, plain, say, say_json
 
 app = typer.Typer(help="Measure speed against a named baseline, with equal results checked.", no_args_is_help=True)
 
@@ -72,6 +72,29 @@ def engines(
 
     with TemporaryDirectory(prefix="procmem-bench-") as folder:
         _print(bench_engines(Path(folder), workers=workers or (1, 2, 4), episodes=episodes), as_json)
+
+
+@app.command()
+def fleet(
+    run: Annotated[list[Path], typer.Argument(help="Runs whose models' speeds are wanted; several see more batches.")],
+    as_json: AsJson = False,
+) -> None:
+    """How fast models were in runs that are there, by their accounts: a fleet.toml for `procmem plan --fleet`.
+
+    Models in one process are measured together, a served one for itself; where served ones took turns, measure runs of
+    one alone. It cannot tell a slow machine from a busy one: measure runs that had theirs for themselves.
+
+    Example: `procmem bench fleet runs/matrix-1a2b3c4d > fleet.toml`
+    """
+    from testbed.serving.fleet import memories
+    from testbed.studies.cost.measured import fleet_toml, measure, weights
+
+    found = measure(run)
+    if as_json:
+        say_json([asdict(each) for each in found])
+        return
+    models = [cost.model for each in found for cost in each.costs]
+    say(fleet_toml(found, run, memories()[0], {name: weights(name) for name in models}))
 
 
 @app.command()

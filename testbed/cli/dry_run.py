@@ -11,7 +11,7 @@ from rich.table import Table
 
 from testbed.cli.terminal import output, plain, say_json
 from testbed.config.study import StudyConfig
-from testbed.studies.cost import forecast
+from testbed.studies.cost.forecast import forecast
 
 
 def print_forecast(config: StudyConfig, *, full: bool, as_json: bool) -> None:

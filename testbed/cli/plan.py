@@ -1,4 +1,4 @@
-"""`procmem plan`: how much data a question needs, and what they cost, before the data are there."""
+"""`procmem plan`: how much data a question needs, what they cost, and how long they take on which GPUs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 def plan(
     study: Annotated[Path, typer.Argument(help="The study file (TOML).")],
-    detect: Annotated[float, typer.Option(help="The smallest difference in return that matters.")],
-    pilot: Annotated[Path | None, typer.Option(help="A run to take the variance from, instead of --sd, --icc.")] = None,
+    detect: Annotated[float | None, typer.Option(help="The smallest difference in return that matters.")] = None,
+    fleet: Annotated[Path | None, typer.Option(help="GPUs and speeds (TOML): how long the study takes there.")] = None,
+    pilot: Annotated[
+        Path | None, typer.Option(help="A run to take the variance from; with --fleet, lengths of games and prompts.")
+    ] = None,
     contrast: Annotated[str, typer.Option(help="The arms to compare: treatment-reference; self-none.")] = "",
     sd: Annotated[float, typer.Option(help="SD of an episode's paired difference between two arms.")] = 0.3,
     icc: Annotated[float, typer.Option(help="Share of that variance that lies between learning runs.")] = 0.2,
@@ -32,7 +35,12 @@ def plan(
 
     Simulated is the study's own report: its cells, clusters and families, and every declared contrast as written. Of an
     adaptive study: how many learning runs a claim takes that differs by nothing, half of it, all of it, or twice that.
+
+    With --fleet instead: hours, tokens and GPU memory of the study as it is written, by a simulation of its episodes,
+    batches, turns and learners. `procmem bench fleet RUN` measures the speeds.
+
     Examples: `procmem plan study.toml --detect 0.05 --sd 0.25` · `procmem plan study.toml --detect 0.05 --pilot runs/x`
+    · `procmem plan study.toml --fleet fleet.toml --pilot runs/x`
     """
     import numpy as np
 
@@ -40,9 +48,18 @@ def plan(
     from analysis.simulation.plan import plan as find_plan
     from analysis.simulation.power import Variance, powers
     from analysis.statistics.bootstrap import Resampler
-    from testbed.studies.cost import forecast
+    from testbed.studies.cost.forecast import forecast
 
+    if detect is not None and fleet is not None:
+        raise typer.BadParameter("name --detect or --fleet: two plans")
     config = read_study(study, plugins=plugins)
+    if fleet is not None:
+        from testbed.cli.plan_fleet import plan_on_fleet
+
+        plan_on_fleet(config, fleet, pilot, as_json=as_json)
+        return
+    if detect is None:
+        raise typer.BadParameter("name what is to be detected (--detect), or on what it is to run (--fleet)")
     if config.adaptive is not None:
         _plan_adaptive(config, detect, sd, icc, pilot, as_json=as_json)
         return
@@ -97,7 +114,7 @@ def _plan_adaptive(
     from analysis.simulation.adaptive.expected import Budget, expected
     from analysis.simulation.power import Variance
     from testbed.reports.plan import adaptive_plan
-    from testbed.studies.cost import forecast
+    from testbed.studies.cost.forecast import forecast
 
     assert config.adaptive is not None
     adaptive = adaptive_plan(config, [task.environment for task in config.tasks])

@@ -155,7 +155,7 @@ def _run(
     limits: Limits,
     prices: Prices | None,
 ) -> Shortfall:
-    from testbed.studies.cost import count_parts
+    from testbed.studies.cost.forecast import count_parts
     from testbed.studies.run import run_study
 
     with EpisodeProgress(notices(), **count_parts(config)) as progress:
@@ -167,7 +167,7 @@ def _run(
 
 
 def _conclude(run: RunDirectory, shortfall: Shortfall, progress: EpisodeProgress, *, as_json: bool) -> None:
-    from testbed.studies.cost import count_episodes
+    from testbed.studies.cost.forecast import count_episodes
 
     findings = analysed(run.path) if count_episodes(run.config())[1] else None
     if as_json:

@@ -33,7 +33,7 @@ _RESTARTS = 3
 """So often a server that died is started again in one run."""
 _WATCH = 1.0
 """Seconds between two looks at whether a server lives."""
-_USABLE = 0.9
+USABLE = 0.9
 """Share of a memory that models may fill."""
 
 
@@ -164,9 +164,9 @@ async def fleet(agents: Sequence[AgentConfig]) -> AsyncGenerator[Fleet]:
     if not wanted:
         yield NO_FLEET
         return
-    memory = _memory(on_cpu(vllm_python()))
+    memory = _available() if on_cpu(vllm_python()) else _gpus()
     berths, rooms = _berths(wanted, memory)
-    crowded = [sum(berths[key].need for key in room) > _USABLE * memory[index] for index, room in enumerate(rooms)]
+    crowded = [sum(berths[key].need for key in room) > USABLE * memory[index] for index, room in enumerate(rooms)]
     of = {key: index for index, room in enumerate(rooms) for key in room}
     groups = [Turns({key: berths[key] for key in room}) if crowded[index] else None for index, room in enumerate(rooms)]
     for index, room in enumerate(rooms):
@@ -197,7 +197,7 @@ def _berths(wanted: Mapping[str, AgentConfig], memory: Sequence[float]) -> tuple
     ports = free_ports(len(wanted))
     needs = {key: _need(agent) for key, agent in wanted.items()}
     for key, agent in wanted.items():
-        if needs[key] > _USABLE * max(memory):
+        if needs[key] > USABLE * max(memory):
             raise ServeError(
                 f"agent {agent.name}: {agent.model} needs about {needs[key]:.1f} GiB of each GPU's memory, of which "
                 f"there are {max(memory):.1f}; choose a smaller model, a quantized one, or serve.tensor_parallel"
@@ -230,26 +230,41 @@ def _berths(wanted: Mapping[str, AgentConfig], memory: Sequence[float]) -> tuple
 
 def _share(berth: Berth, agent: AgentConfig, memory: float, *, alone: bool) -> None:
     """What of the memory the server may fill: all of it while it has its turn, what it needs beside others."""
-    share = _serve(agent).gpu_memory or (_USABLE if alone else min(_USABLE, berth.need / memory))
+    share = _serve(agent).gpu_memory or (USABLE if alone else min(USABLE, berth.need / memory))
     sleeps = alone and berth.level is not None
     cores = (0, 1) if alone else berth.launch.cores
     berth.launch = replace(berth.launch, gpu_memory=share, sleeps=sleeps, cores=cores)
     berth.level = berth.level if sleeps else None
 
 
+def weights_gib(model: str) -> float:
+    """Of a model's weights as they lie on disk. Raises WeightsError where they are not there."""
+    return sum(file.stat().st_size for file in folders.path(model).glob("*.safetensors")) / 2**30
+
+
 def _need(agent: AgentConfig) -> float:
     """GiB of each GPU: weights as they lie on disk, twice that where 16-bit weights are served as 32, and a cache."""
-    folder, serve = folders.path(agent.model), _serve(agent)
-    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 2**30
-    return weights * (2 if serve.dtype == "float32" else 1) / serve.tensor_parallel + KV_CACHE_GIB
+    serve = _serve(agent)
+    return weights_gib(agent.model) * (2 if serve.dtype == "float32" else 1) / serve.tensor_parallel + KV_CACHE_GIB
 
 
-def _memory(cpu: bool) -> list[float]:
-    """GiB of every GPU; where vLLM runs on the CPU, of this machine alone."""
-    if cpu:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            sizes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
-        return [sizes["MemAvailable"] / 2**20]
+def memories() -> list[float]:
+    """GiB of every GPU; of this machine, where it has none."""
+    try:
+        return _gpus()
+    except ServeError:
+        return _available("MemTotal")
+
+
+def _available(what: str = "MemAvailable") -> list[float]:
+    """GiB of this machine's memory."""
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        sizes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+    return [sizes[what] / 2**20]
+
+
+def _gpus() -> list[float]:
+    """GiB of every GPU. Raises ServeError where there is none."""
     asked = shutil.which("nvidia-smi")
     if asked is None:
         raise ServeError("`serve` found no GPU (nvidia-smi is not there); vLLM for CPUs is set up by: make vllm")

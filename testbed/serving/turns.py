@@ -17,6 +17,11 @@ _LEAST_GRACE, _MOST_GRACE = 0.1, 5.0
 """Seconds for which the model that is awake must have been idle; a twentieth of what a change takes, within these."""
 
 
+def grace(change: float) -> float:
+    """Seconds of idleness before a turn ends, where a change takes `change` seconds."""
+    return min(max(change / 20, _LEAST_GRACE), _MOST_GRACE)
+
+
 class Resident(Protocol):
     """A model that can leave the memory and come back."""
 
@@ -38,7 +43,7 @@ class Turns:
         self._uses = 0
         self._waiting: Counter[str] = Counter()
         self._changed = anyio.Condition()
-        self._grace = _LEAST_GRACE
+        self._grace = grace(0.0)
         self.changes = 0
 
     @asynccontextmanager
@@ -84,7 +89,7 @@ class Turns:
             await self._residents[last].rest()
         await self._residents[name].wake()
         took = time.monotonic() - began
-        self._grace = min(max(took / 20, _LEAST_GRACE), _MOST_GRACE)
+        self._grace = grace(took)
         self.changes += 1
         _log.info("%s has its turn%s (change %d, %.1f s)", name, f" after {last}" if last else "", self.changes, took)
         async with self._changed:

@@ -30,7 +30,7 @@ from testbed.records.side_files.accounts import AccountBook
 from testbed.reports.plan import planned_episodes
 from testbed.serving.fleet import Fleet, fleet
 from testbed.studies.adaptive import run_adaptive
-from testbed.studies.cost import count_episodes, count_parts
+from testbed.studies.cost.forecast import count_episodes, count_parts
 from testbed.studies.learn import learn_all
 from testbed.studies.matrix import run_matrix
 from testbed.studies.outcome.run_log import run_log

@@ -71,6 +71,8 @@ class AccountLine(BaseModel):
     process: int
     seconds: float
     """Of wall time, while this process ran the study."""
+    processor: float = 0.0
+    """Of processor time of this process, which does not grow with what else the machine does."""
     entries: tuple[Entry, ...]
 
 
@@ -130,6 +132,7 @@ class AccountBook:
         """What has come since this one began."""
         self._new: defaultdict[Post, Account] = defaultdict(Account)
         self._saved = time.monotonic()
+        self._processor = time.process_time()
 
     def __enter__(self) -> AccountBook:
         """Raises StoreError where the file cannot be written."""
@@ -157,14 +160,20 @@ class AccountBook:
         """Write what has come since the last time, if anything has. Raises StoreError."""
         if not self._new:
             return
-        now = time.monotonic()
+        now, processor = time.monotonic(), time.process_time()
         entries = [Entry(**post._asdict(), **asdict(account)) for post, account in sorted(self._new.items())]
-        line = AccountLine(at=datetime.now(UTC), process=os.getpid(), seconds=now - self._saved, entries=tuple(entries))
+        line = AccountLine(
+            at=datetime.now(UTC),
+            process=os.getpid(),
+            seconds=now - self._saved,
+            processor=processor - self._processor,
+            entries=tuple(entries),
+        )
         self.now.seconds += line.seconds
         if self._file is not None:
             append_text(self._file, line.model_dump_json() + "\n")
         self._new.clear()
-        self._saved = now
+        self._saved, self._processor = now, processor
 
 
 def by(posts: Mapping[Post, Account], *fields: str) -> dict[tuple[str, ...], Account]:

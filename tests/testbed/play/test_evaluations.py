@@ -9,7 +9,7 @@ from testbed.play.models import build_evaluations, build_tasks
 from testbed.records.check.find import check_run
 from testbed.reports.audit import audit_run
 from testbed.reports.write import write_report
-from testbed.studies.cost import forecast
+from testbed.studies.cost.forecast import forecast
 
 
 def held_out(game: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from testbed.records.lines import EventLine
 from testbed.reports.audit import audit_run
 from testbed.reports.tables import read_run
 from testbed.reports.write import write_report
-from testbed.studies.cost import count_episodes
+from testbed.studies.cost.forecast import count_episodes
 from testbed.view.planned import CellKey, planned_cells
 from transfer.memory.pool import SkillPool
 

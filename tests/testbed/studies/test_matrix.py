@@ -9,7 +9,7 @@ import pytest
 from testbed.play.course.failures import PATIENCE
 from testbed.records.trial import Episode
 from testbed.reports.write import write_report
-from testbed.studies.cost import count_episodes
+from testbed.studies.cost.forecast import count_episodes
 
 
 @pytest.fixture(scope="module")

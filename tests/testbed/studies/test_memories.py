@@ -14,7 +14,7 @@ from testbed.records.run_directory import RunDirectory
 from testbed.reports.audit import audit_run
 from testbed.reports.tables import read_run
 from testbed.reports.write import write_report
-from testbed.studies.cost import count_episodes
+from testbed.studies.cost.forecast import count_episodes
 from tests.support.studies import SMALL
 
 ARMS = ["none", "self", "transfer", "random", "shuffled", "matched"]

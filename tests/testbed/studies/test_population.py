@@ -26,7 +26,7 @@ from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Trial
 from testbed.reports.audit import check_records
 from testbed.reports.tables import load_population, load_run
-from testbed.studies.cost import count_episodes
+from testbed.studies.cost.forecast import count_episodes
 from testbed.studies.outcome.shortfall import Shortfall
 from tests.support.history import content, record
 from transfer.exchange.common_pool import COMMONS

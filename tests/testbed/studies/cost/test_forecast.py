@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testbed.config.study import ConfigError
-from testbed.studies.cost import count_episodes, forecast
+from testbed.studies.cost.forecast import count_episodes, forecast
 
 
 @pytest.mark.parametrize(

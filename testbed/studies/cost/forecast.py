@@ -1,4 +1,4 @@
-"""What a study will cost, before it is run."""
+"""How many episodes a study plays, and about how many steps and tokens."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def forecast(config: StudyConfig) -> Forecast:
     tasks = build_tasks(config)
     build_evaluations(config, tasks)
     for spec in tasks.values():
-        games = list(_sample(spec))
+        games = list(sample(spec))
         length = float(np.mean([len(game.steps) for game in games]))
         seen = float(np.mean([tokens for game in games for tokens in _prompts(game)])) + skill
         one_line = float(np.mean([len(step.action) for game in games for step in game.steps])) / CHARACTERS_PER_TOKEN
@@ -113,7 +113,8 @@ def forecast(config: StudyConfig) -> Forecast:
     return Forecast(learning, evaluation, round(steps), round(calls), round(prompt), round(completion))
 
 
-def _sample(spec: EnvSpec) -> Iterator[Trajectory]:
+def sample(spec: EnvSpec) -> Iterator[Trajectory]:
+    """SAMPLED games of a random player. Raises ConfigError where the game cannot be played."""
     model = scripted("random")
     for seed in range(SAMPLED):
         seats = [f"player_{index}" for index in range(spec.seats)]
