@@ -68,7 +68,7 @@ def engines(
     """
     from tempfile import TemporaryDirectory
 
-    from testbed.bench.engines import bench_engines
+    from testbed.bench.driver.engines import bench_engines
 
     with TemporaryDirectory(prefix="procmem-bench-") as folder:
         _print(bench_engines(Path(folder), workers=workers or (1, 2, 4), episodes=episodes), as_json)

@@ -10,7 +10,6 @@ from typing import Any
 
 import anyio
 import pytest
-from tenacity import wait_random
 
 from agents.models.model import ModelMisconfigured
 from agents.models.served.http import outage
@@ -44,7 +43,7 @@ def episodes(folder: Path) -> list[str]:
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch):
     monkeypatch.setenv("STUB_API_KEY", KEY)
-    monkeypatch.setattr(outage, "_BACKOFF", wait_random(0, 0.02))
+    monkeypatch.setattr(outage, "backoff", lambda tries: random.uniform(0, 0.02))
 
 
 def test_a_run_through_twenty_outages_equals_the_undisturbed_one(tmp_path: Path):

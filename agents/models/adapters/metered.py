@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from agents.models.model import Completion, FormMissed, Likelihood, Model, ModelCard, Request, Utterance
@@ -34,8 +34,13 @@ class Account:
     """From question to answer, summed over calls that may overlap."""
 
     def add(self, other: Account) -> None:
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        self.calls += other.calls
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens
+        self.scored += other.scored
+        self.cached_tokens += other.cached_tokens
+        self.scored_tokens += other.scored_tokens
+        self.seconds += other.seconds
 
     @property
     def tokens(self) -> int:

@@ -49,4 +49,7 @@ class TokenEstimates:
 
 
 def _bytes(messages: Sequence[Message]) -> int:
-    return sum(len(message.content.encode("utf-8", "replace")) for message in messages)
+    texts = [message.content for message in messages]
+    return (
+        sum(map(len, texts)) if all(map(str.isascii, texts)) else sum(len(t.encode("utf-8", "replace")) for t in texts)
+    )

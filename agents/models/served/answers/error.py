@@ -127,7 +127,7 @@ def _object(body: object) -> Json:
 
 
 def _error(value: object) -> ServerError:
-    if isinstance(value, list):
+    if value and isinstance(value, list):
         return _error(items(value)[0])
     fields = mapping(value)
     if not fields:

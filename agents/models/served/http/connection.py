@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import anyio
 import httpx
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -72,12 +71,12 @@ class Connection:
         began = time.monotonic()
         try:
             content = None if body is None else to_json(body)
-            with anyio.fail_after(limit):
-                answered = await self._wire.ask("GET" if body is None else "POST", below(self.url, path), content)
+            method = "GET" if body is None else "POST"
+            answered = await self._wire.ask(method, below(self.url, path), content, limit)
             return self._read(answered)
         except NoConnection as error:
             raise TryFailed("cannot be reached (it does not answer)", refused=True) from error
-        except (TimeoutError, Silence) as error:
+        except Silence as error:
             passed = time.monotonic() - began
             raise TryFailed(f"did not answer in time (within {passed:.3g} s)", silent=True) from error
         except Unreachable as error:

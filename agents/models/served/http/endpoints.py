@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import Any, TypeVar, cast
 from zlib import crc32
 
 import anyio
-from tenacity import AsyncRetrying, retry_if_exception_type
 
 from agents.models.model import ModelError, ModelMisconfigured, ModelUnavailable, PromptRefused
 from agents.models.served.http.address import check_address
@@ -205,11 +205,12 @@ class Endpoints:
 
 async def _patiently(ask: Callable[[], Awaitable[T]], patience: Patience) -> T:
     """Ask until there is an answer, or patience is at its end. Raises NoneAnswers."""
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(NoneAnswers),
-        wait=patience.wait,
-        stop=patience.stop,
-        sleep=anyio.sleep,
-        reraise=True,
-    )
-    return await retrying(ask)
+    for tries in count(1):
+        try:
+            return await ask()
+        except NoneAnswers as error:
+            pause = patience.pause(tries, error.pause)
+            if pause is None:
+                raise
+        await anyio.sleep(pause)
+    raise AssertionError  # it is counted for ever

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tenacity import RetryCallState, wait_random_exponential
-
 from agents.models.served.http.failure import TryFailed
 
-_BACKOFF = wait_random_exponential(multiplier=0.5, max=15)
-"""Seconds between two tries beside what the server asks for: different for each request, so that not all come back
-at once."""
+_LONGEST = 15.0
+"""Seconds at most between two tries, beside what the server asks for."""
+
+
+def backoff(tries: int) -> float:
+    """Seconds until the next one after `tries` tries: different for each request, so that not all come back at once."""
+    return random.uniform(0.0, min(0.5 * 2 ** min(tries, 10), _LONGEST))
 
 
 class NoneAnswers(Exception):
@@ -55,17 +58,14 @@ class Patience:
     timeouts: int = field(default=0, init=False)
     """How often the request was taken and not answered."""
 
-    def wait(self, state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome is not None else None
-        return (error.pause if isinstance(error, NoneAnswers) else 0.0) + _BACKOFF(state)
-
-    def stop(self, state: RetryCallState) -> bool:
-        """Whether the next try would come too late."""
+    def pause(self, tries: int, asked: float) -> float | None:
+        """Seconds until the next try after a failed one, at least those `asked` for; None where that comes too late."""
         now = time.monotonic()
         if self.failing_since is None:
             self.failing_since = now
         began = min(self.failing_since, now if self.outage.since is None else self.outage.since)
-        return now + state.upcoming_sleep > began + self.seconds
+        pause = asked + backoff(tries)
+        return None if now + pause > began + self.seconds else pause
 
     @property
     def others_were_answered(self) -> bool:

@@ -10,7 +10,7 @@ import json
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from agents.models.model import (
@@ -326,6 +326,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(place=st.sampled_from(places(GOOD)), junk=JSON)
+@example(place=("error",), junk=[[]])
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_value_in_any_place_is_a_traceback(place: tuple[Any, ...], junk: Any):
     """The readers never raise; what they give has the types that they promise."""

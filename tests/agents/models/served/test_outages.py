@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import socket
 import threading
 import time
@@ -13,7 +14,6 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from tenacity import wait_random
 
 from agents.models.model import Message, ModelError, ModelUnavailable, PromptRefused, Request
 from agents.models.served.http import outage
@@ -42,7 +42,7 @@ def ask(urls: list[str], requests: int = 1, session: Callable[[int], str] = lamb
 @pytest.fixture
 def hurried(monkeypatch):
     """Between two tries next to no time passes, beside what servers ask for."""
-    monkeypatch.setattr(outage, "_BACKOFF", wait_random(0, 0.05))
+    monkeypatch.setattr(outage, "backoff", lambda tries: random.uniform(0, 0.05))
 
 
 def first(answers: list[Any], then: Answer) -> Answer:

@@ -49,7 +49,8 @@ class Server:
 def run(
     scripts: Sequence[Script],
     talk: Talk,
-    timeout: float = 5,
+    timeout: float = 5.0,
+    within: float = 5.0,
 ) -> Server:
     server = Server(scripts)
 
@@ -58,7 +59,7 @@ def run(
         url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
         wire = DirectWire(url, {"Accept-Encoding": "gzip"}, timeout=timeout, tls=None)
         try:
-            await talk(lambda: wire.ask("POST", f"{url}/chat", b"{}"))
+            await talk(lambda: wire.ask("POST", f"{url}/chat", b"{}", within))
         finally:
             await wire.close()
             listening.close()
@@ -145,7 +146,7 @@ def test_nobody_there():
     async def go() -> None:
         wire = DirectWire("http://127.0.0.1:9", {}, timeout=5, tls=None)
         with pytest.raises(Unreachable):
-            await wire.ask("GET", "http://127.0.0.1:9/models", None)
+            await wire.ask("GET", "http://127.0.0.1:9/models", None, 5)
 
     asyncio.run(go())
 
@@ -167,3 +168,11 @@ def test_many_at_once_share_few_connections():
             assert {answer.content for answer in await asyncio.gather(*(ask() for _ in range(40)))} == {b"hello"}
 
     assert run([[HELLO]] * 120, talk).connections == 40
+
+
+def test_the_whole_has_a_deadline():
+    async def talk(ask: Ask) -> None:
+        with pytest.raises(Silence):
+            await ask()
+
+    run([[HELLO[:-5], *[act for letter in b"hello" for act in (0.2, bytes([letter]))]]], talk, within=0.5)

@@ -47,21 +47,25 @@ class DirectWire:
         self._headers = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._heads: dict[tuple[str, str], bytes] = {}
         self._idle: list[_Line] = []
-        self._turns = anyio.Semaphore(AT_ONCE, fast_acquire=True)
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(self, method: str, url: str, content: bytes | None) -> Answered:
+    async def ask(self, method: str, url: str, content: bytes | None, within: float) -> Answered:
         """As `Wire.ask`."""
         length = b"" if content is None else b"Content-Length: %d\r\n" % len(content)
         question = b"%b%b\r\n%b" % (self._head(method, url), length, content or b"")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
         async with self._turns:
+            if loop.time() >= deadline:
+                raise Silence
             while self._idle:
                 line = self._idle.pop()
                 try:
-                    return await self._answer(line, question)
+                    return await self._answer(line, question, deadline)
                 except BrokenOff:  # a server closes what was idle for long, perhaps at this moment
                     if line.has_heard:
                         raise
-            return await self._answer(await self._connect(), question)
+            return await self._answer(await self._connect(), question, deadline)
 
     async def close(self) -> None:
         while self._idle:
@@ -90,8 +94,8 @@ class DirectWire:
             raise Unreachable(str(error)) from error
         return line
 
-    async def _answer(self, line: _Line, question: bytes) -> Answered:
-        answer = await line.ask(question, self._timeout)
+    async def _answer(self, line: _Line, question: bytes, deadline: float) -> Answered:
+        answer = await line.ask(question, self._timeout, deadline)
         if line.is_open:
             self._idle.append(line)
         return answer
@@ -119,15 +123,18 @@ class _Line(asyncio.Protocol):
         """Whether anything came of the last question."""
         return self._heard
 
-    async def ask(self, question: bytes, timeout: float) -> Answered:
-        """Raises Silence, BrokenOff or TooLong; whatever is raised, the connection is closed."""
+    async def ask(self, question: bytes, timeout: float, deadline: float) -> Answered:
+        """Silent for `timeout` seconds at most, and done at `deadline` (of the loop's clock), which is to come.
+
+        Raises Silence, BrokenOff or TooLong; whatever is raised, the connection is closed.
+        """
         self._begin()
         if self._transport is None:
             raise BrokenOff("closed")
         loop = asyncio.get_running_loop()
-        self._answer = loop.create_future()
         self._since = loop.time()
-        self._watch(loop, timeout)
+        self._answer = loop.create_future()
+        self._watch(loop, timeout, deadline)
         try:
             self._transport.write(question)
             return await self._answer
@@ -143,12 +150,13 @@ class _Line(asyncio.Protocol):
             self._transport.abort()
             self._transport = None
 
-    def _watch(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
+    def _watch(self, loop: asyncio.AbstractEventLoop, timeout: float, deadline: float) -> None:
         """Looks at the clock once a timeout, rather than with each piece that comes."""
-        if loop.time() >= self._since + timeout:
+        due = min(self._since + timeout, deadline)
+        if loop.time() >= due:
             self._fail(Silence())
         else:
-            self._timer = loop.call_at(self._since + timeout, self._watch, loop, timeout)
+            self._timer = loop.call_at(due, self._watch, loop, timeout, deadline)
 
     def _begin(self) -> None:
         self._heard = self._in_body = False

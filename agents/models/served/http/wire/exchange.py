@@ -28,7 +28,7 @@ class NoConnection(WireFailed):
 
 
 class Silence(WireFailed):
-    """The server took the question and then said nothing for too long."""
+    """The server took the question and then said nothing, or not all, for too long."""
 
 
 class BrokenOff(WireFailed):
@@ -50,8 +50,10 @@ class Answered(NamedTuple):
 class Wire(Protocol):
     """Asks one server. Redirects are never followed: a key would go with them."""
 
-    async def ask(self, method: str, url: str, content: bytes | None) -> Answered:
+    async def ask(self, method: str, url: str, content: bytes | None, within: float) -> Answered:
         """Send `content` (JSON; None for nothing) to `url`, which begins as the server's own address does.
+
+        The whole may take `within` seconds.
 
         Raises WireFailed, and UnicodeError for an address that cannot be asked.
         """

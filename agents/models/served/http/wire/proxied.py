@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 
+import anyio
 import httpx
 
 from agents.models.model import ModelMisconfigured
@@ -45,20 +46,21 @@ class ProxiedWire:
             trust_env=False,  # the environment's proxy was chosen already
         )
 
-    async def ask(self, method: str, url: str, content: bytes | None) -> Answered:
+    async def ask(self, method: str, url: str, content: bytes | None, within: float) -> Answered:
         """As `Wire.ask`."""
         kind = {} if content is None else {"Content-Type": "application/json"}
         body = bytearray()
         try:
-            async with self._client.stream(method, url, content=content, headers=kind) as response:
-                async for chunk in response.aiter_raw():
-                    body += chunk
-                    if len(body) > MOST:
-                        raise TooLong
-                return Answered(response.status_code, response.headers, bytes(body))
+            with anyio.fail_after(within):
+                async with self._client.stream(method, url, content=content, headers=kind) as response:
+                    async for chunk in response.aiter_raw():
+                        body += chunk
+                        if len(body) > MOST:
+                            raise TooLong
+                    return Answered(response.status_code, response.headers, bytes(body))
         except httpx.ConnectTimeout as error:
             raise NoConnection from error
-        except httpx.TimeoutException as error:
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise Silence from error
         except httpx.ConnectError as error:
             raise Unreachable(str(error)) from error

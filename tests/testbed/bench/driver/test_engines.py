@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.bench.engines import bench_engines
+from testbed.bench.driver.engines import bench_engines
 
 
 def test_without_ray_it_measures_this_process(tmp_path):
