@@ -1,7 +1,7 @@
 """`GameProcesses`: games that live in processes of their own, because they crash, hang, or cannot bear threads.
 
-A program is started by its path and speaks JSON lines: a request comes in on its standard input, an answer goes out on
-its standard output, `{"error": "…"}` where something went wrong. It ends when its input does, whatever ended us.
+Each runs `answering.py` with an engine, and speaks JSON lines: a request comes in on its standard input, an answer goes
+out on its standard output, `{"error": "…"}` where something went wrong. It ends when its input does, whatever ended us.
 """
 
 from __future__ import annotations
@@ -29,15 +29,16 @@ LONGEST_SILENCE = 60.0
 seconds."""
 MOST_GAMES = 50
 """Games after which a process is replaced: libraries remember more with each (TextWorld 1 MB)."""
+_ANSWERING = Path(__file__).with_name("answering.py")
 _CHUNK = 1 << 16
 
 
 class GameProcess:
     """One process, which plays one game at a time. Not for two threads at once."""
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, engine: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(program)],
+            [sys.executable, "-P", str(_ANSWERING), str(engine)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -98,10 +99,10 @@ class GameProcess:
 
 
 class GameProcesses:
-    """All processes of one program: started when needed, used again for the next game, ended when Python ends."""
+    """All processes of one engine: started when needed, used again for the next game, ended when Python ends."""
 
-    def __init__(self, program: Path) -> None:
-        self._program = program
+    def __init__(self, engine: Path) -> None:
+        self._engine = engine
         self._idle: deque[GameProcess] = deque()
         self._started: weakref.WeakSet[GameProcess] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -127,7 +128,7 @@ class GameProcesses:
             try:
                 process = self._idle.pop()
             except IndexError:
-                process = GameProcess(self._program)
+                process = GameProcess(self._engine)
                 with self._lock:
                     self._started.add(process)
                 return process

@@ -1,4 +1,4 @@
-"""One ALFWorld game after another, by TextWorld, in a process of its own: `python engine.py` speaks JSON lines.
+"""One ALFWorld game after another, by TextWorld, in a process of its own (see `answering.py`).
 
 `{"load": FILE}` answers with the opening, `{"play": COMMAND}` with what that led to: the game's `text`, whether it is
 `won`, and the admissible `commands`; an opening also with the game's own `walkthrough`. Imports nothing of ours.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ast
 import json
-import os
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
+LIBRARY = "TextWorld"
 NOT_OFFERED = "help"
 """A command that the game understands and that leads nowhere."""
 LONGEST_REASON = 200
@@ -33,6 +32,12 @@ class Engine:
         quicken()
         infos = import_module("textworld").EnvInfos(won=True, admissible_commands=True)
         self._env: Any = import_module("textworld.envs.pddl").PddlEnv(infos)
+
+    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self.load(request["load"]) if "load" in request else self.play(request["play"])
+        except Damaged as error:
+            return {"error": str(error)}
 
     def load(self, path: str) -> dict[str, Any]:
         """Raises Damaged."""
@@ -157,24 +162,3 @@ def briefly(error: Exception) -> str:
     """In one line, without the pages of grammar that a parser may quote."""
     line = " ".join(f"{type(error).__name__}: {error}".split())
     return line if len(line) <= LONGEST_REASON else line[:LONGEST_REASON] + "…"
-
-
-def main() -> None:
-    # The library may print; answers have the pipe for themselves.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    engine: Engine | None = None
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            engine = engine or Engine()
-            answer = engine.load(request["load"]) if "load" in request else engine.play(request["play"])
-        except Damaged as error:
-            answer = {"error": str(error)}
-        except Exception as error:
-            answer = {"error": f"TextWorld failed ({briefly(error)})"}
-        print(json.dumps(answer), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""TextWorld games, generated and played in a process of its own: `python engine.py` speaks JSON lines.
+"""TextWorld games, generated and played in a process of its own (see `answering.py`).
 
 `{"make": CHALLENGE, "settings": …, "seed": N, "folder": F}` answers with the opening of that game, which is compiled
 into F unless it is there; `{"play": COMMAND}` with what that led to: the game's `text`, its `score` as a share, whether
@@ -7,15 +7,15 @@ it is `won` or `lost`, the admissible `commands`, and the `walkthrough` from the
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import sys
 import tempfile
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+LIBRARY = "TextWorld"
 CHALLENGES = {"coin": "textworld.challenges.tw_coin_collector", "cooking": "textworld.challenges.tw_cooking"}
 _PROMPT = re.compile(r"\n>[ ]*(-= .*)?\s*\Z")
 """Where the interpreter waits for the next command, and its status line."""
@@ -27,6 +27,11 @@ class Engine:
     """One game at a time."""
 
     _env: Any = None
+
+    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        if "make" in request:
+            return self.make(request["make"], request["settings"], request["seed"], request["folder"])
+        return self.play(request["play"])
 
     def make(self, challenge: str, settings: dict[str, Any], seed: int, folder: str) -> dict[str, Any]:
         path = Path(folder) / f"{challenge}-{'-'.join(map(str, settings.values()))}-{seed}.z8"
@@ -76,24 +81,3 @@ def compile_game(challenge: str, settings: dict[str, Any], seed: int, path: Path
 def cleaned(text: str) -> str:
     """A game's words without the interpreter's."""
     return _BLANKS.sub("\n", _EPILOGUE.sub("", _PROMPT.sub("", text))).strip()
-
-
-def main() -> None:
-    # The library may print; answers have the pipe for themselves.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    engine = Engine()
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            if "make" in request:
-                answer = engine.make(request["make"], request["settings"], request["seed"], request["folder"])
-            else:
-                answer = engine.play(request["play"])
-        except Exception as error:
-            answer = {"error": " ".join(f"TextWorld failed ({type(error).__name__}: {error})".split())[:400]}
-        print(json.dumps(answer), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    main()

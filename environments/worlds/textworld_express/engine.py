@@ -1,4 +1,4 @@
-"""TextWorld-Express's games, played by a Java of its own: `python engine.py` speaks JSON lines.
+"""TextWorld-Express's games, played by a Java of its own, in a process of its own (see `answering.py`).
 
 `{"make": GAME, "settings": TEXT, "seed": N, "fold": "train"}` answers with the opening of that game, the `task` in its
 words and the `walkthrough`; `{"play": COMMAND}` with what that led to: the game's `text`, its `score` as a share,
@@ -8,11 +8,11 @@ whether it is `won` or `lost`, and the admissible `commands`. Imports nothing of
 from __future__ import annotations
 
 import json
-import os
-import sys
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+LIBRARY = "TextWorld-Express"
 JAVA = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """One game needs little; without these each Java takes a share of the machine, and a thread for every processor."""
 
@@ -34,6 +34,11 @@ class Engine:
         self._java: Any = gateway.JavaGateway(gateway_parameters=parameters)
         self._game: Any = self._java.jvm.textworldexpress.runtime.PythonInterface()
 
+    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        if "make" in request:
+            return self.make(request["make"], request["settings"], request["seed"], request["fold"])
+        return self.play(request["play"])
+
     def make(self, game: str, settings: str, seed: int, fold: str) -> dict[str, Any]:
         if complaint := self._game.load(game, settings):
             raise ValueError(complaint)
@@ -53,25 +58,3 @@ def seen(state: dict[str, Any]) -> dict[str, Any]:
         "lost": bool(state["taskfailure"]),
         "commands": sorted(set(state["validActions"])),
     }
-
-
-def main() -> None:
-    # The library may print; answers have the pipe for themselves.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    engine: Engine | None = None
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            engine = engine or Engine()
-            if "make" in request:
-                answer = engine.make(request["make"], request["settings"], request["seed"], request["fold"])
-            else:
-                answer = engine.play(request["play"])
-        except Exception as error:
-            answer = {"error": " ".join(f"TextWorld-Express failed ({type(error).__name__}: {error})".split())[:400]}
-        print(json.dumps(answer), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,15 +18,18 @@ from environments.games.game import GameError
 from environments.worlds import processes as module
 from environments.worlds.processes import GameProcesses
 
-PROGRAM = """
-import json, os, signal, sys, time
-for line in sys.stdin:
-    request = json.loads(line)
-    if "sleep" in request: time.sleep(request["sleep"])
-    if "die" in request: os.kill(os.getpid(), signal.SIGKILL)
-    if "leave" in request: sys.exit(3)
-    answer = {"error": "no"} if "fail" in request else {"pid": os.getpid(), **request}
-    print(json.dumps(answer), flush=True)
+ENGINE = """
+import os, signal, sys, time
+LIBRARY = "A library"
+class Engine:
+    def answer(self, request):
+        if "sleep" in request: time.sleep(request["sleep"])
+        if "die" in request: os.kill(os.getpid(), signal.SIGKILL)
+        if "leave" in request: sys.exit(3)
+        if "raise" in request: raise OSError("no\\nway")
+        if "fail" in request: return {"error": "no"}
+        print("no answer")
+        return {"pid": os.getpid(), **request}
 """
 
 
@@ -36,9 +39,9 @@ class Player:
 
 @pytest.fixture
 def processes(tmp_path: Path):
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    found = GameProcesses(program)
+    engine = tmp_path / "engine.py"
+    engine.write_text(ENGINE)
+    found = GameProcesses(engine)
     yield found
     found.end()
     assert found.running == []
@@ -72,6 +75,7 @@ def test_a_process_is_used_again(processes):
         ({"die": True}, "its process was killed by SIGKILL"),
         ({"leave": True}, "its process ended with exit code 3"),
         ({"fail": True}, "no"),
+        ({"raise": True}, r"A library failed \(OSError: no way\)"),
         ({"sleep": 60}, "it did not answer within 0.5 s"),
     ],
     ids=str,
@@ -118,10 +122,10 @@ def test_one_that_died_idle_is_replaced(processes):
 
 @pytest.mark.parametrize("ending", ["pass", "import os; os.kill(os.getpid(), 9)"], ids=["exit", "kill -9"])
 def test_processes_end_with_python(tmp_path, ending):
-    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "engine.py").write_text(ENGINE)
     code = (
         "import json\nfrom pathlib import Path\nfrom environments.worlds.processes import GameProcesses\n"
-        f"processes = GameProcesses(Path({str(tmp_path / 'program.py')!r}))\n"
+        f"processes = GameProcesses(Path({str(tmp_path / 'engine.py')!r}))\n"
         "class Player: pass\n"
         "players = [Player() for _ in range(3)]\n"
         "print(json.dumps([processes.lend(player)[0].ask(a=1)['pid'] for player in players]), flush=True)\n" + ending
