@@ -179,6 +179,7 @@ class SkillAgent(BaseChatAgent):
             calls=1 + guidance.calls + thought.calls,
             dropped_turns=move.dropped_turns,
             left_out=guidance.left_out,
+            written=guidance.written,
             reading_calls=reading.calls,
             reading_prompt_tokens=reading.prompt_tokens,
             reading_completion_tokens=reading.completion_tokens,

@@ -50,6 +50,9 @@ class Decision(BaseModel):
     dropped_turns: int = 0
     left_out: int = 0
     """Units that the memory chose but for which there was no room in the prompt."""
+    written: str = ""
+    """What stood in the prompt from this recall event on, where the memory wrote it for this game alone; blank where it
+    is the words of its units."""
     reading_calls: int = 0
     """LLM calls among `calls` by which the memory was read (selection, termination, a query)."""
     reading_prompt_tokens: int = 0

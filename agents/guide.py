@@ -31,6 +31,8 @@ class Guidance:
     calls: int = 0
     left_out: int = 0
     """Units that were chosen but for which there was no room."""
+    written: str = ""
+    """`text` at a recall event whose memory wrote it for this game alone: it is not the words of its units."""
 
 
 class Guide(Protocol):
@@ -60,6 +62,8 @@ class Recalled:
     text: str = ""
     units: tuple[str, ...] = ()
     left_out: int = 0
+    written: bool = False
+    """The text was written for this game alone, of these units."""
 
 
 RecallUnits = Callable[[State], Awaitable[Recalled]]
@@ -74,7 +78,14 @@ class EachStep:
     async def guide(self, state: State) -> Guidance:
         with account() as spent:
             found = await self._recall(state)
-        return Guidance(found.text, found.units, started=bool(found.units), calls=spent.calls, left_out=found.left_out)
+        return Guidance(
+            found.text,
+            found.units,
+            started=bool(found.units),
+            calls=spent.calls,
+            left_out=found.left_out,
+            written=found.text if found.written else "",
+        )
 
     def reset(self) -> None:
         pass
@@ -90,7 +101,7 @@ class AtStart:
     async def guide(self, state: State) -> Guidance:
         if self._held is None:
             first = await self._each.guide(state)
-            self._held = replace(first, started=False, calls=0, left_out=0)
+            self._held = replace(first, started=False, calls=0, left_out=0, written="")
             return first
         return self._held
 

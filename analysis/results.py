@@ -16,8 +16,9 @@ from analysis.matrix.arms.types import type_table
 from analysis.matrix.arms.variance import variance_table
 from analysis.matrix.cells import cell_table, reuse_table
 from analysis.matrix.comparison.claims import Adaptive
+from analysis.matrix.comparison.influence import influence_table
 from analysis.matrix.comparison.looks import judge_sequentially, looked
-from analysis.matrix.comparison.memories import MemoryComparison, compare_memories
+from analysis.matrix.comparison.memories import POOL, MemoryComparison, compare_memories
 from analysis.matrix.comparison.paper import Paper, beside_paper
 from analysis.matrix.contrasts import cellwise, declare, overall
 from analysis.matrix.data_quality.caveats import caveats, learning_owed, widened
@@ -85,6 +86,8 @@ class Results:
     """What a paper prints, beside ours; None where the study names no paper, or the paper prints none of it."""
     retries: Retries | None = None
     """None where no memory played games again while it was learned."""
+    influence: pd.DataFrame | None = None
+    """How much what memories showed changed the likelihood of what was done; None where that was not measured."""
     types: pd.DataFrame | None = None
     """Cells by the type of the task; None where no task has several."""
 
@@ -194,6 +197,7 @@ def analyse(
         population=None if population is None else analyse_population(replace(population, ranges=tables.ranges), by),
         memories=beside,
         retries=compare_retries(memories, by),
+        influence=influence_table({POOL: tables, **memories}, given, by),
         types=type_table(tables, by),
         paper=beside_paper(paper, (cells, reuse), memories, by) if paper else None,
     )

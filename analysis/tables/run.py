@@ -57,6 +57,19 @@ READING = (
 """Columns of episodes that tables of before other memories than pools do not have: there they are 0."""
 RECORDED = (Column("task_type", "text", "type of the task, where its game tells; no player is told", blank=True),)
 """Columns of episodes that tables of before games told of themselves do not have: there they are blank."""
+INFLUENCE = (
+    Column(
+        "influence",
+        "number",
+        "mean over measured steps of log p(move | units) - log p(move | without), nats",
+        blank=True,
+    ),
+    Column("influence_steps", "integer", "exposed steps of which that is known", blank=True),
+    Column(
+        "influence_error", "number", "RMS of log p(move | units) scored again less as it was drawn, nats", blank=True
+    ),
+)
+"""Columns of episodes that tables without measurements of influence do not have: there they are blank."""
 WRITING = (
     Column("agent", "text", "who learns"),
     Column("task", "text", "where"),
@@ -226,8 +239,8 @@ class Tables:
 def check_episodes(frame: pd.DataFrame) -> pd.DataFrame:
     """As `check`, and: no row twice; a return that is no finite number becomes missing data with its error."""
     absent: dict[str, Any] = {column.name: 0 for column in READING if column.name not in frame}
-    absent |= {column.name: None for column in RECORDED if column.name not in frame}
-    episodes = _sources(check(frame.assign(**absent), (*EPISODES, *READING, *RECORDED), "episodes"))
+    absent |= {column.name: None for column in (*RECORDED, *INFLUENCE) if column.name not in frame}
+    episodes = _sources(check(frame.assign(**absent), (*EPISODES, *READING, *RECORDED, *INFLUENCE), "episodes"))
     if episodes.empty:
         raise TableError("The episodes table is empty; run the study before reporting on it.")
     unanswered = episodes["error"].isna() & ~np.isfinite(episodes["return"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from testbed.cli.terminal import Terminal, plain
-from testbed.play.course.pace import EXCHANGE, Left, Pace, kind_of
+from testbed.play.course.pace import Left, Pace, kind_of, kind_of_thought
 
 if TYPE_CHECKING:
     from agents.models.adapters.metered import Charge
@@ -28,15 +28,16 @@ class EpisodeProgress:
     such a step has taken so far.
     """
 
-    def __init__(self, console: Terminal, learning: int, evaluation: int, steps: int) -> None:
-        """Episodes to learn from and to evaluate by, and `steps` (iterations of all learners), of the whole study."""
+    def __init__(self, console: Terminal, learning: int, evaluation: int, steps: int, influence: int = 0) -> None:
+        """Episodes to learn from and to evaluate by, `steps` (iterations of all learners), and cells whose memories'
+        influence is measured, of the whole study."""
         self.finished = 0
         self._failed: set[str] = set()
         self._thinking: Counter[str] = Counter()
         self._thoughts: Counter[str] = Counter()
         self._answers = 0
         self._scoring = ""
-        self._pace = Pace(learning, evaluation, steps)
+        self._pace = Pace(learning, evaluation, steps, influence)
         self._latest: deque[float] = deque(maxlen=50)
         self._phase = "starting"
         self._shown = 0.0
@@ -50,7 +51,9 @@ class EpisodeProgress:
             TextColumn("· left {task.fields[left]}"),
             console=console,
         )
-        self._task = self._bar.add_task("starting", total=episodes + steps, episodes=episodes, done=0, left="?")
+        self._task = self._bar.add_task(
+            "starting", total=episodes + steps + influence, episodes=episodes, done=0, left="?"
+        )
         self._above = _Above(console)
 
     def __enter__(self) -> EpisodeProgress:
@@ -90,14 +93,15 @@ class EpisodeProgress:
         if not self._thinking.total():
             self._answers = 0
         self._thinking[who] += 1
-        self._pace.starts("step", (who, self._thoughts[who] + self._thinking[who])) if who != EXCHANGE else None
+        if kind := kind_of_thought(who):
+            self._pace.starts(kind, (who, self._thoughts[who] + self._thinking[who]))
         self._show()
 
     def thought(self, who: str) -> None:
         self._thinking[who] -= 1
         self._thoughts[who] += 1
-        if who != EXCHANGE:
-            self._pace.ends("step", (who, self._thoughts[who]))
+        if kind := kind_of_thought(who):
+            self._pace.ends(kind, (who, self._thoughts[who]))
         self._scoring = ""
         self._show()
 

@@ -101,6 +101,9 @@ class StudyConfig(Table):
     """Tokens of memory in a prompt that every memory is cut to in the arm "matched"."""
     adaptive: AdaptiveConfig | None = Field(default=None, json_schema_extra=SINCE_FORMAT_1)
     """Looks at the data as they come, in a matrix; without it the study's size is fixed beforehand."""
+    influence: bool = Field(default=False, json_schema_extra=OUTCOME_NEUTRAL)
+    """Whether it is measured, after a matrix is played, how much what memories showed changed the likelihood of each
+    action. No episode depends on it: it may be asked for when all are there."""
     population: PopulationConfig = PopulationConfig()
     """For the study "population" only."""
     concurrency: int = Field(default=16, ge=1, json_schema_extra=OUTCOME_NEUTRAL)
@@ -142,6 +145,8 @@ class StudyConfig(Table):
             memory.check([agent.name for agent in self.agents])
         if self.memories and self.study == "population":
             raise ValueError('memories: a population shares skills; compare memories in a study = "matrix"')
+        if self.influence and self.study != "matrix":
+            raise ValueError(f'influence: a study "{self.study}" compares no memories; leave it out')
         if ("matched" in self.arms) != (self.budget is not None):
             raise ValueError('budget: the arm "matched" cuts every memory to it; write both or neither')
         if self.study == "population":

@@ -58,6 +58,14 @@ def complete_lines(file: Path, start: int = 0) -> Iterator[tuple[int, int, bytes
             place += len(line)
 
 
+def torn_from(file: Path) -> int:
+    """Where an incomplete last line begins; 0 where there is none, or nothing but it."""
+    end = 0
+    for _, place, line in complete_lines(file):
+        end = place + len(line)
+    return end if file.exists() and file.stat().st_size > end else 0
+
+
 def drop_torn_line(file: Path) -> bool:
     """Cut a file back to the end of its last complete line; whether there was anything behind it. Raises OSError."""
     if not file.exists():

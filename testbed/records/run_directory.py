@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
+from pydantic import BaseModel
 from pydantic_core import from_json
 
 from testbed.config.study import StudyConfig
@@ -30,6 +31,7 @@ from testbed.records.lines import (
     RoundCommit,
 )
 from testbed.records.run_records import RunRecords
+from testbed.records.side_files.influence import InfluenceLine
 from testbed.records.side_files.study_file import StudyRecord
 from testbed.records.side_files.versions import Versions, judge_restart
 from testbed.records.trial import Episode
@@ -119,6 +121,7 @@ class RunDirectory(RunRecords):
         for file in (self.episodes_file, self.events_file, self._manifest.path):
             drop_torn_line(file)
             file.touch()
+        drop_torn_line(self.influence_file)
         self._drop_unfinished_iteration()
         disk.sync(self.path)
         self.notices += self._manifest.resume()
@@ -140,10 +143,17 @@ class RunDirectory(RunRecords):
 
     def append(self, episode: Episode) -> int:
         """Store one finished episode; the place of its line, for `episode`."""
-        place = append_text(self.episodes_file, episode.model_dump_json() + "\n")
-        self._unsynced.add(self.episodes_file)
+        return self._append(self.episodes_file, [episode])
+
+    def append_influence(self, lines: Sequence[InfluenceLine]) -> None:
+        """Store what was measured of finished episodes, in one write."""
+        self._append(self.influence_file, lines)
+
+    def _append(self, file: Path, lines: Sequence[BaseModel]) -> int:
+        place = append_text(file, "".join(line.model_dump_json() + "\n" for line in lines))
+        self._unsynced.add(file)
         if time.monotonic() - self._synced >= SYNC_EVERY:
-            with writing(self.episodes_file):
+            with writing(file):
                 self.sync()
         return place
 

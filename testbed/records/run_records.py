@@ -13,6 +13,7 @@ from testbed.config.reading.load import parse_study
 from testbed.config.study import StudyConfig
 from testbed.records.append_only import StoreError, complete_lines
 from testbed.records.lines import IterationCommit, Line, LookLine, MemoryCommit, RoundCommit, first_problem, parse_line
+from testbed.records.side_files import influence
 from testbed.records.side_files.episode_index import EpisodeIndex
 from testbed.records.side_files.manifest import Manifest
 from testbed.records.side_files.memory_folder import MemoryFolder
@@ -54,6 +55,10 @@ class RunRecords:
     @property
     def events_file(self) -> Path:
         return self.path / "events.jsonl"
+
+    @property
+    def influence_file(self) -> Path:
+        return self.path / influence.NAME
 
     def study(self) -> StudyRecord:
         """What `study.json` says. Raises StoreError as `StudyFile.read`."""

@@ -15,6 +15,7 @@ from testbed.play.learners import duel_tests
 from testbed.play.seeds import environment_seed, evaluation_seed
 from testbed.records.keys import LearnerKey
 from testbed.records.lines import EventLine, Line
+from testbed.records.side_files.influence import InfluenceLine
 from testbed.records.trial import EVIDENCE, Episode, Trial
 from testbed.reports.rows.reader import Reader
 from transfer.gate.race import NOTHING_YET, Evidence, Process, verdict_of
@@ -39,6 +40,8 @@ class RecordCheck(Reader):
         self._totals: dict[str, float | None] = {}
         """Return of each trajectory that a duel names; None where it is not there."""
         self._duels: list[tuple[str, Duelled]] = []
+        self._measured: dict[str, InfluenceLine] = {}
+        """By trial, until its episode comes."""
 
     def episode(self, episode: Episode) -> None:
         trial = episode.trial
@@ -48,9 +51,14 @@ class RecordCheck(Reader):
             self._totals |= {one.id: one.total for one in each if one.id in self._totals}
             cell = (trial.arm, "", "", trial.source_agent or trial.agent, trial.task)
         self._counts[self._memory(trial), trial.phase, *cell, trial.learning_run] += 1
-        for kind, sentence in self._faults(episode):
+        line = self._measured.pop(trial.id, None)
+        said = [("influence", fault) for fault in line.faults(episode)] if line else []
+        for kind, sentence in (*self._faults(episode), *said):
             self._told.setdefault(kind, []).append(f"episode {trial.id}: {sentence}.")
         self._ids.add(trial.id)
+
+    def influence(self, line: InfluenceLine) -> None:
+        self._measured[line.trial] = line
 
     def event(self, order: int, line: Line) -> None:
         if isinstance(line, EventLine) and isinstance(line.event, Duelled):
@@ -117,6 +125,7 @@ class RecordCheck(Reader):
                 planned[whose, *place] = max(episodes, planned.get((whose, *place), 0))
         owed = {key: count - self._counts[key] for key, count in planned.items() if self._counts[key] < count}
         lines = [sentence for kind in self._told.values() for sentence in _capped(kind)]
+        lines += _capped([f"influence of {trial}: there is no such episode." for trial in self._measured])
         lines += _capped(
             [
                 f"duel of {duel.skill} by {who}: {said}."

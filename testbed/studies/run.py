@@ -33,6 +33,7 @@ from testbed.studies.adaptive import run_adaptive
 from testbed.studies.cost.forecast import count_episodes, count_parts
 from testbed.studies.learn import learn_all
 from testbed.studies.matrix import run_matrix
+from testbed.studies.outcome.influence import measure_influence, require_likelihoods
 from testbed.studies.outcome.run_log import run_log
 from testbed.studies.outcome.shortfall import Shortfall
 from testbed.studies.population import run_population
@@ -78,6 +79,8 @@ async def _run(
         learners = build_learners(config, players) | build_memory_learners(config, players)
         study = run_adaptive if config.adaptive else resolve(STUDIES, config.study, group="study")
         probes = await probe_servers(config, players)
+        if config.influence:
+            require_likelihoods(probes)
         with (
             RunDirectory.create(out, config, versions(players, probes), today.isoformat()) as run,
             run_log(run.path, redact=redact),
@@ -113,6 +116,8 @@ async def _conduct(
     owed = f", {len(lab.failures.standing)} failed before and come first" if lab.failures.standing else ""
     _log.info("%s %s: %d episodes, %s%s", config.study, config.digest, planned, begun, owed)
     await study(lab, learners, seed_pool(config.learning.pool_size))
+    if config.influence:
+        await measure_influence(lab)
     if config.adaptive is not None:
         seats = {name: spec.seats for name, spec in engine.players.tasks.items()}
         planned = planned_episodes(config, seats, run.looks())

@@ -17,8 +17,10 @@ from tests.support.fake_evolver import skill
 from transfer.gate.acceptance import Improvement
 from transfer.gate.advantage import StepBaseline
 from transfer.gate.gate import Evidence, PPOGate
+from transfer.gate.influence import exposures
 from transfer.gate.replay import ActingPolicy, replay, style_of
 from transfer.memory.experience import controlled
+from transfer.memory.pool import SkillPool
 from transfer.memory.seed_pool import SEEDS
 from transfer.nppo.evolver import Unusable
 from transfer.nppo.gradient import Gradient, Hindsight
@@ -63,6 +65,25 @@ def test_the_denominator_is_the_likelihood_with_which_the_policy_really_acted(sm
         else:
             assert math.exp(likelihood.total) + math.exp(step.policy_logprob) <= 1 + 1e-3
     assert equal >= 3
+
+
+@pytest.mark.parametrize("reasoning", ["direct", "react"])
+def test_influence_is_the_gates_log_ratio_of_the_same_prompts(smol, reasoning):
+    """What the skill in the prompt changed, and what the gate finds a candidate to change against no skill at all."""
+    (trajectory,) = played(smol, reasoning, count=1)
+    voice = ActingPolicy(0.7)
+    found, left_out = exposures(trajectory, SkillPool.of([SEED]), voice)
+    assert not left_out
+    assert len(found) == len(trajectory.steps)
+    shown = [each.total for each in asyncio.run(smol.score([each.shown for each in found]))]
+    hidden = [each.total for each in asyncio.run(smol.score([each.hidden for each in found]))]
+    (span,) = controlled(trajectory, SEED.id)
+    gate = PPOGate((smol,), voice=voice)
+    ((ratios,), _) = asyncio.run(gate._ratios(smol, None, [SEED], Evidence((span,), ()), [style_of(span, SEED)]))
+    assert np.subtract(shown, hidden) == pytest.approx(ratios, abs=1e-4)
+    assert np.abs(ratios).max() > 1e-2
+    drawn = [step.policy_logprob for step in trajectory.steps]
+    assert sum(one == pytest.approx(other, abs=1e-3) for one, other in zip(shown, drawn, strict=True)) >= 3
 
 
 def test_verdicts_of_a_real_model_are_repeatable_and_far_above_their_noise(smol):

@@ -21,7 +21,7 @@ from agents.prompts import (
 )
 from agents.skill import Skill
 from environments import grammar as grammars
-from transfer.memory.experience import Segment, Step
+from transfer.memory.experience import Segment, Step, Trajectory
 
 STYLES = ("direct", "reason", "react")
 """Ways of asking for a move; the recorded prompt digest tells which one it was."""
@@ -67,15 +67,16 @@ def prompts(span: Segment, skill: Skill | None, kept: str | None = None) -> list
     Where the acting model had dropped its oldest turns to fit its context, as many are dropped here. `kept` is the
     style in which it had thought aloud before, where its thoughts stayed in the conversation.
     """
-    return [_prompt(span, skill, index, kept) for index in range(span.start, span.stop)]
+    memory = _words(skill)
+    return [prompt_at(span.trajectory, index, memory, kept) for index in range(span.start, span.stop)]
 
 
-def _prompt(span: Segment, skill: Skill | None, index: int, kept: str | None) -> tuple[Message, ...]:
-    step, past = span.trajectory.steps[index], span.trajectory.steps[:index]
+def prompt_at(trajectory: Trajectory, index: int, memory: str, kept: str | None = None) -> tuple[Message, ...]:
+    """The prompt of one step as it would read with this text of a memory in it; else as `prompts`."""
+    step, past = trajectory.steps[index], trajectory.steps[:index]
     turns: list[PastTurn] = [(each.observation, each.action) for each in past]
     thoughts = None if kept is None else KeptThoughts(kept, [each.reasoning for each in past])
-    memory = skill_text(skill) if skill is not None else ""
-    whole = conversation(span.trajectory.rules, memory, turns, step.observation, thoughts)
+    whole = conversation(trajectory.rules, memory, turns, step.observation, thoughts)
     dropped = min(step.dropped_turns, len(whole) - 2)
     return (whole[0], *whole[1 + dropped :])
 
@@ -104,6 +105,13 @@ class PromptStyle(NamedTuple):
     """Earlier thoughts stood in the prompt."""
 
 
+REBUILT = (
+    *(PromptStyle(style, True) for style in STYLES),
+    *(PromptStyle(style, True, True) for style in STYLES if style != "direct"),
+)
+"""Every way in which a prompt may be rebuilt."""
+
+
 def style_of(span: Segment, skill: Skill | None) -> PromptStyle:
     """How the recorded moves of a segment were asked for: "direct", "reason" or "react".
 
@@ -111,20 +119,23 @@ def style_of(span: Segment, skill: Skill | None) -> PromptStyle:
     style rebuilds that prompt (another version of the wording, or a prompt that was shortened), the likeliest is taken.
     An episode's first prompt does not tell whether thoughts are kept; the segment's last one does.
     """
-    kept = [PromptStyle(style, True, True) for style in STYLES if style != "direct"]
-    found = [each for each in (*(PromptStyle(style, True) for style in STYLES), *kept) if _sent(span, skill, each)]
+    memory = _words(skill)
+    found = [each for each in REBUILT if was_sent(span.trajectory, span.start, memory, each)]
     if len(found) > 1:
-        found = [each for each in found if _sent(span, skill, each, -1)] or found
+        found = [each for each in found if was_sent(span.trajectory, span.stop - 1, memory, each)] or found
     reasoned = span.trajectory.steps[span.start].reasoning
     return found[0] if found else PromptStyle("reason" if reasoned else "direct", False)
 
 
-def _sent(span: Segment, skill: Skill | None, style: PromptStyle, place: int = 0) -> bool:
-    """Whether the segment's first step, or the one at `place`, was asked for in exactly this way."""
-    index = range(span.start, span.stop)[place]
-    step = span.trajectory.steps[index]
-    prompt = _prompt(span, skill, index, style.name if style.kept else None)
+def was_sent(trajectory: Trajectory, index: int, memory: str, style: PromptStyle) -> bool:
+    """Whether a step was asked for in exactly this way, with this text of a memory in its prompt."""
+    step = trajectory.steps[index]
+    prompt = prompt_at(trajectory, index, memory, style.name if style.kept else None)
     return fingerprint(_asked(prompt, step, style.name)) == step.prompt_digest
+
+
+def _words(skill: Skill | None) -> str:
+    return "" if skill is None else skill_text(skill)
 
 
 def _asked(prompt: tuple[Message, ...], step: Step, style: str) -> tuple[Message, ...]:

@@ -18,8 +18,11 @@ class Step(Decision):
     """Reward received between this decision and the seat's next one."""
 
 
-COUNTED_SINCE = ("thought_tokens", "left_out", "reading_calls", "reading_prompt_tokens", "reading_completion_tokens")
-"""Numbers of a step that are written where they are not 0: format 1 had none of them."""
+COUNTED_SINCE = (
+    *("thought_tokens", "left_out", "reading_calls", "reading_prompt_tokens", "reading_completion_tokens"),
+    "written",
+)
+"""Fields of a step that are written where they are not 0 or blank: format 1 had none of them."""
 
 
 class Trajectory(BaseModel):

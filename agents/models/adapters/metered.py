@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 
 from agents.models.model import Completion, FormMissed, Likelihood, Model, ModelCard, Request, Utterance
 
-Use = Literal["act", "recall", "learn", "exchange"]
+Use = Literal["act", "recall", "learn", "exchange", "influence"]
 """What a model is asked for: a move with the thoughts before it, what a memory brings to mind, what is learned from
-episodes (its writers and judges), whether a gift is admitted."""
+episodes (its writers and judges), whether a gift is admitted, how likely a move was with a memory and without."""
 
 
 @dataclass

@@ -8,7 +8,11 @@ from analysis.results import Results
 
 
 def memories_sections(found: Results) -> list[Section]:
-    """Empty where the study has no memory but its pool."""
+    """Side by side, where the study has a memory but its pool; their influence, where it was measured; retries."""
+    return [*_side_by_side(found), *_influence(found), *_retries(found)]
+
+
+def _side_by_side(found: Results) -> list[Section]:
     if found.memories is None:
         return []
     words = (
@@ -44,7 +48,29 @@ def memories_sections(found: Results) -> list[Section]:
     )
     tables = (returns, costs, findings_table(found.memories.findings))
     side_by_side = Section("memories", "Memories side by side", paragraphs=(words,), charts=charts, tables=tables)
-    return [side_by_side, *_retries(found)]
+    return [side_by_side]
+
+
+def _influence(found: Results) -> list[Section]:
+    """Empty where it was not measured."""
+    if found.influence is None:
+        return []
+    words = (
+        "At each step whose prompt held units: the log-likelihood of the move that was made, less that of the same "
+        "move had the units not stood there, by the model that acted. 0: what was shown changed nothing. Above 0: it "
+        "was heeded, which is not to say that it helped: a misleading unit has influence, too. What was thought aloud "
+        "before a move stands in both prompts, so that what units did by way of a thought is not counted here."
+    )
+    table = frame_table(
+        found.influence,
+        "Influence of what memories showed",
+        "nats per exposed step [95 % CI over learning runs; of a given memory over environment seeds]; events and "
+        "exposed steps ÷ all steps; measured: share of the exposed steps; error: root mean square in nats, of one "
+        "step's likelihood scored again against that with which its move was drawn",
+        measures=("influence", "events_per_step", "exposed_per_step", "measured", "error"),
+        labels=("memory", "arm", "n", "clusters"),
+    )
+    return [Section("influence", "Influence of memories", paragraphs=(words,), tables=(table,))]
 
 
 def _retries(found: Results) -> list[Section]:

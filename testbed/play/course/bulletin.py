@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agents.models.adapters.metered import Charge
-from testbed.play.course.pace import EXCHANGE, Pace, kind_of
+from testbed.play.course.pace import Pace, kind_of, kind_of_thought
 from testbed.play.course.progress import Progress
 from testbed.records.append_only import StoreError
 from testbed.records.side_files.accounts import AccountBook
@@ -70,16 +70,16 @@ class Bulletin:
         self._thoughts[who] += 1
         thought = who, self._thoughts[who]
         self._thinking[thought] = UnderWay(what=who, since=datetime.now(UTC))
-        if who != EXCHANGE:
-            self._pace.starts("step", thought)
+        if kind := kind_of_thought(who):
+            self._pace.starts(kind, thought)
         self._progress.thinks(who)
 
     def thought(self, who: str) -> None:
         """The one of that name that began first."""
         first = min(thought for thought in self._thinking if thought[0] == who)
         del self._thinking[first]
-        if who != EXCHANGE:
-            self._pace.ends("step", first)
+        if kind := kind_of_thought(who):
+            self._pace.ends(kind, first)
         self._scoring = None
         self._progress.thought(who)
 

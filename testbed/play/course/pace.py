@@ -7,15 +7,24 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable
 from typing import Literal, NamedTuple
 
-Kind = Literal["learn", "evaluate", "step"]
+Kind = Literal["learn", "evaluate", "step", "influence"]
 EXCHANGE = "exchange"
 """Who thinks when a population exchanges skills: no learner, and no step of one."""
-KINDS: tuple[Kind, ...] = ("learn", "evaluate", "step")
+INFLUENCE = "influence"
+"""Who thinks when it is measured what the memories of a cell have changed: a part of the study by itself."""
+KINDS: tuple[Kind, ...] = ("learn", "evaluate", "step", "influence")
 
 
 def kind_of(phase: str) -> Kind:
     """What an episode counts as: a league is played to evaluate, too."""
     return "learn" if phase == "learn" else "evaluate"
+
+
+def kind_of_thought(who: str) -> Kind | None:
+    """What it counts as that somebody thinks; None for nothing."""
+    if who == EXCHANGE:
+        return None
+    return "influence" if who == INFLUENCE else "step"
 
 
 class Left(NamedTuple):
@@ -33,9 +42,15 @@ class Pace:
     means since `begins`, so that the time left holds at any concurrency and with any share of slow steps.
     """
 
-    def __init__(self, learning: int, evaluation: int, steps: int) -> None:
-        """Episodes to learn from and to evaluate by, and learners' steps, of the whole study."""
-        self.total: dict[Kind, int] = {"learn": learning, "evaluate": evaluation, "step": steps}
+    def __init__(self, learning: int, evaluation: int, steps: int, influence: int = 0) -> None:
+        """Episodes to learn from and to evaluate by, learners' steps, and cells whose memories' influence is measured,
+        of the whole study."""
+        self.total: dict[Kind, int] = {
+            "learn": learning,
+            "evaluate": evaluation,
+            "step": steps,
+            "influence": influence,
+        }
         self.done: Counter[Kind] = Counter()
         self._measured: Counter[Kind] = Counter()
         self._busy: defaultdict[Kind, float] = defaultdict(float)

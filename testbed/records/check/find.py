@@ -8,7 +8,8 @@ from math import fsum, isclose
 from pathlib import Path
 
 from testbed.config.study import ConfigError, StudyConfig
-from testbed.records.append_only import StoreError, complete_lines
+from testbed.records.append_only import StoreError, complete_lines, torn_from
+from testbed.records.check.influence import influence_faults
 from testbed.records.lines import IterationCommit, LookLine, MemoryCommit, RoundCommit, parse_line
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.manifest import Fault, verify_chain
@@ -35,7 +36,12 @@ def check_run(path: Path) -> list[Fault]:
     memories, damaged = read_memories(run)
     faults += [*broken, *damaged]
     known = pools.keys() | memories
-    for found in (_episodes(run, config, known), _events(run, config, known), _strays(run)):
+    for found in (
+        _episodes(run, config, known),
+        _events(run, config, known),
+        influence_faults(run, config),
+        _strays(run),
+    ):
         faults += _first(found)
     faults += verify_chain(path)
     return sorted(faults, key=lambda fault: fault.severity)
@@ -107,7 +113,7 @@ def _episodes(run: RunDirectory, config: StudyConfig | None, known: Set[str]) ->
         for what in (*_contradictions(episode), *(_strangers(trial, config) if config else ())):
             yield Fault("error", name, where, what, COPY)
         missing.update(pool for pool in _pools_of(trial) if pool not in known)
-    if torn := _torn(run.episodes_file):
+    if torn := torn_from(run.episodes_file):
         yield Fault("note", name, f"from byte {torn}", "the last line is not complete", AGAIN, repairable=True)
     for pool, count in sorted(missing.items()):
         what = f"not there, and {count} episodes were played with it" if DIGEST.fullmatch(pool) else "no name of a pool"
@@ -190,7 +196,7 @@ def _events(run: RunDirectory, config: StudyConfig | None, known: Set[str]) -> I
             for digest in sorted({pool.digest for pool in event.pools()} - known):
                 what = f"not there, though {name}, {where}, commits it"
                 yield Fault("error", f"pools/{digest}.json", "", what, "", repairable=True)
-    if pending or _torn(run.events_file):
+    if pending or torn_from(run.events_file):
         yield Fault("note", name, "", "ends in an iteration that was not finished", "it is done again", repairable=True)
     given = {f"{pool.name}:" for pool in config.pools} if config else set[str]()
     learners = {key: count for key, count in done.items() if not key.startswith(tuple(given))}
@@ -218,14 +224,6 @@ def partial_files(run: RunDirectory) -> list[Path]:
     return sorted(
         path for folder in (run.path, run.path / "pools") for path in folder.glob(".*.partial") if path.is_file()
     )
-
-
-def _torn(file: Path) -> int:
-    """Where an incomplete last line begins; 0 where there is none, or nothing but it."""
-    end = 0
-    for _, place, line in complete_lines(file):
-        end = place + len(line)
-    return end if file.exists() and file.stat().st_size > end else 0
 
 
 def _first(faults: Iterable[Fault]) -> list[Fault]:

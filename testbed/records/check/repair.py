@@ -11,6 +11,7 @@ from testbed.records.check.find import partial_files, read_pools
 from testbed.records.lines import Commit, parse_line
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files import episode_index
+from testbed.records.side_files.influence import InfluenceLine
 from testbed.records.side_files.manifest import Manifest
 from testbed.records.trial import Episode
 from transfer.memory.pool import SkillPool
@@ -27,6 +28,7 @@ def repair_run(path: Path) -> list[str]:
         deeds = [
             *_repair_episodes(run, manifest),
             *_repair_events(run, manifest),
+            *_repair_influence(run, manifest),
             *_repair_pools(run),
             *_remove_strays(run),
         ]
@@ -76,6 +78,25 @@ def _repair_events(run: RunDirectory, manifest: Manifest) -> Iterator[str]:
     if file.exists() and file.stat().st_size > done:
         os.truncate(file, done)
         yield f"{file.name}: an iteration that was not finished was taken out"
+
+
+def _repair_influence(run: RunDirectory, manifest: Manifest) -> Iterator[str]:
+    file = run.influence_file
+    if drop_torn_line(file):
+        yield f"{file.name}: an incomplete last line was taken out"
+    parts: list[tuple[int, int]] = []
+    met: set[str] = set()
+    for _, place, line in complete_lines(file):
+        try:
+            trial = InfluenceLine.model_validate_json(line).trial
+        except ValueError:
+            trial = ""
+        if not trial or trial in met:
+            parts.append((place, place + len(line)))
+        met.add(trial)
+    if parts:
+        what = f"{len(parts)} lines that are no measurements, or came twice, were moved"
+        yield _take_out(manifest, file, parts, what)
 
 
 def _take_out(manifest: Manifest, file: Path, parts: list[tuple[int, int]], what: str) -> str:

@@ -26,7 +26,7 @@ from testbed.records.append_only import append_text, set_aside
 
 NAME = "manifest.jsonl"
 STUDY = "study.json"
-SEALED = ("episodes.jsonl", "events.jsonl")
+SEALED = ("episodes.jsonl", "events.jsonl", "influence.jsonl")
 
 CHUNK = 1 << 20
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from analysis.tables.run import CELL
+from testbed.records.side_files.influence import InfluenceLine
 from testbed.records.trial import Episode
 
 
@@ -36,6 +37,18 @@ def episode_row(episode: Episode) -> dict[str, Any]:
         "left_out": sum(step.left_out for step in steps),
         "reading_calls": sum(step.reading_calls for step in steps),
         "reading_tokens": sum(step.reading_prompt_tokens + step.reading_completion_tokens for step in steps),
+    }
+
+
+def influence_row(line: InfluenceLine | None) -> dict[str, float | int | None]:
+    """What stands of it beside its episode."""
+    if line is None:
+        return {}
+    found = line.differences
+    return {
+        "influence": sum(found) / len(found) if found else None,
+        "influence_steps": len(found),
+        "influence_error": line.error,
     }
 
 

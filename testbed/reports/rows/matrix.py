@@ -11,6 +11,7 @@ from analysis.tables.run import (
     CELL,
     EPISODES,
     EVENTS,
+    INFLUENCE,
     INVOCATIONS,
     LEARNING,
     LOOKS,
@@ -27,10 +28,11 @@ from testbed.config.pool import PoolConfig
 from testbed.config.study import StudyConfig
 from testbed.records.keys import LearnerKey
 from testbed.records.lines import IterationCommit, Line, LookLine, MemberEventLine, MemoryCommit, RoundCommit
+from testbed.records.side_files.influence import InfluenceLine
 from testbed.records.side_files.study_file import StudyRecord
 from testbed.records.trial import EVIDENCE, Episode, Trial
 from testbed.reports.plan import adaptive_plan, asked_for, declared_plan, given_plan, memory_plan
-from testbed.reports.rows.episodes import episode_row, invocation_rows, learning_row
+from testbed.reports.rows.episodes import episode_row, influence_row, invocation_rows, learning_row
 from testbed.reports.rows.events import event_row, look_rows, pool_rows, writing_row
 from testbed.reports.rows.games import game_cards, recorded_versions, study_games
 from testbed.reports.rows.population import PopulationReader
@@ -52,7 +54,7 @@ class MatrixReader(Reader):
         self._name = memory.name if memory else ""
         self._names = {"study": config.study, "run": run}
         self._evaluated, self._invoked, self._learned = (
-            Rows((*EPISODES, *READING, *RECORDED)),
+            Rows((*EPISODES, *READING, *RECORDED, *INFLUENCE)),
             Rows(INVOCATIONS),
             Rows((*LEARNING, *REPLAYED)),
         )
@@ -64,6 +66,7 @@ class MatrixReader(Reader):
         self._samples: dict[tuple[str, str, str], Episode] = {}
         self._tasks: set[str] = set()
         self._looks: list[LookLine] = []
+        self._measured: InfluenceLine | None = None
 
     def event(self, order: int, line: Line) -> None:
         if isinstance(line, LookLine):
@@ -81,15 +84,19 @@ class MatrixReader(Reader):
                 self._seeds.add(line.event.skill)
             self._events.add(event_row(order, line.learner, line.event))
 
+    def influence(self, line: InfluenceLine) -> None:
+        self._measured = line
+
     def episode(self, episode: Episode) -> None:
         trial = episode.trial
+        measured, self._measured = self._measured, None
         self._tasks.add(trial.task)
         if not self._is_mine(trial):
             return
         if trial.phase == "learn" and self._names["study"] != "population":  # whose rounds PopulationReader keeps
             self._learned.add(learning_row(episode))
         if trial.phase == "evaluate":
-            self._evaluated.add(self._names | episode_row(episode))
+            self._evaluated.add(self._names | episode_row(episode) | influence_row(measured))
             for row in invocation_rows(episode):
                 self._invoked.add(row)
             self._sample(episode)

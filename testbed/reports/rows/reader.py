@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.tables.schema import Column
 from testbed.records.lines import Line
 from testbed.records.run_directory import RunDirectory
+from testbed.records.side_files.influence import InfluenceLine, influence_lines
 from testbed.records.trial import Episode
 
 
@@ -19,18 +20,28 @@ class Reader:
     def event(self, order: int, line: Line) -> None:
         """The line at place `order` of `events.jsonl`."""
 
+    def influence(self, line: InfluenceLine) -> None:
+        """What was measured of the episode that is shown next; of none, where it follows all of them."""
+
     def episode(self, episode: Episode) -> None:
         """The last word on one trial."""
 
 
 def read_records(run: RunDirectory, readers: Sequence[Reader]) -> None:
-    """One pass over `events.jsonl`, one over `episodes.jsonl`. Raises StoreError in one sentence."""
-    for order, line in enumerate(run.events()):
+    """One pass over `events.jsonl`, `influence.jsonl`, `episodes.jsonl`. Raises StoreError in one sentence."""
+    for order, event in enumerate(run.events()):
         for reader in readers:
-            reader.event(order, line)
+            reader.event(order, event)
+    measured = {line.trial: line for line in influence_lines(run.path)}
     for episode in run.episodes():
+        line = measured.pop(episode.trial.id, None)
         for reader in readers:
+            if line is not None:
+                reader.influence(line)
             reader.episode(episode)
+    for line in measured.values():
+        for reader in readers:
+            reader.influence(line)
 
 
 class Rows:

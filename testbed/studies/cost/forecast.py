@@ -68,10 +68,18 @@ def count_episodes(config: StudyConfig) -> tuple[int, int]:
     return learning, pools * sources * config.learning_runs * config.evaluation_episodes * config.epochs
 
 
-def count_parts(config: StudyConfig) -> dict[Literal["learning", "evaluation", "steps"], int]:
-    """The same, and the steps of all learners between their episodes."""
+def count_parts(config: StudyConfig) -> dict[Literal["learning", "evaluation", "steps", "influence"], int]:
+    """The same, the steps of all learners between their episodes, and the cells (each in each learning run) of which it
+    is measured what their memories change."""
     learning, evaluation = count_episodes(config)
-    return {"learning": learning, "evaluation": evaluation, "steps": learning // config.learning.episodes}
+    cells = evaluation // (config.evaluation_episodes * config.epochs)
+    bare = len(config.agents) * len(config.tasks) * config.learning_runs * ("none" in config.arms)
+    return {
+        "learning": learning,
+        "evaluation": evaluation,
+        "steps": learning // config.learning.episodes,
+        "influence": cells - bare if config.influence else 0,
+    }
 
 
 def _count_population(config: StudyConfig) -> tuple[int, int]:

@@ -20,17 +20,20 @@ from agents.agent import SkillAgent
 from agents.decision import Decision, Observation
 from agents.guide import NoGuide
 from agents.models.model import Completion, Request
-from agents.prompts import conversation
+from agents.prompts import conversation, fingerprint
 from environments.sampling import sample
 from tests.support.fake_evolver import FakeModel
 from tests.support.lessons import Learned, episode, learn, replay, said, seat
+from transfer.gate.influence import exposures
+from transfer.gate.replay import ActingPolicy
 from transfer.memories.kinds import MEMORIES
-from transfer.memory.experience import Trajectory
+from transfer.memory.experience import Step, Trajectory
 from transfer.memory.memory import Memory
 from transfer.registry import load_memory
 
 ROOT = Path(__file__).parents[3]
 SIGHTS = ("A cellar with a red door.", "A garden with a blue gate.", "A hall.")
+SEEN = (*SIGHTS, "A red door.")
 OTHERWISE: dict[str, list[dict[str, Any]]] = {
     "a_mem": [{"note": "step", "recall": "step", "query": "observation"}],
     "awm": [{"writing": "append", "k": 2}],
@@ -106,8 +109,7 @@ def learned(case: Case, evolver: FakeModel | None = None) -> Learned:
 async def _played(memory: Memory | None, model: FakeModel) -> list[Decision]:
     guide = NoGuide() if memory is None else memory.guide(seat(model))
     agent = SkillAgent("p", model, guide, np.random.default_rng(1))
-    sights = [*SIGHTS, "A red door."]
-    return [await agent.decide(Observation(text=sight, rules="Find the key.")) for sight in sights]
+    return [await agent.decide(Observation(text=sight, rules="Find the key.")) for sight in SEEN]
 
 
 def played(memory: Memory | None, model: FakeModel | None = None) -> list[Decision]:
@@ -121,6 +123,34 @@ def test_an_empty_memory_is_no_memory(case):
     empty = learn(case.name, choices=case.choices).memory
     assert [step.prompt_digest for step in played(empty)] == [step.prompt_digest for step in played(None)]
     assert not any(step.units or step.reading_calls or step.memory_tokens for step in played(empty))
+
+
+@every_memory
+def test_every_exposed_prompt_is_rebuilt_from_the_memory_and_the_record(case):
+    """Influence is measured under the very prompts that were sent, whatever the memory makes of its units."""
+    memory = learned(case).memory
+    writer = FakeModel(
+        lambda request: "north" if request.grammar is None else sample(request.grammar, np.random.default_rng(0))
+    )
+    decisions = played(memory, writer)
+    steps = [
+        Step(**decision.model_dump(), observation=sight, reward=0.0)
+        for sight, decision in zip(SEEN, decisions, strict=True)
+    ]
+    about: dict[str, Any] = {"agent": "a", "task": "T", "env_seed": 999, "rules": "Find the key.", "total": 0.0}
+    trajectory = Trajectory(id="t/player_0", steps=tuple(steps), **about)
+    trajectory = Trajectory.model_validate_json(trajectory.model_dump_json())
+    found, left_out = exposures(trajectory, memory, ActingPolicy())
+    exposed = [place for place, step in enumerate(steps) if step.units]
+    assert (
+        exposed or not memory.units or case.name in ("memp", "reflexion")
+    )  # which keep silent in a game unlike theirs
+    assert [each.step for each in found] == exposed
+    assert not left_out
+    for step, shown, hidden in found:
+        assert fingerprint(shown.messages) == decisions[step].prompt_digest
+        assert hidden.messages[1:] == shown.messages[1:]
+        assert hidden.messages[0].content == "Find the key."
 
 
 @every_memory

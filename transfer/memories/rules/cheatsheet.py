@@ -114,7 +114,7 @@ class Cheatsheet(UnitMemory):
         text = memory_text([entry.text for entry in sheet.entries])
         if not text or seat.model.count(text) > seat.room(state):
             return self.show(entries, seat, state)
-        return Recalled(text, tuple(unit.id for unit in (*entries, *likest)))
+        return Recalled(text, tuple(unit.id for unit in (*entries, *likest)), written=True)
 
     def synthesis(
         self, rules: str, observation: str, entries: Sequence[Unit], likest: Sequence[Unit]
