@@ -23,13 +23,16 @@ class Engine:
     def __init__(self) -> None:
         gateway = import_module("py4j.java_gateway")
         constants = import_module("textworld_express.constants")
-        port, token = gateway.launch_gateway(
-            classpath=constants.JAR_PATH,
-            cwd=constants.BASEPATH,
-            javaopts=list(JAVA),
-            die_on_exit=True,
-            enable_auth=True,
-        )
+        try:
+            port, token = gateway.launch_gateway(
+                classpath=constants.JAR_PATH,
+                cwd=constants.BASEPATH,
+                javaopts=list(JAVA),
+                die_on_exit=True,
+                enable_auth=True,
+            )
+        except ValueError:  # where a port should come, there was nothing
+            raise RuntimeError("its Java did not start; it needs Java 8 or later: try `java -version`") from None
         parameters = gateway.GatewayParameters(port=port, auth_token=token, auto_field=True)
         self._java: Any = gateway.JavaGateway(gateway_parameters=parameters)
         self._game: Any = self._java.jvm.textworldexpress.runtime.PythonInterface()

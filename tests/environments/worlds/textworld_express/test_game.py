@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -17,6 +18,7 @@ from environments.games.game import GameError, MissingData
 from environments.registry import ENVIRONMENTS
 from environments.spec import ChoiceError
 from environments.worlds import scored
+from environments.worlds.processes import GameProcesses
 from environments.worlds.textworld_express import game
 from environments.worlds.textworld_express.specs import TEXTWORLD_EXPRESS
 
@@ -62,6 +64,18 @@ def test_families_are_graded():
     for spec in TEXTWORLD_EXPRESS:
         families.setdefault(spec.family, []).append(spec.difficulty)
     assert sorted(families.values()) == [[0], [0], [0, 1, 2], [0, 1, 2], [0, 1, 2]]
+
+
+@real
+def test_a_java_that_does_not_start_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "java").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "java").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    processes = GameProcesses(Path(game.__file__).with_name("engine.py"))
+    monkeypatch.setattr(game.ExpressGame, "processes", processes)
+    with pytest.raises(GameError, match=r"^the sorting game of TextWorld-Express: .* its Java did not start; it needs"):
+        start(SORTING)
+    processes.end()
 
 
 @real
