@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import anyio
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from testbed.cli import check_run
@@ -17,9 +17,13 @@ from testbed.cli.study_file import open_working_folder
 from testbed.cli.terminal import notices, output, plain, say_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agents.models.served.probe import ServerProbe
     from environments.conformance.check_env import Report
 
+REMOTE = 50.0
+"""What an environment with processes of its own takes, in terms of one without: 91 s and 1.6 s on a busy machine."""
 PACE_OVER = 300.0
 """Seconds over which the time left is reckoned: environments differ."""
 
@@ -127,22 +131,24 @@ def _shown(value: str | int | bool | None) -> str:
 
 
 class CheckProgress:
-    """A bar over all checks of all environments."""
+    """A bar over all checks of all environments, by what they may cost."""
 
-    def __init__(self, environments: int, checks: int) -> None:
+    def __init__(self, weights: Mapping[str, float], checks: int) -> None:
+        """`weights`: of each environment, by its name; each has so many `checks`."""
         self._bar = Progress(
             TextColumn("{task.fields[through]}/{task.fields[environments]} environments · elapsed"),
             TimeElapsedColumn(),
             BarColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=notices(),
             transient=True,
             speed_estimate_period=PACE_OVER,
         )
-        self._checks = checks
-        self._task = self._bar.add_task("starting", total=environments * checks, environments=environments, through=0)
+        self._weights = weights
+        total = checks * sum(weights.values())
+        self._task = self._bar.add_task("starting", total=total, environments=len(weights), through=0)
         self._done: dict[str, int] = {}
         self._doing: dict[str, str] = {}
 
@@ -158,7 +164,7 @@ class CheckProgress:
         under_way = [f"{name}: {doing}" for name, doing in self._doing.items() if doing]
         self._bar.update(
             self._task,
-            completed=sum(self._done.values()),
+            completed=sum(self._weights[name] * done for name, done in self._done.items()),
             through=len(self._doing) - len(under_way),
             description=" · ".join(under_way),
         )
@@ -169,7 +175,8 @@ def _run(names: list[str], jobs: int, within: float) -> list[Report]:
     from environments.conformance.checks import CHECKS
     from testbed.config.plugins import find_environment
 
-    with CheckProgress(len(names), len(CHECKS)) as progress:
+    weights = {name: REMOTE if find_environment(name).remote else 1.0 for name in names}
+    with CheckProgress(weights, len(CHECKS)) as progress:
         return check_apart(names, find_environment, jobs=jobs, within=within, progress=progress)
 
 
