@@ -136,9 +136,9 @@ class CheckProgress:
     def __init__(self, weights: Mapping[str, float], checks: int) -> None:
         """`weights`: of each environment, by its name; each has so many `checks`."""
         self._bar = Progress(
-            TextColumn("{task.fields[through]}/{task.fields[environments]} environments · elapsed"),
+            TextColumn("{task.fields[through]}/{task.fields[environments]} · elapsed"),
             TimeElapsedColumn(),
-            BarColumn(),
+            BarColumn(bar_width=15),
             TextColumn("left"),
             TimeRemainingColumn(),
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
@@ -161,12 +161,12 @@ class CheckProgress:
 
     def __call__(self, name: str, doing: str, done: int) -> None:
         self._done[name], self._doing[name] = done, doing
-        under_way = [f"{name}: {doing}" for name, doing in self._doing.items() if doing]
+        under_way = [name for name, doing in self._doing.items() if doing]
         self._bar.update(
             self._task,
             completed=sum(self._weights[name] * done for name, done in self._done.items()),
             through=len(self._doing) - len(under_way),
-            description=" · ".join(under_way),
+            description=", ".join(under_way),
         )
 
 
