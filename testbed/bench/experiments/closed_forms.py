@@ -7,9 +7,10 @@ known before a single episode is played, and the gate's opinion can be held agai
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,43 +25,49 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 NUMBERS = re.compile(r"Settings: ([-0-9. ]+)\.\n")
 
 
-class ClosedForm(Protocol):
+@dataclass(frozen=True)
+class ClosedForm(ABC):
     """A family of policies on one environment, each a short vector of numbers."""
 
-    @property
-    def environment(self) -> str: ...
+    step: float
+    """Standard deviation of what a candidate's settings differ by from its parent's."""
+    environment: ClassVar[str]
+    remembers: ClassVar[bool] = False
 
     @property
+    @abstractmethod
     def options(self) -> Sequence[str]:
         """Every well-formed action."""
-        ...
 
-    @property
-    def remembers(self) -> bool: ...
-
+    @abstractmethod
     def draw(self, rng: np.random.Generator) -> Floats:
         """A parent's settings."""
-        ...
 
     def vary(self, settings: Floats, rng: np.random.Generator) -> Floats:
         """A candidate's settings: its parent's, changed at random, for better or worse."""
-        ...
+        return settings + rng.normal(scale=self.step, size=len(settings))
 
+    @abstractmethod
     def odds(self, settings: Floats, observation: str) -> Floats:
         """Probability of each option after this last message; where it `remembers`, after all it was ever told."""
-        ...
 
+    @abstractmethod
     def true_return(self, settings: Floats) -> float: ...
 
 
+def softmax(logits: Floats) -> Floats:
+    """Along the last axis."""
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
 @dataclass(frozen=True)
-class LeverPlayer:
+class LeverPlayer(ClosedForm):
     """Softmax over five levers, whatever was seen: its return is Σ p_k μ_k."""
 
     spread: float = 1.0
     step: float = 0.8
-    environment: str = "Lever-v0"
-    remembers: bool = False
+    environment: ClassVar[str] = "Lever-v0"
 
     @property
     def options(self) -> Sequence[str]:
@@ -69,19 +76,15 @@ class LeverPlayer:
     def draw(self, rng: np.random.Generator) -> Floats:
         return rng.normal(scale=self.spread, size=len(CHANCES))
 
-    def vary(self, settings: Floats, rng: np.random.Generator) -> Floats:
-        return settings + rng.normal(scale=self.step, size=len(settings))
-
     def odds(self, settings: Floats, observation: str) -> Floats:
-        weights = np.exp(settings - settings.max())
-        return weights / weights.sum()
+        return softmax(settings)
 
     def true_return(self, settings: Floats) -> float:
         return float(expected_return(self.odds(settings, "")))
 
 
 @dataclass(frozen=True)
-class DialPlayer:
+class DialPlayer(ClosedForm):
     """A number near a + b·g/100, bell-shaped with a given width: likelihoods change gradually with the settings.
 
     Right is a = 1, b = −1. The return is a mean over the 21 readings of the gauge.
@@ -89,8 +92,7 @@ class DialPlayer:
 
     step: float = 0.15
     width: float = 0.12
-    environment: str = "Dial-v0"
-    remembers: bool = False
+    environment: ClassVar[str] = "Dial-v0"
 
     @property
     def options(self) -> Sequence[str]:
@@ -98,9 +100,6 @@ class DialPlayer:
 
     def draw(self, rng: np.random.Generator) -> Floats:
         return np.array([rng.uniform(0.3, 1.0), rng.uniform(-0.8, 0.2)])
-
-    def vary(self, settings: Floats, rng: np.random.Generator) -> Floats:
-        return settings + rng.normal(scale=self.step, size=2)
 
     def odds(self, settings: Floats, observation: str) -> Floats:
         found = re.search(r"gauge reads (\d+)", observation)
@@ -119,13 +118,12 @@ class DialPlayer:
 
 
 @dataclass(frozen=True)
-class DoorsPlayer:
+class DoorsPlayer(ClosedForm):
     """Softmax over four doors for each of four signs: its return is the mean chance of the right door."""
 
     spread: float = 1.0
     step: float = 0.8
-    environment: str = "Doors-v0"
-    remembers: bool = False
+    environment: ClassVar[str] = "Doors-v0"
 
     @property
     def options(self) -> Sequence[str]:
@@ -133,9 +131,6 @@ class DoorsPlayer:
 
     def draw(self, rng: np.random.Generator) -> Floats:
         return rng.normal(scale=self.spread, size=len(SIGNS) * len(COLOURS))
-
-    def vary(self, settings: Floats, rng: np.random.Generator) -> Floats:
-        return settings + rng.normal(scale=self.step, size=len(settings))
 
     def odds(self, settings: Floats, observation: str) -> Floats:
         sign = re.findall(r"The sign shows: (\w+)", observation)[-1]
@@ -146,8 +141,7 @@ class DoorsPlayer:
         return float(self._table(settings)[range(len(SIGNS)), right].mean())
 
     def _table(self, settings: Floats) -> Floats:
-        weights = np.exp(settings.reshape(len(SIGNS), len(COLOURS)))
-        return weights / weights.sum(axis=1, keepdims=True)
+        return softmax(settings.reshape(len(SIGNS), len(COLOURS)))
 
 
 CLOSED_FORMS: dict[str, ClosedForm] = {"levers": LeverPlayer(), "dial": DialPlayer(), "doors": DoorsPlayer()}

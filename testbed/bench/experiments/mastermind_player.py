@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from testbed.bench.experiments.closed_forms import Floats
+from testbed.bench.experiments.closed_forms import ClosedForm, Floats, softmax
 
 CODES = tuple(permutations(range(1, 7), 4))
 TURNS = 21
@@ -29,7 +29,7 @@ def pegs() -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 @dataclass(frozen=True)
-class MastermindPlayer:
+class MastermindPlayer(ClosedForm):
     """Settings: logits of guessing what fits all that was told, and of any guess that was not made before.
 
     Its return is simulated under the same law: nothing closed is known.
@@ -38,8 +38,8 @@ class MastermindPlayer:
     spread: float = 1.0
     step: float = 1.0
     games: int = 2000
-    environment: str = "Mastermind-v0"
-    remembers: bool = True
+    environment: ClassVar[str] = "Mastermind-v0"
+    remembers: ClassVar[bool] = True
 
     @property
     def options(self) -> Sequence[str]:
@@ -48,22 +48,19 @@ class MastermindPlayer:
     def draw(self, rng: np.random.Generator) -> Floats:
         return np.array([-3.0, 0.0]) + rng.normal(scale=self.spread, size=2)
 
-    def vary(self, settings: Floats, rng: np.random.Generator) -> Floats:
-        return settings + rng.normal(scale=self.step, size=2)
-
     def odds(self, settings: Floats, observation: str) -> Floats:
         fits, new = np.ones(len(CODES), bool), np.ones(len(CODES), bool)
         for guess, black, white in TOLD.findall(observation):
             place = CODES.index(tuple(map(int, guess.split())))
             new[place] = False
             fits &= pegs()[place] == 10 * int(black) + int(white)
-        consistent, anything = shares(settings)
+        consistent, anything = softmax(settings)
         return consistent * fits / fits.sum() + anything * new / new.sum()
 
     def true_return(self, settings: Floats) -> float:
         """Over `games` games, always the same ones: a difference of two is known within about .01."""
         rng = np.random.default_rng(0)
-        consistent, _ = shares(settings)
+        consistent, _ = softmax(settings)
         games = np.arange(self.games)
         fits, new = (np.ones((self.games, len(CODES)), bool) for _ in range(2))
         last, solved = np.zeros(self.games, int), np.zeros(self.games, bool)
@@ -76,8 +73,3 @@ class MastermindPlayer:
             fits &= pegs()[last] == pegs()[last, 0][:, None]
         found = pegs()[last, 0]
         return float(np.mean((found // 10 + found % 10 / 2) / 4))
-
-
-def shares(settings: Floats) -> Floats:
-    weights = np.exp(settings - settings.max())
-    return weights / weights.sum()
