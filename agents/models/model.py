@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from environments.grammar import Grammar
@@ -91,6 +91,8 @@ class Completion:
     thought: str = ""
     """What the model thought aloud before `text`, where the server tells it; its tokens are among the completion's."""
     tokens: tuple[int, ...] | None = None
+    recalled: bool = field(default=False, compare=False)
+    """True where nobody wrote it now: it stood in a cache of calls."""
 
     def __post_init__(self) -> None:
         # Some servers send halves of characters (lone surrogates), which neither a file nor a tokenizer takes.
@@ -127,6 +129,8 @@ class Likelihood:
     """Log-probabilities (nats) of an utterance's tokens, in order; the end-of-turn token is not among them."""
 
     logprobs: tuple[float, ...]
+    recalled: bool = field(default=False, compare=False)
+    """True where it stood in a cache of calls."""
 
     @property
     def total(self) -> float:

@@ -75,6 +75,24 @@ def engines(
 
 
 @app.command()
+def cache(
+    model: Annotated[str, typer.Option(help="Catalog name or folder.")] = "smollm2-135m-instruct",
+    episodes: Annotated[int, typer.Option(min=1, help="Games of Mastermind, all in flight.")] = 16,
+    as_json: AsJson = False,
+) -> None:
+    """The same games without a cache of calls, with an empty one, and with a full one.
+
+    Example: `procmem bench cache --episodes 8`
+    """
+    from tempfile import TemporaryDirectory
+
+    from testbed.bench.experiments.call_cache import bench_call_cache
+
+    with TemporaryDirectory(prefix="procmem-bench-") as folder:
+        _print(bench_call_cache(Path(folder), model, episodes=episodes), as_json)
+
+
+@app.command()
 def fleet(
     run: Annotated[list[Path], typer.Argument(help="Runs whose models' speeds are wanted; several see more batches.")],
     as_json: AsJson = False,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,7 @@ from testbed.cli.study_file import Plugins, read_study
 from testbed.cli.terminal import notices, say, say_json, tell
 
 if TYPE_CHECKING:
+    from agents.models.adapters.call_cache import CallCache
     from analysis.results import Results
     from testbed.config.study import StudyConfig
     from testbed.play.course.budget import Limits
@@ -52,6 +53,9 @@ def run(
     prices: Annotated[
         Path | None, typer.Option(help="Prices by model and hour (TOML), beside those of the study's agents.")
     ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="A file of models' answers: what stands there is not asked again.")
+    ] = None,
     engine: Annotated[str | None, typer.Option(help="Where episodes are played: local, or ray.")] = None,
     ray_address: Annotated[
         str | None, typer.Option(help="A Ray cluster that is there: host:port, or auto on one of its machines.")
@@ -70,7 +74,7 @@ def run(
 
     Examples: `procmem run examples/quickstart.toml` · `procmem run study.toml --set learning.iterations=2 --dry-run` ·
     `procmem run study.toml --max-hours 8 --max-cost 20 --prices prices.toml` ·
-    `procmem run study.toml --engine ray --ray-address auto`
+    `procmem run study.toml --cache calls.db` · `procmem run study.toml --engine ray --ray-address auto`
     """
     from testbed.config.study import ConfigError
     from testbed.play.course.budget import Limits
@@ -86,8 +90,20 @@ def run(
         print_forecast(config, full=full, as_json=as_json)
         return
     limits = Limits(max_tokens, max_hours, max_cost)
-    with _followed(config, out, sink or []):
-        carry_out(config, out, partial(_conclude, as_json=as_json), limits, priced)
+    with _followed(config, out, sink or []), _opened(cache) as answers:
+        carry_out(config, out, partial(_conclude, as_json=as_json), limits, priced, answers)
+
+
+@contextmanager
+def _opened(file: Path | None) -> Generator[CallCache | None]:
+    """Raises CacheError."""
+    if file is None:
+        yield None
+        return
+    from agents.models.adapters.call_cache import CallCache
+
+    with closing(CallCache(file)) as cache:
+        yield cache
 
 
 def _followed(config: StudyConfig, out: Path, sinks: list[str]) -> AbstractContextManager[object]:
@@ -123,7 +139,12 @@ Conclude = Callable[["RunDirectory", "Shortfall", EpisodeProgress], None]
 
 
 def carry_out(
-    config: StudyConfig, out: Path, conclude: Conclude, limits: Limits | None = None, prices: Prices | None = None
+    config: StudyConfig,
+    out: Path,
+    conclude: Conclude,
+    limits: Limits | None = None,
+    prices: Prices | None = None,
+    cache: CallCache | None = None,
 ) -> None:
     """Run a study as a command does: with progress, interruptible, within limits, and with `run`'s exit codes."""
     from agents.models.model import ModelUnavailable
@@ -132,7 +153,7 @@ def carry_out(
 
     with Interruption(STOPPED) as interruption:
         try:
-            shortfall = _run(config, out, conclude, interruption, limits or UNLIMITED, prices)
+            shortfall = _run(config, out, conclude, interruption, limits or UNLIMITED, prices, cache)
         except KeyboardInterrupt:
             tell(STOPPED)
             raise typer.Exit(interruption.code) from None
@@ -154,12 +175,13 @@ def _run(
     interruption: Interruption,
     limits: Limits,
     prices: Prices | None,
+    cache: CallCache | None,
 ) -> Shortfall:
     from testbed.studies.cost.forecast import count_parts
     from testbed.studies.run import run_study
 
     with EpisodeProgress(notices(), **count_parts(config)) as progress:
-        run, shortfall = interruption.run(partial(run_study, config, out, progress, limits, prices))
+        run, shortfall = interruption.run(partial(run_study, config, out, progress, limits, prices, cache))
     for notice in run.notices:
         tell(f"Note: {notice}.")
     conclude(run, shortfall, progress)

@@ -14,6 +14,8 @@ from typing import Any
 
 from agents import prompts
 from agents.embedding import Embedder, LexicalEmbedder, SentenceEmbedder
+from agents.models.adapters.cached import Cached
+from agents.models.adapters.call_cache import CallCache
 from agents.models.model import Model, ModelMisconfigured
 from agents.models.scripted import scripted
 from agents.models.served.model import ServedModel
@@ -26,6 +28,7 @@ from environments.spec import EnvSpec
 from testbed.config.agent import AgentConfig
 from testbed.config.plugins import call, find_environment, resolve
 from testbed.config.study import ConfigError, StudyConfig, TaskConfig
+from testbed.config.table import digested
 from testbed.play.learners import admission_rule, memory_kind, policy_parts
 from testbed.play.players import AgentModel, Players
 from testbed.records.side_files.versions import Versions
@@ -41,6 +44,7 @@ _SERVICE = {
     *("timeout", "patience", "api_key_env", "serve"),
 }
 """Keys of an agent that say which model it has, in process or served; the others say how it plays."""
+_ANSWERING = {"context", "tokenizer", "chat_template_kwargs", "reasoning_budget", "serve"}
 
 RECORDED = ("torch", "transformers", "xgrammar", "textarena", "pettingzoo", "autogen-agentchat", "numpy", "scipy")
 """Packages whose versions can change a result."""
@@ -52,12 +56,16 @@ LoadModel = Callable[[AgentConfig], Awaitable[Model]]
 
 
 async def build_players(
-    config: StudyConfig, today: date | None = None, load: LoadModel | None = None, fleet: Fleet = NO_FLEET
+    config: StudyConfig,
+    today: date | None = None,
+    load: LoadModel | None = None,
+    fleet: Fleet = NO_FLEET,
+    cache: CallCache | None = None,
 ) -> Players:
     """Load every model and embedder that the study names; equal ones once.
 
     `today` is what dated chat templates print: the day on which the run was begun. Models come from `load`, or else
-    into this process; from the `fleet` where an agent says `serve`.
+    into this process; from the `fleet` where an agent says `serve`. What stands in the `cache` they are not asked.
     Raises ModelError or ConfigError in one sentence.
     """
     load = load or partial(build_model, concurrency=config.concurrency, today=today, fleet=fleet)
@@ -68,7 +76,7 @@ async def build_players(
     async def part(name: str, agent: AgentConfig) -> AgentModel:
         model = identity(agent)
         if model not in loaded:
-            loaded[model] = await load(agent)
+            loaded[model] = await load(agent) if cache is None else Cached(await load(agent), cache, _manner(agent))
         return AgentModel.of(name, agent, loaded[model])
 
     agents = {agent.name: await part(agent.name, agent) for agent in who_acts(config)}
@@ -82,6 +90,12 @@ async def build_players(
 def identity(agent: AgentConfig) -> str:
     """Agents that differ only in name and manner share a model: what tells models apart."""
     return json.dumps(agent.model_dump(mode="json", include=_SERVICE if agent.base_url or agent.serve else _WEIGHTS))
+
+
+def _manner(agent: AgentConfig) -> str:
+    """What makes a model's answers what they are and stands on no card: how its server is told to answer."""
+    content = digested(agent)
+    return json.dumps({key: content[key] for key in sorted(_ANSWERING & content.keys())}, sort_keys=True)
 
 
 def who_acts(config: StudyConfig) -> tuple[AgentConfig, ...]:
@@ -220,8 +234,9 @@ async def probe_servers(config: StudyConfig, players: Players) -> dict[str, Serv
     probes: dict[Model, ServerProbe] = {}
     for agent in who_acts(config):
         model = players.models[agent.name]
-        if isinstance(model, ServedModel) and model not in probes:
-            probes[model] = found = await probe(model, agent.max_tokens)
+        server = model.model if isinstance(model, Cached) else model
+        if isinstance(server, ServedModel) and model not in probes:
+            probes[model] = found = await probe(server, agent.max_tokens)
             if found.advice:
                 raise ModelMisconfigured(f"agent {agent.name}: {found.advice}")
     return {name: probes[model] for name, model in players.models.items() if model in probes}

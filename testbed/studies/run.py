@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import anyio
 
+from agents.models.adapters.call_cache import CallCache
 from agents.models.served.http.api_key import redact
 from testbed.config.plugins import resolve
 from testbed.config.study import StudyConfig
@@ -55,25 +56,37 @@ class Outcome(NamedTuple):
 
 
 async def run_study(
-    config: StudyConfig, out: Path, progress: Progress, limits: Limits = UNLIMITED, prices: Prices | None = None
+    config: StudyConfig,
+    out: Path,
+    progress: Progress,
+    limits: Limits = UNLIMITED,
+    prices: Prices | None = None,
+    cache: CallCache | None = None,
 ) -> Outcome:
-    """Run a study, or what is left of it, within `limits`; `prices` are else those of its agents.
+    """Run a study, or what is left of it, within `limits`; `prices` are else those of its agents. Models are not asked
+    what stands in the `cache`.
 
     Raises one of the rooms' own errors, each a sentence.
     """
     try:
         async with fleet(who_acts(config)) as served:
-            return await _run(with_digests(config), out, progress, limits, prices, served)
+            return await _run(with_digests(config), out, progress, limits, prices, served, cache)
     except BaseExceptionGroup as errors:
         raise first_cause(errors) from None
 
 
 async def _run(
-    config: StudyConfig, out: Path, progress: Progress, limits: Limits, prices: Prices | None, served: Fleet
+    config: StudyConfig,
+    out: Path,
+    progress: Progress,
+    limits: Limits,
+    prices: Prices | None,
+    served: Fleet,
+    cache: CallCache | None,
 ) -> Outcome:
     stored = RunDirectory.begun(out, config)
     today = date.fromisoformat(stored.date) if stored and stored.date else date.today()
-    engine = await ENGINES[config.engine.name](config, today, served)
+    engine = await ENGINES[config.engine.name](config, today, served, cache)
     players = engine.players
     try:
         learners = build_learners(config, players) | build_memory_learners(config, players)

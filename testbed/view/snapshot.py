@@ -67,6 +67,8 @@ class Row(BaseModel):
     scored: int
     scored_tokens: int
     seconds: float
+    recalled: int = 0
+    """Answers that stood in a cache of calls."""
     cost: float
 
 
@@ -330,5 +332,6 @@ def _row(post: Post, account: Account, prices: Prices) -> Row:
         scored=account.scored,
         scored_tokens=account.scored_tokens,
         seconds=account.seconds,
+        recalled=account.recalled,
         cost=prices.of_post(post, account),
     )

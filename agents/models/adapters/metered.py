@@ -32,6 +32,10 @@ class Account:
     """Of the scored utterances; those of their prompts are not known to whoever asks."""
     seconds: float = 0.0
     """From question to answer, summed over calls that may overlap."""
+    recalled: int = 0
+    """Answers that stood in a cache of calls, completions and likelihoods: nobody was asked."""
+    recalled_tokens: int = 0
+    """Those that were not spent on them."""
 
     def add(self, other: Account) -> None:
         self.calls += other.calls
@@ -41,6 +45,8 @@ class Account:
         self.cached_tokens += other.cached_tokens
         self.scored_tokens += other.scored_tokens
         self.seconds += other.seconds
+        self.recalled += other.recalled
+        self.recalled_tokens += other.recalled_tokens
 
     @property
     def tokens(self) -> int:
@@ -120,14 +126,22 @@ class Metered(Model):
         except FormMissed as error:
             self._charge(_written(error.completion, time.monotonic() - asked))
             raise
-        self._charge(_written(answer, time.monotonic() - asked))
+        cost = _written(answer, time.monotonic() - asked)
+        self._charge(cost, _spared(cost) if answer.recalled else cost)
         return answer
 
     async def score(self, utterances: Sequence[Utterance]) -> list[Likelihood]:
         asked = time.monotonic()
         found = await self._model.score(utterances)
-        tokens = sum(len(likelihood.logprobs) for likelihood in found)
-        self._charge(Account(scored=len(utterances), scored_tokens=tokens, seconds=time.monotonic() - asked))
+        seconds = time.monotonic() - asked
+        computed = _scored([each for each in found if not each.recalled])
+        recalled = _scored([each for each in found if each.recalled])
+        spent = _spared(recalled)
+        spent.add(computed)
+        spent.seconds = seconds
+        computed.add(recalled)
+        computed.seconds = seconds
+        self._charge(computed, spent)
         return found
 
     def count(self, text: str) -> int:
@@ -139,10 +153,12 @@ class Metered(Model):
     async def close(self) -> None:
         await self._model.close()
 
-    def _charge(self, cost: Account) -> None:
+    def _charge(self, cost: Account, spent: Account | None = None) -> None:
+        """`spent` where a part of it was recalled. An open account is of what was asked, whoever answered: what a
+        memory costs must not depend on a cache."""
         if (opened := _OPEN.get()) is not None:
             opened.add(cost)
-        pass_on(Charge(self._agent, self._model.card.name, self._use, cost))
+        pass_on(Charge(self._agent, self._model.card.name, self._use, spent or cost))
 
 
 def _written(answer: Completion, seconds: float) -> Account:
@@ -153,3 +169,12 @@ def _written(answer: Completion, seconds: float) -> Account:
         cached_tokens=answer.cached_tokens,
         seconds=seconds,
     )
+
+
+def _scored(found: Sequence[Likelihood]) -> Account:
+    return Account(scored=len(found), scored_tokens=sum(len(likelihood.logprobs) for likelihood in found))
+
+
+def _spared(cost: Account) -> Account:
+    """What is on the account of answers that were recalled."""
+    return Account(recalled=cost.calls + cost.scored, recalled_tokens=cost.tokens, seconds=cost.seconds)

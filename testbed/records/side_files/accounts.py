@@ -52,6 +52,8 @@ class Entry(BaseModel):
     scored: int = 0
     scored_tokens: int = 0
     seconds: float = 0.0
+    recalled: int = 0
+    recalled_tokens: int = 0
 
     @property
     def post(self) -> Post:

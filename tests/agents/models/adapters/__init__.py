@@ -1,0 +1,1 @@
+"""Models seen through others."""
