@@ -55,8 +55,8 @@ def compare_reports(stored: Path, rebuilt: Path) -> list[str]:
     differences += [f"{name}: given by the records, but not in the report." for name in now if name not in then]
     equal = {name for name in now if name in then and _content(then[name]) == _content(now[name])}
     for name in [name for name in now if name in then and name not in equal]:
-        if name.endswith(".pdf") and name.removesuffix(".pdf") + ".svg" not in equal:
-            continue  # its SVG is compared number by number; the PDF is drawn from it
+        if name.endswith((".pdf", ".png")) and name[:-4] + ".svg" not in equal:
+            continue  # its SVG is compared number by number; the others are drawn from it
         found = list(_differences(then[name], now[name]))
         differences += [f"{name}: {each}." for each in found[:MOST_TOLD]]
         if len(found) > MOST_TOLD:
@@ -85,7 +85,7 @@ def _differences(then: Path, now: Path) -> Iterator[str]:
         elif then.suffix == ".json":
             first, second = (json.loads(path.read_text(encoding="utf-8")) for path in (then, now))
             yield from _values(first, second, "")
-        elif then.suffix == ".pdf":
+        elif then.suffix in (".pdf", ".png"):
             yield "is not what its SVG gives"
         else:
             yield from _texts(*(_numbered(path.read_text(encoding="utf-8")) for path in (then, now)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,8 +20,11 @@ from analysis.matrix.comparison.claims import Adaptive
 from analysis.matrix.comparison.paper import Paper
 from analysis.matrix.comparison.runs import Comparison, compare
 from analysis.report.drawing import DrawingError, Renderer, Specification, drawable
+from analysis.report.figures.headline import slide
+from analysis.report.headline import Cost, Headline
 from analysis.report.latex import booktabs
 from analysis.report.page import Figure, Section
+from analysis.report.sections.headline import comparison_headline, headline
 from analysis.report.sections.matrix import compose, compose_comparison
 from analysis.report.sections.population import population_sections
 from analysis.report.text_matrix import text_matrix
@@ -44,6 +48,7 @@ def report(
     given: Mapping[str, Tables] = {},
     paper: Paper | None = None,
     adaptive: Adaptive | None = None,
+    cost: Cost | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
     margin: float | None = None,
@@ -52,8 +57,8 @@ def report(
 
     `population` is that of a population study, `memories` are the study's other ones and `given` the pools that
     came from elsewhere, by name; values of `paper` stand beside ours; `adaptive` is what a study that looked at its
-    data was to decide. `margin` is the equivalence margin in units of return, declared before the data were seen;
-    without one nothing is called equivalent.
+    data was to decide; `cost` is what the run took, where that was counted. `margin` is the equivalence margin in units
+    of return, declared before the data were seen; without one nothing is called equivalent.
     """
     by = Resampler(np.random.default_rng(seed), resamples)
     found = analyse(
@@ -61,7 +66,7 @@ def report(
     )
     content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": found.level, "margin": margin}
     content |= {"unfinished": found.unfinished, "missing": found.missing, "summary": found.summary}
-    content |= {"warnings": found.warnings, "findings": found.rows()}
+    content |= {"warnings": found.warnings, "findings": found.rows(), "cost": None if cost is None else asdict(cost)}
     write_findings(content, out)
     write_tables(found, out / "tables")
     sections = compose(tables, found, seed)
@@ -69,7 +74,7 @@ def report(
         sections[2:2] = population_sections(population, found.population)
     title = f"Report: {', '.join(sorted(set(tables.episodes['run'])))}"
     subtitle = "Unfinished: every verdict is provisional." if found.unfinished else "A finished run."
-    write_page(title, subtitle, sections, out)
+    write_page(title, subtitle, sections, out, headline(tables, found, cost))
     return found
 
 
@@ -93,7 +98,7 @@ def report_comparison(
     write_findings(content, out)
     sections = compose_comparison(found, by.level, resamples, seed)
     subtitle = "Mean differences in return on common tasks and environment seeds, arm by arm."
-    write_page(f"Comparison: {', '.join(runs)}", subtitle, sections, out)
+    write_page(f"Comparison: {', '.join(runs)}", subtitle, sections, out, comparison_headline(found))
     return found
 
 
@@ -131,12 +136,15 @@ def _defused(value: object) -> object:
     return f"'{value}" if is_formula else value
 
 
-def write_page(title: str, subtitle: str, sections: Sequence[Section], out: Path) -> None:
-    """report.html, and every chart as SVG and PDF; for one that cannot be drawn the page has a sentence."""
+def write_page(title: str, subtitle: str, sections: Sequence[Section], out: Path, top: Headline | None = None) -> None:
+    """report.html, every chart as SVG and PDF, and `top` as a slide; for a chart that cannot be drawn the page has a
+    sentence."""
     (out / "figures").mkdir(exist_ok=True)
     drawn: list[Section] = []
     specifications: dict[str, Specification] = {}
     with Renderer() as renderer:
+        if top is not None:
+            write_slide(title, top, renderer, out)
         for section in sections:
             charts: list[Figure] = []
             warnings: list[str] = list(section.warnings)
@@ -148,8 +156,16 @@ def write_page(title: str, subtitle: str, sections: Sequence[Section], out: Path
                     why = f"The chart “{chart.title}” could not be drawn ({error})"
                     warnings.append(f"{why}; its numbers stand in findings.json and the tables.")
             drawn.append(replace(section, charts=tuple(charts), warnings=tuple(warnings)))
-    html = page(title, subtitle, drawn, specifications)
+    html = page(title, subtitle, drawn, specifications, top)
     (out / "report.html").write_text(html, encoding="utf-8", errors="replace")
+
+
+def write_slide(title: str, top: Headline, renderer: Renderer, out: Path) -> None:
+    """headline.svg and headline.png, 16:9; neither where it cannot be drawn, for the page says the same."""
+    with suppress(DrawingError):
+        drawing = renderer.draw(drawable(slide(title, top).to_dict()), png=True)
+        (out / "headline.svg").write_text(drawing.svg, encoding="utf-8")
+        (out / "headline.png").write_bytes(drawing.png)
 
 
 def write_chart(chart: Figure, renderer: Renderer, out: Path) -> Specification:
@@ -164,7 +180,13 @@ def write_chart(chart: Figure, renderer: Renderer, out: Path) -> Specification:
     return specification
 
 
-def page(title: str, subtitle: str, sections: Sequence[Section], specifications: Mapping[str, Specification]) -> str:
+def page(
+    title: str,
+    subtitle: str,
+    sections: Sequence[Section],
+    specifications: Mapping[str, Specification],
+    top: Headline | None = None,
+) -> str:
     """The one self-contained page. Every string of a study is escaped by the template or by JSON."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
@@ -173,6 +195,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section], specifications:
         title=title,
         subtitle=subtitle,
         sections=sections,
+        top=top,
         specs={id: script_json(specification) for id, specification in specifications.items()},
         library=Markup(library()),
         footer=worst(),

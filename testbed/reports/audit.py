@@ -13,6 +13,7 @@ from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.manifest import verify_chain
 from testbed.reports.record_checks import RecordCheck
 from testbed.reports.tables import RunTables, read_run
+from testbed.reports.write import run_cost
 
 NOT_COMPARED = "Nothing else was compared: a report with other settings gives other numbers."
 
@@ -42,6 +43,7 @@ def audit_run(run: Path, out: Path | None = None) -> list[str]:
             given=found.given,
             paper=found.paper,
             adaptive=found.adaptive,
+            cost=run_cost(run, config),
             **declared,
         )
         return [*faults_found, *compare_reports(stored, Path(scratch))]

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from testbed.records import disk
 from testbed.records.append_only import StoreError, writing
 
-PARTS = frozenset({"report.html", "findings.json", "tables", "figures"})
+PARTS = frozenset({"report.html", "findings.json", "tables", "figures", "headline.svg", "headline.png"})
 """What a report is made of. A folder that holds anything else is somebody's own, and is not replaced."""
 
 

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis.matrix.comparison.runs import Comparison
+from analysis.report.headline import Cost
 from analysis.report.write import report, report_comparison
 from analysis.results import Results
 from analysis.tables.run import Tables
-from testbed.config.study import ConfigError
+from testbed.config.study import ConfigError, StudyConfig
+from testbed.play.course.prices import Prices
 from testbed.records.run_directory import RunDirectory
+from testbed.records.side_files.accounts import read_accounts
 from testbed.reports.place import replacing
 from testbed.reports.tables import read_run
 
@@ -37,10 +40,21 @@ def write_report(
             given={} if memory else found.given,
             paper=None if memory else found.paper,
             adaptive=found.adaptive,
+            cost=run_cost(run, config),
             resamples=resamples or config.resamples,
             seed=config.seed,
             margin=config.margin,
         )
+
+
+def run_cost(run: Path, config: StudyConfig) -> Cost | None:
+    """What a run has taken so far, by its accounts; None of a run of before they were kept."""
+    accounts = read_accounts(run)
+    if not accounts.posts:
+        return None
+    total, hours, prices = accounts.total, accounts.seconds / 3600, Prices.of(config)
+    tokens = total.prompt_tokens + total.completion_tokens + total.scored_tokens
+    return Cost(tokens, hours, prices.cost(accounts.posts, hours) if prices else None)
 
 
 def report_place(run: Path, memory: str | None = None) -> Path:

@@ -16,6 +16,8 @@ PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B
 """After Okabe & Ito: told apart by colour-blind readers."""
 VERDICTS = {"better": "#0072B2", "worse": "#D55E00", "equivalent": "#009E73", "undecided": "#888888"}
 WIDTH = 440
+SMALL = WIDTH // 3
+"""Of small multiples."""
 LABEL = alt.Axis(labelLimit=320, title=None)
 
 
@@ -144,7 +146,7 @@ def profile(profiles: pd.DataFrame) -> Chart:
     """Share of scores above τ, per arm, with pointwise intervals."""
     tips = ["arm:N", alt.Tooltip("tau:Q", format=".2f"), alt.Tooltip("share:Q", format=".2f")]
     base = alt.Chart(profiles).encode(x=alt.X("tau:Q", title="return τ"), tooltip=tips)
-    return _banded(base, "arm", ("share", "share_low", "share_high"), "share of scores above τ")
+    return small_multiples(base, "arm", ("share", "share_low", "share_high"), "share above τ")
 
 
 def curves(frame: pd.DataFrame) -> Chart:
@@ -153,20 +155,19 @@ def curves(frame: pd.DataFrame) -> Chart:
     ends = [alt.Tooltip(f"{name}:Q", format=".3f") for name in ("return", "low", "high")]
     tips = ["learner:N", "iteration:Q", *ends, alt.Tooltip("runs:Q", title="learning runs")]
     base = alt.Chart(frame.assign(learner=names)).encode(
-        x=alt.X("iteration:Q", axis=alt.Axis(tickMinStep=1)), tooltip=tips
+        x=alt.X("iteration:Q", axis=alt.Axis(tickMinStep=1, tickCount=4)), tooltip=tips
     )
-    return _banded(base, "learner", ("return", "low", "high"), "return (95 % CI)")
+    return small_multiples(base, "learner", ("return", "low", "high"), "return")
 
 
-def _banded(base: alt.Chart, group: str, names: tuple[str, str, str], title: str) -> Chart:
+def small_multiples(base: alt.Chart, group: str, names: tuple[str, str, str], title: str) -> Chart:
+    """A small chart of a line in its band for each of a group, all on the same scales; their bands cannot overlap."""
     middle, low, high = names
-    legend = alt.Legend(title=group, labelLimit=320, symbolOpacity=1, symbolType="stroke")
-    colour = alt.Color(f"{group}:N", scale=alt.Scale(range=PALETTE), legend=legend)
-    band = base.mark_area(opacity=0.15).encode(y=alt.Y(f"{low}:Q", title=title), y2=f"{high}:Q", color=colour)
-    line = base.mark_line(point=group == "learner").encode(
-        y=f"{middle}:Q", color=colour, strokeDash=alt.StrokeDash(f"{group}:N", legend=None)
-    )
-    return alt.layer(band, line).properties(width=WIDTH, height=260)
+    band = base.mark_area(opacity=0.2, color=PALETTE[0]).encode(y=alt.Y(f"{low}:Q", title=title), y2=f"{high}:Q")
+    line = base.mark_line(color=PALETTE[0], point={"size": 15}).encode(y=f"{middle}:Q")
+    small = alt.layer(band, line).properties(width=SMALL, height=90)
+    header = alt.Header(labelLimit=SMALL, labelFontSize=9)
+    return small.facet(alt.Facet(f"{group}:N", sort=None, title=None, header=header), columns=3)
 
 
 def timeline(lives: pd.DataFrame) -> Chart:
@@ -240,8 +241,8 @@ def sequences(looks: pd.DataFrame) -> Chart:
     band = base.mark_area(opacity=0.2, color=PALETTE[0]).encode(y=alt.Y("low:Q", title="difference"), y2="high:Q")
     line = base.mark_line(color=PALETTE[0], point={"size": 15}).encode(y="mean:Q")
     zero = alt.Chart(looks).mark_rule(strokeDash=[4, 3], color="#888888").encode(y=alt.datum(0.0))
-    small = alt.layer(zero, band, line).properties(width=WIDTH // 3, height=90)
-    title = alt.Facet("claim:N", sort=None, title=None, header=alt.Header(labelLimit=WIDTH // 3, labelFontSize=9))
+    small = alt.layer(zero, band, line).properties(width=SMALL, height=90)
+    title = alt.Facet("claim:N", sort=None, title=None, header=alt.Header(labelLimit=SMALL, labelFontSize=9))
     return small.facet(title, columns=3)
 
 

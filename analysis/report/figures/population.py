@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -11,7 +9,7 @@ from scipy import stats
 
 from analysis.population.adoption import COMMONS
 from analysis.report.figures.limits import ROWS
-from analysis.report.figures.matrix import LABEL, PALETTE, WIDTH, Chart
+from analysis.report.figures.matrix import LABEL, PALETTE, WIDTH, Chart, small_multiples
 from analysis.tables.population import LIFE, PopulationTables
 
 MOST_SKILLS = 40
@@ -29,13 +27,12 @@ SMALL = 260
 
 def returns(rounds: pd.DataFrame) -> Chart:
     """Mean return by round with its interval, a line per policy."""
-    return _band(rounds, "return", "return_low", "return_high", "return")
+    return _small(rounds, ("return", "return_low", "return_high"), "return")
 
 
 def benefit(advantage: pd.DataFrame) -> Chart:
     """What each policy earned more than learning alone, by round, with its interval."""
-    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(strokeDash=[4, 3], color="#888888").encode(y="zero:Q")
-    return alt.layer(zero, _band(advantage, "difference", "low", "high", "return more than alone"))
+    return _small(advantage, ("difference", "low", "high"), "return more than alone")
 
 
 def diversity(rounds: pd.DataFrame) -> Chart:
@@ -278,16 +275,11 @@ def strengths(population: PopulationTables, ratings: pd.DataFrame) -> Chart:
     return panel.facet(facet=_arm_facet(population), columns=2)
 
 
-def _band(frame: pd.DataFrame, value: str, low: str, high: str, title: str) -> Any:
-    """Lines over rounds with their intervals."""
-    base = alt.Chart(frame).encode(x=alt.X("round:Q", axis=alt.Axis(tickMinStep=1)), color=_policy(frame))
-    band = base.mark_area(opacity=0.12).encode(y=alt.Y(f"{low}:Q", title=title), y2=f"{high}:Q")
-    tips = ["arm:N", "round:Q", alt.Tooltip(f"{value}:Q", format=".3f"), "n:Q"]
-    tips += [alt.Tooltip(f"{end}:Q", format=".3f") for end in (low, high)]
-    line = base.mark_line(point=True).encode(
-        y=f"{value}:Q", strokeDash=alt.StrokeDash("arm:N", legend=None), tooltip=tips
-    )
-    return alt.layer(line, band).properties(width=WIDTH, height=260)
+def _small(frame: pd.DataFrame, names: tuple[str, str, str], title: str) -> Chart:
+    """A small chart over rounds for each policy."""
+    tips = ["arm:N", "round:Q", *(alt.Tooltip(f"{name}:Q", format=".3f") for name in names), "n:Q"]
+    base = alt.Chart(frame).encode(x=alt.X("round:Q", axis=alt.Axis(tickMinStep=1, tickCount=4)), tooltip=tips)
+    return small_multiples(base, "arm", names, title)
 
 
 def _policy(frame: pd.DataFrame) -> alt.Color:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from analysis.report.write import report
-from analysis.tables.run import Tables, Transcript
+from analysis.tables.run import CELL, Tables, Transcript
 from tests.support.simulated_study import simulate
 
 CHROMIUM = shutil.which("chromium")
@@ -73,6 +75,58 @@ def test_every_chart_is_drawn(visit: Visit):
         chart = charts.nth(place)
         assert chart.locator("svg.marks").count() == 1
         assert chart.locator("svg.marks path").count() > 2, chart.get_attribute("data-chart")
+
+
+SCREEN = {"width": 1280, "height": 800}
+PAPER = 680
+"""A4 less its margins, in CSS pixels: 180 mm."""
+STUDIES = {
+    "two agents, two tasks": {"cross_task": True},
+    "many agents": {"agents": tuple(f"agent with a long name {k}" for k in range(16)), "tasks": ("Maze",), "runs": 4},
+    "one agent": {"agents": ("ada",), "tasks": ("Maze",)},
+    "unfinished": {"cross_task": True},
+}
+
+
+@pytest.fixture(scope="module", params=STUDIES)
+def printed(request, browser: Browser, tmp_path_factory) -> tuple[Page, Path]:
+    """A report as it is on a common screen."""
+    study = simulate(np.random.default_rng(2), **{"runs": 6, "episodes": 2} | STUDIES[request.param])
+    plan = study.plan
+    if request.param == "unfinished":
+        cells = study.episodes[[*CELL, "learning_run"]].drop_duplicates()
+        plan = cells.astype({"arm": "str"}).assign(phase="evaluate", episodes=9)
+    folder = tmp_path_factory.mktemp("look")
+    report(replace(study, plan=plan), folder, resamples=100)
+    page = browser.new_page(viewport=SCREEN)
+    page.goto((folder / "report.html").as_uri())
+    page.wait_for_selector("html[data-drawn=true]", timeout=60_000)
+    return page, folder
+
+
+def test_the_top_fits_one_screen(printed: tuple[Page, Path]):
+    page, _ = printed
+    box = page.locator("#headline").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= SCREEN["height"]
+    assert page.locator("#headline .claims tbody tr").count() >= 1
+    assert page.locator("#headline dt").all_inner_texts() == ["Decided", "Not decided", "Rests on", "Cost"]
+    cut = "(all) => all.filter((each) => each.getBoundingClientRect().right > window.innerWidth).length"
+    assert page.locator("#headline *").evaluate_all(cut) == 0
+
+
+def test_on_paper_nothing_is_cut_and_the_pages_can_be_held(printed: tuple[Page, Path]):
+    page, _ = printed
+    pages = re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))
+    assert 3 <= len(pages) <= 25
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": PAPER, "height": 1000})
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    wide = """(all) => all.filter((each) => each.checkVisibility())
+        .filter((each) => each.getBoundingClientRect().right > window.innerWidth + 1)
+        .map((each) => each.closest('section').id + ': ' + each.innerText?.slice(0, 60))"""
+    assert page.locator("table, svg.marks, p, li, dl").evaluate_all(wide) == []
+    assert page.locator("nav").is_hidden()
 
 
 def test_hostile_text_stays_text(visit: Visit):
