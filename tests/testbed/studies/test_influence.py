@@ -24,7 +24,7 @@ from testbed.records.side_files.influence import InfluenceLine, influence_lines
 from testbed.reports.audit import audit_run
 from testbed.reports.tables import read_run
 from testbed.reports.write import write_report
-from testbed.studies.cost import count_parts
+from testbed.studies.cost.forecast import count_parts
 from testbed.studies.outcome.influence import require_likelihoods, scored
 from testbed.studies.run import run_study
 from tests.support.fake_evolver import MOVES, FakeModel
