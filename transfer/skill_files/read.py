@@ -80,7 +80,9 @@ def _text(folder: Path) -> str:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise SkillFileError(f"{folder} holds no {SKILL_MD}; add one, or take the folder away") from None
+        within = any(os.path.lexists(each / SKILL_MD) for each in _folders(folder))
+        remedy = "its folders do, so name it in place of what it lies in" if within else "add one, or take it away"
+        raise SkillFileError(f"{folder} holds no {SKILL_MD}; {remedy}") from None
     except OSError as error:
         why = "it is a link" if path.is_symlink() else str(error.strerror)
         raise SkillFileError(f"{path} cannot be read: {why}; put the file itself there") from None
