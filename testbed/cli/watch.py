@@ -18,6 +18,7 @@ from rich.text import Text
 from testbed.cli.terminal import output, plain, say, say_json
 
 if TYPE_CHECKING:
+    from testbed.records.side_files.status import ServerState
     from testbed.view.snapshot import Snapshot, Watched
 
 STYLES = {"running": "green", "finished": "bold green", "silent": "bold red", "stopped": "bold red"}
@@ -106,12 +107,24 @@ def shown(look: Snapshot, width: int) -> RenderableType:
         parts.append(plain(f"likelihoods {look.scoring[0] / max(1, look.scoring[1]):.0%}"))
     parts += [plain(f"thinks: {each.what} since {each.since:%H:%M:%S}") for each in look.thinking[:FEW]]
     parts += [plain(f"plays: {each.what}") for each in look.playing[:FEW]]
-    parts += [plain(f"server {address}: {state}") for address, state in look.servers.items()]
+    for address, server in look.servers.items():
+        parts.append(plain(f"server {address}: {_server(server)}", "yellow" if server.state == "fails" else ""))
     parts += [*_arms(look, width), *_accounts(look, width)]
     parts += [plain(f"{count} failed: {why}", "yellow") for why, count in list(look.reasons.items())[:FEW]]
     parts += [plain(f"{look.lost} lines could not be read", "yellow")] if look.lost else []
     parts += [plain(f"Warning: {warning}", "yellow") for warning in look.warnings[:FEW]]
     return Group(*parts)
+
+
+def _server(server: ServerState) -> str:
+    parts = [server.state, server.model, f"{server.in_flight} in flight", f"{server.answered:,} answered"]
+    parts += [f"{server.tokens_per_second:,.1f} tokens/s"] if server.tokens_per_second is not None else []
+    parts += [f"{server.failed:,} tries failed"] if server.failed else []
+    parts += [f"asked for {server.paused:,} pauses, {server.paused_seconds:,.0f} s"] if server.paused else []
+    parts += [f"started {server.starts} times"] if server.starts is not None else []
+    parts += [f"restarted {server.restarts} times"] if server.restarts else []
+    parts += [f"last error {server.error_at:%H:%M:%S}: {server.error}"] if server.error and server.error_at else []
+    return " · ".join(parts)
 
 
 def _bar(look: Snapshot, width: int) -> str:

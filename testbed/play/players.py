@@ -181,7 +181,11 @@ class Players:
         horizon, thought = self.tasks[trial.task].horizon, part.reasoning.kept_tokens(part.model)
         return Room(part.model, horizon, part.sampling.max_tokens, min(known, default=None), thought)
 
-    async def close(self) -> None:
+    def all_models(self) -> list[Model]:
+        """Each once, those of opponents among them."""
         parts = (*self._agents.values(), *self._opponents.values())
-        for model in {id(part.model): part.model for part in parts}.values():
+        return list({id(part.model): part.model for part in parts}.values())
+
+    async def close(self) -> None:
+        for model in self.all_models():
             await model.close()

@@ -52,6 +52,10 @@ class Berth:
     _at: anyio.Lock = field(default_factory=anyio.Lock)
     _awake: bool = False
 
+    @property
+    def awake(self) -> bool:
+        return self._awake
+
     async def wake(self) -> None:
         async with self._at:
             if self.server is not None and self.level is not None and self._lives():

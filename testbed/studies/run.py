@@ -21,6 +21,7 @@ from testbed.play.course.failures import Failures
 from testbed.play.course.pace import Pace
 from testbed.play.course.prices import Prices
 from testbed.play.course.progress import Progress
+from testbed.play.course.servers import ServerWatch
 from testbed.play.engines.registry import ENGINES
 from testbed.play.lab import Engine, Lab, first_cause
 from testbed.play.learners import build_learners, build_memory_learners
@@ -104,6 +105,7 @@ async def _run(
             for agent, found in probes.items():
                 _log.info("agent %s: %s", agent, found.sentence)
             bulletin = Bulletin(run.path, book, progress, Pace(**count_parts(config)))
+            bulletin.servers = ServerWatch(players.all_models(), served)
             budget = Budget(book, limits, Prices.of(config) if prices is None else prices)
             with _last_word(bulletin), bulletin.posted():
                 shortfall = await _conduct(study, learners, run, engine, bulletin, budget)

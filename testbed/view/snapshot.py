@@ -23,7 +23,7 @@ from testbed.records.append_only import complete_lines
 from testbed.records.lines import EventLine, IterationCommit, MemoryCommit, RoundCommit, parse_line
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.accounts import Accounts, Post, account_lines
-from testbed.records.side_files.status import SILENT, Status, UnderWay, read_status
+from testbed.records.side_files.status import SILENT, ServerState, Status, UnderWay, read_status
 from testbed.records.trial import Trial
 from testbed.view.planned import CellKey, planned_cells
 from transfer.memory.events import EpisodesMissing, MemberLost, Warned
@@ -112,7 +112,8 @@ class Snapshot(BaseModel):
     playing: tuple[UnderWay, ...] = ()
     thinking: tuple[UnderWay, ...] = ()
     scoring: tuple[int, int] | None = None
-    servers: dict[str, str] = {}
+    servers: dict[str, ServerState] = {}
+    """By address."""
     learners: dict[str, int] = {}
     """Iterations or rounds committed, by learner or population."""
     iterations: int = 0

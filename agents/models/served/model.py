@@ -29,6 +29,7 @@ from agents.models.served.answers.values import line
 from agents.models.served.chat import ChatDialect
 from agents.models.served.http.api_key import read_key, redact
 from agents.models.served.http.endpoints import PATIENCE, TIMEOUT, Endpoints, Turn
+from agents.models.served.http.health import Health
 from agents.models.served.structured_output import ResponseFormat, StructuredOutputs
 from agents.models.weights import folders
 from agents.models.weights.catalog import MODELS
@@ -135,6 +136,11 @@ class ServedModel(Model):
     @property
     def urls(self) -> list[str]:
         return self._endpoints.urls
+
+    @property
+    def health(self) -> dict[str, Health]:
+        """How its servers have answered so far, by address."""
+        return self._endpoints.health
 
     @property
     def tokenizer_name(self) -> str:

@@ -16,7 +16,7 @@ from testbed.play.course.pace import Pace, kind_of, kind_of_thought
 from testbed.play.course.progress import Progress
 from testbed.records.append_only import StoreError
 from testbed.records.side_files.accounts import AccountBook
-from testbed.records.side_files.status import EVERY, State, Status, UnderWay, write_status
+from testbed.records.side_files.status import EVERY, ServerState, State, Status, UnderWay, write_status
 from testbed.records.trial import Episode, Trial
 
 SHOWN = 64
@@ -41,7 +41,7 @@ class Bulletin:
         self._scoring: tuple[int, int] | None = None
         self._state: State = "running"
         self._why = ""
-        self.servers: Callable[[], Mapping[str, str]] = dict
+        self.servers: Callable[[], Mapping[str, ServerState]] = dict
         """How the servers are, by address."""
 
     def starts(self, trial: Trial) -> None:

@@ -20,6 +20,8 @@ SILENT = 15.0
 """Seconds without a word after which a run that says it is running is taken for dead, or cut off."""
 LARGEST = 1 << 20
 
+ServerWord = Literal["not asked", "answers", "fails", "asleep"]
+"""By its last try; a fleet's server is asleep while another model has its turn."""
 State = Literal["running", "finished", "spent", "interrupted", "stopped"]
 
 
@@ -30,6 +32,35 @@ class UnderWay(BaseModel):
 
     what: str
     since: datetime
+
+
+class ServerState(BaseModel):
+    """How a server has answered this process, and what the run's fleet did with it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    state: ServerWord
+    in_flight: int = 0
+    """Requests."""
+    answered: int = 0
+    failed: int = 0
+    """Tries that were, or will be, made again."""
+    paused: int = 0
+    """Those of them with which it asked to be left alone (429, 503)."""
+    paused_seconds: float = 0.0
+    """What it asked for, summed."""
+    tokens: int = 0
+    """Written."""
+    tokens_per_second: float | None = None
+    """Over the last half minute; None before there is one to measure."""
+    error: str = ""
+    """The last one, also where it answers again."""
+    error_at: datetime | None = None
+    starts: int | None = None
+    """Of the server by this run; None for one that somebody else started."""
+    restarts: int | None = None
+    """Those after it had died."""
 
 
 class Status(BaseModel):
@@ -60,8 +91,8 @@ class Status(BaseModel):
     thinking: tuple[UnderWay, ...] = ()
     scoring: tuple[int, int] | None = None
     """Tokens done and in all of the likelihoods that are being computed."""
-    servers: Mapping[str, str] = {}
-    """By address, how it is."""
+    servers: Mapping[str, ServerState] = {}
+    """By address."""
 
     @property
     def silent(self) -> float:

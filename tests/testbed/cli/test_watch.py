@@ -12,7 +12,7 @@ import pytest
 
 from testbed.cli.terminal import Terminal
 from testbed.cli.watch import one_line, shown
-from testbed.records.side_files.status import Status, UnderWay, write_status
+from testbed.records.side_files.status import ServerState, Status, UnderWay, read_status, write_status
 from testbed.view.snapshot import Watched
 
 
@@ -84,3 +84,41 @@ def test_it_follows_a_run_that_another_process_writes(tmp_path, small_file, envi
     counts = [look["finished"] for look in looks]
     assert counts == sorted(counts)
     assert (looks[-1]["state"], looks[-1]["finished"], looks[-1]["planned"]) == ("finished", 160, 160)
+
+
+@pytest.mark.parametrize("width", [30, 200])
+def test_the_health_of_servers_is_told(path, width):
+    state = ServerState(
+        model="qwen",
+        state="fails",
+        in_flight=12,
+        answered=3000,
+        failed=5,
+        paused=2,
+        paused_seconds=40,
+        tokens_per_second=17.25,
+        error="answered 429 (busy \x1b[31m)",
+        error_at=datetime(2026, 11, 26, 3, 4, 5, tzinfo=UTC),
+        starts=3,
+        restarts=1,
+    )
+    before = read_status(path)
+    write_status(path, before.model_copy(update={"servers": {"http://127.0.0.1:8000/v1": state}}))
+    try:
+        lines = printed(path, width)
+    finally:
+        write_status(path, before)
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    assert "\x1b[31m" not in text
+    if width == 200:
+        for part in (
+            "fails · qwen",
+            "12 in flight",
+            "3,000 answered",
+            "17.2 tokens/s",
+            "5 tries failed",
+            "2 pauses, 40 s",
+        ):
+            assert part in text
+        assert "started 3 times · restarted 1 times · last error 03:04:05: answered 429 (busy" in text

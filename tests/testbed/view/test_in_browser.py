@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from testbed.records.side_files.status import write_status
+from testbed.records.side_files.status import ServerState, write_status
 from tests.testbed.view.test_snapshot import status
 
 CHROMIUM = shutil.which("chromium")
@@ -60,6 +60,41 @@ def test_one_walks_from_runs_to_cells_to_an_episode_and_the_page_moves(browser, 
     page.get_by_role("link", name="skills").click()
     page.locator("summary").first.click()
     assert page.get_by_role("heading", name="Lineage").first.is_visible()
+    assert complaints == []
+    page.close()
+
+
+def test_the_health_of_servers_moves_while_one_looks(browser, served, path):
+    """As the status says it that another machine writes; what a server said is text."""
+    asleep = ServerState(model="qwen", state="asleep", starts=2, restarts=1, answered=1200)
+    awake = ServerState(model="gemma", state="answers", in_flight=7, answered=3, tokens=900, tokens_per_second=41.5)
+    servers = {"http://127.0.0.1:1/v1": asleep, "http://127.0.0.1:2/v1": awake}
+    write_status(path, status(servers=servers))
+    page, complaints = opened(browser, f"{served}run/0")
+    page.wait_for_selector("#live[data-seen]")
+    page.wait_for_selector("table.servers td.server.asleep", timeout=30_000)
+    rows = [row.inner_text().split("\t") for row in page.locator("table.servers tbody tr").all()]
+    assert rows[0][:5] == ["http://127.0.0.1:1/v1", "qwen", "asleep", "0", "1,200"]
+    assert rows[0][10:12] == ["2", "1"]
+    assert rows[1][2:4] == ["answers", "7"]
+    assert rows[1][8:12] == ["900", "41.5", "", ""]
+    failing = awake.model_copy(
+        update={
+            "state": "fails",
+            "failed": 4,
+            "paused": 2,
+            "paused_seconds": 30.0,
+            "error": HOSTILE,
+            "error_at": status().at,
+        }
+    )
+    write_status(path, status(servers={"http://127.0.0.1:2/v1": failing}))
+    page.wait_for_selector("table.servers td.server.fails", timeout=30_000)
+    assert page.locator("table.servers tbody tr").count() == 1
+    row = page.locator("table.servers tbody tr").inner_text().split("\t")
+    assert row[5:8] == ["4", "2", "30"]
+    assert HOSTILE in row[12]
+    assert page.title() == path.name
     assert complaints == []
     page.close()
 

@@ -13,7 +13,7 @@ import pytest
 from environments.diagnostics.doors import INVERTED, RULE
 from testbed.play.course.prices import Prices
 from testbed.records.append_only import StoreError
-from testbed.records.side_files.status import SILENT, Status, UnderWay, read_status, write_status
+from testbed.records.side_files.status import SILENT, ServerState, Status, UnderWay, read_status, write_status
 from testbed.view import snapshot
 from testbed.view.planned import CellKey, planned_cells
 from testbed.view.snapshot import Watched
@@ -116,9 +116,10 @@ def test_silence_is_measured_by_the_clock_of_whoever_listens(small, monkeypatch)
 
 def test_what_is_under_way_and_what_it_costs(small):
     playing = tuple(UnderWay(what=f"episode {n}", since=datetime.now(UTC)) for n in range(2))
-    write_status(small.path, status(playing=playing, left=90.0, left_at_least=True, servers={"http://h:1": "answers"}))
+    servers = {"http://h:1/v1": ServerState(model="m", state="answers", in_flight=3, tokens_per_second=12.5)}
+    write_status(small.path, status(playing=playing, left=90.0, left_at_least=True, servers=servers))
     look = Watched(small.path, Prices(hour=0.0, models={"scripted:random": {"prompt": 1e6}})).look()
-    assert (look.state, len(look.playing), look.left, look.servers) == ("running", 2, 90.0, {"http://h:1": "answers"})
+    assert (look.state, len(look.playing), look.left, look.servers) == ("running", 2, 90.0, servers)
     assert look.cost == sum(row.prompt_tokens for row in look.accounts if row.model == "scripted:random")
     assert Watched(small.path).look().cost is None
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import Any, TypeVar, cast
@@ -18,7 +18,8 @@ from agents.models.model import ModelError, ModelMisconfigured, ModelUnavailable
 from agents.models.served.http.address import check_address
 from agents.models.served.http.api_key import redact
 from agents.models.served.http.connection import Connection
-from agents.models.served.http.failure import TryFailed, check
+from agents.models.served.http.failure import Reply, TryFailed, check
+from agents.models.served.http.health import Health
 from agents.models.served.http.outage import NoneAnswers, Outage, Patience
 
 Json = dict[str, Any]
@@ -43,7 +44,7 @@ _log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class _Server:
     at: Connection
-    busy: int = 0
+    health: Health = field(default_factory=Health)
     silences: int = 0
     """Requests in a row that it took and did not answer."""
     rests_until: float = 0.0
@@ -52,13 +53,15 @@ class _Server:
 
     def fail(self, failure: TryFailed) -> None:
         now = time.monotonic()
+        self.health.fail(failure)
         self.silences += failure.silent
         rest = min(_REST * 2 ** max(0, self.silences - 1), _LONGEST_REST)
         self.rests_until = now + (rest if failure.silent else _REST)
         if failure.pause is not None:
             self.paused_until = now + failure.pause
 
-    def succeed(self) -> None:
+    def succeed(self, reply: Reply) -> None:
+        self.health.succeed(reply)
         self.silences = 0
         self.rests_until = self.paused_until = 0.0
 
@@ -97,6 +100,11 @@ class Endpoints:
     @property
     def urls(self) -> list[str]:
         return [server.at.url for server in self._servers]
+
+    @property
+    def health(self) -> dict[str, Health]:
+        """By address."""
+        return {server.at.url: server.health for server in self._servers}
 
     async def get(self, path: str, url: str) -> object:
         """The JSON (of any type) that one server answers at once, or when it has started (503, 429).
@@ -166,7 +174,7 @@ class Endpoints:
             failure = TryFailed("does not answer")
             server.fail(failure)
             raise failure
-        server.busy += 1
+        server.health.in_flight += 1
         try:
             reply = await server.at.ask(path, body)
             check(reply, server.at.url, body)
@@ -176,8 +184,8 @@ class Endpoints:
             server.fail(failure)
             raise
         finally:
-            server.busy -= 1
-        server.succeed()
+            server.health.in_flight -= 1
+        server.succeed(reply)
         return cast(Json, reply.body)
 
     def _order(self, session: str) -> list[_Server]:
@@ -186,7 +194,7 @@ class Endpoints:
 
         def rank(server: _Server) -> tuple[bool, int, int]:
             affinity = -crc32(f"{session} {server.at.url}".encode()) if session else 0
-            return max(server.rests_until, server.paused_until) > now, affinity, server.busy
+            return max(server.rests_until, server.paused_until) > now, affinity, server.health.in_flight
 
         return sorted(self._servers, key=rank)
 
