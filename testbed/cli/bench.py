@@ -116,6 +116,27 @@ def fleet(
 
 
 @app.command()
+def driver(
+    episodes: Annotated[int, typer.Option(min=1, help="Games of Mastermind over HTTP.")] = 1000,
+    in_flight: Annotated[int, typer.Option(min=1, help="Episodes in flight.")] = 64,
+    servers: Annotated[list[int] | None, typer.Option(min=1, help="Servers at once; may be given again.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decision steps per second over HTTP from one process, and by several servers; a client's call against httpx's.
+
+    The servers are stubs in a process of their own. Wall time means little where the machine has other work: `load`.
+
+    Example: `procmem bench driver --episodes 500`
+    """
+    from tempfile import TemporaryDirectory
+
+    from testbed.bench.driver.http import bench_http
+
+    with TemporaryDirectory(prefix="procmem-bench-") as folder:
+        _print(bench_http(Path(folder), episodes=episodes, in_flight=in_flight, servers=servers or (1, 2, 4)), as_json)
+
+
+@app.command()
 def report(
     agents: Annotated[int, typer.Option(min=1, help="Agents.")] = 10,
     tasks: Annotated[int, typer.Option(min=1, max=5, help="Tasks.")] = 5,

@@ -101,6 +101,7 @@ class ChatDialect:
 
     def release(self, session: str) -> None:
         self._estimates.forget(session)
+        self._endpoints.leave(session)
 
     async def _ask(self, messages: Sequence[Message], request: Request) -> Answer:
         """Raises PromptRefused where the server, or the model, will not answer this."""
@@ -128,7 +129,11 @@ class ChatDialect:
     async def _post(self, body: Json, session: str) -> Json:
         """Send the request with the fields that this server knows, which it tells by refusing the others."""
         while True:
-            sent = {self._renamed.get(name, name): value for name, value in body.items() if name not in self._left_out}
+            sent = body
+            if self._renamed or self._left_out:
+                sent = {
+                    self._renamed.get(name, name): value for name, value in body.items() if name not in self._left_out
+                }
             try:
                 return await self._endpoints.post("/chat/completions", sent, session)
             except ParameterRefused as error:

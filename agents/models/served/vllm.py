@@ -79,7 +79,7 @@ class TokenDialect:
         return len(self._encode(text))
 
     def release(self, session: str) -> None:
-        return
+        self._endpoints.leave(session)
 
     def _body(self, messages: Sequence[Message], request: Request) -> Json:
         sampling = request.sampling

@@ -40,7 +40,7 @@ class EnginesBench:
     """Whether all engines wrote the same episodes."""
 
 
-class _Clock:
+class Clock:
     """Progress that measures."""
 
     def __init__(self) -> None:
@@ -71,8 +71,8 @@ def bench_engines(folder: Path, *, workers: Sequence[int] = (1, 2, 4), episodes:
     load = os.getloadavg()[0]
     engines: dict[str, Any] = {"local": "local"}
     engines |= {f"ray {count}": {"name": "ray", "workers": count} for count in workers}
-    clocks: dict[str, _Clock] = {}
-    alone: dict[str, _Clock] = {}
+    clocks: dict[str, Clock] = {}
+    alone: dict[str, Clock] = {}
     written: list[list[bytes]] = []
     for name, engine in engines.items():
         clocks[name], run = _played(folder / name, engine, episodes, IN_FLIGHT)
@@ -91,7 +91,7 @@ def bench_engines(folder: Path, *, workers: Sequence[int] = (1, 2, 4), episodes:
     )
 
 
-def _played(folder: Path, engine: Any, episodes: int, in_flight: int) -> tuple[_Clock, RunDirectory]:
+def _played(folder: Path, engine: Any, episodes: int, in_flight: int) -> tuple[Clock, RunDirectory]:
     content = {
         "study": "matrix",
         "engine": engine,
@@ -104,5 +104,5 @@ def _played(folder: Path, engine: Any, episodes: int, in_flight: int) -> tuple[_
         "skills": {"embedder": "lexical"},
         "learning": {"iterations": 0},
     }
-    clock = _Clock()
+    clock = Clock()
     return clock, anyio.run(run_study, parse_study(content, "the bench"), folder, clock).run

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import Any, TypeVar, cast
-from zlib import crc32
 
 import anyio
 
@@ -45,11 +44,17 @@ _log = logging.getLogger(__name__)
 class _Server:
     at: Connection
     health: Health = field(default_factory=Health)
+    sessions: int = 0
+    """Conversations that are held with it."""
     silences: int = 0
     """Requests in a row that it took and did not answer."""
     rests_until: float = 0.0
     paused_until: float = 0.0
     """Until then it has asked to be left alone."""
+
+    def is_away(self, now: float) -> bool:
+        """Whether it failed lately, or has asked to be left alone."""
+        return max(self.rests_until, self.paused_until) > now
 
     def fail(self, failure: TryFailed) -> None:
         now = time.monotonic()
@@ -67,7 +72,8 @@ class _Server:
 
 
 class Endpoints:
-    """Posts JSON to whichever server is up, the least busy first; requests of one session stay with one server.
+    """Posts JSON to whichever server is up, the least busy first. Requests of one session stay with one server: when
+    the session begins, the one with the fewest.
 
     When none is up it waits: as long as the servers ask for (Retry-After), and for `patience` seconds in all.
     """
@@ -96,6 +102,7 @@ class Endpoints:
         self._outage = Outage()
         checked = dict.fromkeys(check_address(url) for url in urls)
         self._servers = [_Server(Connection(url, key=key, timeout=timeout)) for url in checked]
+        self._homes: dict[str, _Server] = {}
 
     @property
     def urls(self) -> list[str]:
@@ -144,6 +151,12 @@ class Endpoints:
                     raise PromptRefused(f"{self._name} fails at this request, and at no other: {error}") from error
                 raise self._unavailable(error.failures) from error
 
+    def leave(self, session: str) -> None:
+        """The session is over."""
+        home = self._homes.pop(session, None)
+        if home is not None:
+            home.sessions -= 1
+
     async def close(self) -> None:
         for server in self._servers:
             await server.at.close()
@@ -191,12 +204,21 @@ class Endpoints:
     def _order(self, session: str) -> list[_Server]:
         """Awake servers before resting ones; a session's own before others (it holds the prefix), idle before busy."""
         now = time.monotonic()
+        home = self._home(session, now) if session else None
 
-        def rank(server: _Server) -> tuple[bool, int, int]:
-            affinity = -crc32(f"{session} {server.at.url}".encode()) if session else 0
-            return max(server.rests_until, server.paused_until) > now, affinity, server.health.in_flight
+        def rank(server: _Server) -> tuple[bool, bool, int]:
+            return server.is_away(now), server is not home, server.health.in_flight
 
         return sorted(self._servers, key=rank)
+
+    def _home(self, session: str, now: float) -> _Server:
+        """The server that holds the session's prefix."""
+        home = self._homes.get(session)
+        if home is None:
+            home = min(self._servers, key=lambda server: (server.is_away(now), server.sessions))
+            home.sessions += 1
+            self._homes[session] = home
+        return home
 
     def _unavailable(self, failures: Mapping[str, TryFailed]) -> ModelUnavailable:
         reasons = "; ".join(f"{url} {failure.reason}" for url, failure in failures.items())
