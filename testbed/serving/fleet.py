@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -30,7 +31,9 @@ from testbed.serving.vllm import (
 _log = logging.getLogger(__name__)
 
 _RESTARTS = 3
-"""So often a server that died is started again in one run."""
+"""So often a server that dies soon after it was started is started again."""
+_SOUND = 300.0
+"""Seconds: a server that dies later has not died of its start, and its deaths are counted anew."""
 _WATCH = 1.0
 """Seconds between two looks at whether a server lives."""
 USABLE = 0.9
@@ -49,6 +52,9 @@ class Berth:
     server: VllmServer | None = None
     starts: int = 0
     deaths: int = 0
+    """In a row."""
+    _since: float = 0.0
+    """When it was last ready (monotonic seconds)."""
     _at: anyio.Lock = field(default_factory=anyio.Lock)
     _awake: bool = False
 
@@ -77,7 +83,7 @@ class Berth:
         async with self._at:
             if not self._awake or self._lives():
                 return
-            self.deaths += 1
+            self.deaths = 1 if time.monotonic() - self._since > _SOUND else self.deaths + 1
             if self.deaths > _RESTARTS:
                 assert self.server is not None
                 self.server.check()
@@ -102,6 +108,7 @@ class Berth:
         self.starts += 1
         self.server = VllmServer(self.launch)
         await to_thread.run_sync(wait_until_ready, [self.server], abandon_on_cancel=True)
+        self._since = time.monotonic()
 
     async def _end(self) -> None:
         if self.server is not None:

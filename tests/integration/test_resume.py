@@ -82,7 +82,8 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def test_kill_9_and_run_again(tmp_path, environment, run_in):
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_kill_9_and_run_again(tmp_path, environment, run_in, kills):
     """A real process, killed at random moments of its writing, then left to finish."""
     from testbed.config.reading.load import load_study
 
@@ -91,13 +92,15 @@ def test_kill_9_and_run_again(tmp_path, environment, run_in):
     whole = run_in(tmp_path / "whole", load_study(file))
     total = size(tmp_path / "whole")
     killed = 0
-    for share in sorted(random.Random(1).uniform(0, 0.9) for _ in range(3)):
+    shares = sorted(random.Random(1).uniform(0, 0.9) for _ in range(kills))
+    print("killed at these shares of what is written:", *(f"{share:.3f}" for share in shares))
+    for share in shares:
         process = start(file, tmp_path / "killed", environment)
         if wait_for(process, tmp_path / "killed", int(share * total) + 1):
             os.kill(process.pid, signal.SIGKILL)
             killed += 1
         end(process)
-    assert killed == 3
+    assert killed == kills
     assert size(tmp_path / "killed") > 0
     assert content(run_in(tmp_path / "killed", load_study(file))) == content(whole)
 

