@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -53,8 +53,8 @@ class Berth:
     starts: int = 0
     deaths: int = 0
     """In a row."""
-    _since: float = 0.0
-    """When it was last ready (monotonic seconds)."""
+    _ready_since: float | None = None
+    """Monotonic seconds; None while it starts."""
     _at: anyio.Lock = field(default_factory=anyio.Lock)
     _awake: bool = False
 
@@ -81,14 +81,17 @@ class Berth:
     async def mend(self) -> None:
         """Start the server again where it died at work. Raises ServeError when it does so again and again."""
         async with self._at:
-            if not self._awake or self._lives():
-                return
-            self.deaths = 1 if time.monotonic() - self._since > _SOUND else self.deaths + 1
-            if self.deaths > _RESTARTS:
-                assert self.server is not None
-                self.server.check()
-            _log.warning("vLLM with %s has died; started again (%d of %d)", self.launch.name, self.deaths, _RESTARTS)
-            await self._start()
+            while self._awake and not self._lives():
+                was_sound = self._ready_since is not None and time.monotonic() - self._ready_since > _SOUND
+                self.deaths = 1 if was_sound else self.deaths + 1
+                if self.deaths > _RESTARTS:
+                    assert self.server is not None
+                    self.server.check()
+                _log.warning(
+                    "vLLM with %s has died; started again (%d of %d)", self.launch.name, self.deaths, _RESTARTS
+                )
+                with suppress(ServeError):  # it may die of its start, too
+                    await self._start()
 
     async def close(self) -> None:
         async with self._at:
@@ -106,9 +109,10 @@ class Berth:
     async def _start(self) -> None:
         await self._end()
         self.starts += 1
+        self._ready_since = None
         self.server = VllmServer(self.launch)
         await to_thread.run_sync(wait_until_ready, [self.server], abandon_on_cancel=True)
-        self._since = time.monotonic()
+        self._ready_since = time.monotonic()
 
     async def _end(self) -> None:
         if self.server is not None:

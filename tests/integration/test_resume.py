@@ -92,7 +92,8 @@ def test_kill_9_and_run_again(tmp_path, environment, run_in, kills):
     whole = run_in(tmp_path / "whole", load_study(file))
     total = size(tmp_path / "whole")
     killed = 0
-    shares = sorted(random.Random(1).uniform(0, 0.9) for _ in range(kills))
+    moments = random.Random(1)
+    shares = sorted(moments.uniform(0, 0.9) for _ in range(kills))
     print("killed at these shares of what is written:", *(f"{share:.3f}" for share in shares))
     for share in shares:
         process = start(file, tmp_path / "killed", environment)
