@@ -20,6 +20,7 @@ from analysis.findings import Verdict
 from analysis.matrix.arms.given import CLUSTER, CONTRASTS, by_environment_seed
 from analysis.matrix.contrasts import ARMS, UNLEARNED, Contrast, Measure, declare, unseen_pools
 from analysis.statistics.bootstrap import Array
+from analysis.statistics.cell_means import CellValues
 from analysis.statistics.multiplicity import e_holm
 from analysis.statistics.sequential import (
     BoundedTest,
@@ -28,7 +29,7 @@ from analysis.statistics.sequential import (
     SymmetricTest,
     evidence,
 )
-from analysis.statistics.unseen import Unseen
+from analysis.statistics.unseen import Unseen, lone_run
 from analysis.tables.run import Ranges
 from analysis.tables.units import seed_means
 
@@ -57,6 +58,11 @@ class Rule:
     def named(self, data: Differences) -> str:
         """What its test is called."""
         return "bets on a bounded mean" if self._bounds(data) else "symmetric e-process"
+
+    def lone(self, data: Differences) -> str:
+        """Why a datum that stands alone against the others leaves no verdict; "" elsewhere, and for the bounded test,
+        which counts on no shape of the differences."""
+        return "" if self._bounds(data) else lone_run(CellValues.single(data.values))
 
     def _bounds(self, data: Differences) -> bool:
         return math.isfinite(data.high - data.low) and (data.single or self.test == "bounded")
@@ -215,7 +221,7 @@ def _standing(claim: Claim, data: Differences, known: Evidence, e: float, within
     if within >= enough:
         verdict = "equivalent"
     elif e >= enough and (more or less):
-        withheld = data.unseen.reason(known.lower, known.upper)
+        withheld = data.unseen.reason(known.lower, known.upper) or rule.lone(data)
         verdict = "undecided" if withheld else "better" if more == (claim.contrast.sign > 0) else "worse"
     if verdict != "undecided" and not known.lower - 1e-9 <= known.mean <= known.upper + 1e-9:
         verdict, withheld = "undecided", SKEWED

@@ -89,6 +89,20 @@ def test_a_mean_outside_its_sequence_is_no_verdict():
     assert (found.verdict, found.withheld) == ("undecided", SKEWED)
 
 
+def test_a_run_that_stands_alone_against_a_loss_withholds_it():
+    loss = [-0.1 + 0.01 * np.sin(k) for k in range(19)]
+    found = standing([*loss, 0.8])
+    assert found.verdict == "undecided"
+    assert found.withheld.startswith("one of them speaks against it and holds 9")
+    assert standing(loss).verdict == "worse"
+
+
+def test_the_bounded_test_needs_no_such_guard():
+    loss = [-0.5 + 0.01 * np.sin(k) for k in range(39)]
+    found = standing([*loss, 0.8], Rule(test="bounded"), low=-1.0, high=1.0)
+    assert (found.verdict, found.withheld) == ("worse", "")
+
+
 def test_single_seeds_are_taken_for_bounded_alone():
     rule = Rule()
     assert isinstance(rule.test_of(Differences(np.zeros(3), -1.0, 1.0)), SymmetricTest)
