@@ -14,7 +14,6 @@ from testbed.cli.terminal import output, plain, say, say_json, tell
 
 if TYPE_CHECKING:
     from testbed.cli.progress import EpisodeProgress
-    from testbed.records.run_directory import RunDirectory
     from testbed.studies.outcome.shortfall import Shortfall
 
 
@@ -34,7 +33,11 @@ def bottleneck(
     """
     from testbed.bench.experiments.bottleneck import PARTS, baselines, sentence, variants, with_bounds
     from testbed.bench.experiments.bottleneck import bottleneck as compare
+    from testbed.bench.experiments.bottleneck_page import write_bottleneck
+    from testbed.records.run_directory import RunDirectory
+    from testbed.reports.place import replacing
     from testbed.reports.tables import load_run
+    from testbed.reports.write import run_cost
 
     config = read_study(study, set or [], plugins=plugins)
     found: dict[str, Path] = {}
@@ -47,6 +50,10 @@ def bottleneck(
         carry_out(variant, out, keep)
     episodes = {name: load_run(path).episodes for name, path in found.items()}
     table, known = compare(episodes, config.tasks[0].environment), baselines(next(iter(episodes.values())))
+    costs = [run_cost(path, RunDirectory.open(path).config()) for path in found.values()]
+    page = out / f"bottleneck-{config.digest}"
+    with replacing(page) as stage:
+        write_bottleneck(table, known, costs, f"Bottleneck: {config.tasks[0].environment}", stage)
     if as_json:
         runs = {name: str(path) for name, path in found.items()}
         say_json({"as it is": known, "parts": table.to_dict("records"), "runs": runs})
@@ -66,3 +73,4 @@ def bottleneck(
     output().print(shown)
     say(f"As it is: {known['self']:.3f} with its own pool, {known['seed']:.3f} seed pool, {known['none']:.3f} without.")
     say(f"{sentence(table)} Intervals hold together at 95 %.")
+    say(f"Report: {page / 'report.html'}")
