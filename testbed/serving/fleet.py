@@ -53,6 +53,8 @@ class Berth:
     starts: int = 0
     deaths: int = 0
     """In a row."""
+    restarts: int = 0
+    """After a death, in all."""
     _ready_since: float | None = None
     """Monotonic seconds; None while it starts."""
     _at: anyio.Lock = field(default_factory=anyio.Lock)
@@ -90,6 +92,7 @@ class Berth:
                 _log.warning(
                     "vLLM with %s has died; started again (%d of %d)", self.launch.name, self.deaths, _RESTARTS
                 )
+                self.restarts += 1
                 with suppress(ServeError):  # it may die of its start, too
                     await self._start()
 

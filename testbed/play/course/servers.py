@@ -52,7 +52,7 @@ class ServerWatch:
             error=health.error,
             error_at=None if health.error_at is None else datetime.fromtimestamp(health.error_at, UTC),
             starts=None if berth is None else berth.starts,
-            restarts=None if berth is None else berth.deaths,
+            restarts=None if berth is None else berth.restarts,
         )
 
     def _speed(self, server: str, written: int) -> float | None:

@@ -115,7 +115,9 @@ def test_a_fleet_tells_who_is_asleep_and_how_often_it_was_started():
     with stub_servers(says("hi"), says("hi")) as both:
         ports = [int(server.url.rpartition(":")[2]) for server in both]
         berths = {
-            str(port): SimpleNamespace(launch=SimpleNamespace(port=port), awake=awake, starts=starts, deaths=starts - 1)
+            str(port): SimpleNamespace(
+                launch=SimpleNamespace(port=port), awake=awake, starts=starts, restarts=starts - 1
+            )
             for port, awake, starts in zip(ports, (True, False), (1, 3), strict=True)
         }
 
