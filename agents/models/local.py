@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from agents.models.decoding.decoder import Decoder
 from agents.models.decoding.encoder_decoder import EncoderDecoderWriter
+from agents.models.decoding.kv_cache import fitting_rows
 from agents.models.decoding.sequence import TokenSequence
 from agents.models.decoding.worker import Worker
 from agents.models.model import Completion, Likelihood, Message, Model, ModelCard, ModelError, Request, Utterance
@@ -34,8 +35,11 @@ class LocalModel(Model):
     Encoder-decoders run, too, one call after the other. Before any number of a model is used it is proved right.
     """
 
-    def __init__(self, model: Any, template: ChatTemplate, card: ModelCard, *, rows: int = 16) -> None:
-        """`rows` completions are written at a time. Raises ModelError for a model that cannot run this way."""
+    def __init__(self, model: Any, template: ChatTemplate, card: ModelCard, *, rows: int | None = None) -> None:
+        """`rows` completions are written at a time; by default as many as suit the device.
+
+        Raises ModelError for a model that cannot run this way.
+        """
         self._card = card
         self._template = template
         self._encodes: bool = model.config.is_encoder_decoder
@@ -48,7 +52,10 @@ class LocalModel(Model):
             if self._encodes:
                 self._scorer, self._writer = EncoderDecoderScorer(model, template), EncoderDecoderWriter(model)
             else:
-                self._scorer, self._writer = PrefixTreeScorer(model, template), Decoder(model, rows)
+                self._scorer, self._writer = (
+                    PrefixTreeScorer(model, template),
+                    Decoder(model, rows or fitting_rows(model, card.context)),
+                )
             Proof(model, template, card.weights).show(self._writer)
         self._starts: list[int] = [model.config.decoder_start_token_id] if self._encodes else []
         self._worker: Worker | None = Worker.join(str(model.device), self._writer)
@@ -61,7 +68,7 @@ class LocalModel(Model):
         name: str,
         precision: str = "auto",
         device: str = "auto",
-        rows: int = 16,
+        rows: int | None = None,
         context: int | None = None,
         today: date | None = None,
         chat_template_kwargs: Mapping[str, JsonValue] = {},

@@ -66,9 +66,7 @@ class Berth:
 
     async def wake(self) -> None:
         async with self._at:
-            if self.server is not None and self.level is not None and self._lives():
-                await to_thread.run_sync(self.server.wake, self.level)
-            else:
+            if not await self._woken():
                 await self._start()
             self._awake = True
 
@@ -100,6 +98,17 @@ class Berth:
         async with self._at:
             self._awake = False
             await self._end()
+
+    async def _woken(self) -> bool:
+        """Whether it slept and came back; it does not where others have taken the GPU's memory meanwhile."""
+        if self.server is None or self.level is None or not self._lives():
+            return False
+        try:
+            await to_thread.run_sync(self.server.wake, self.level)
+        except ServeError as error:
+            _log.warning("%s; it is started anew", error)
+            return False
+        return True
 
     def _lives(self) -> bool:
         try:

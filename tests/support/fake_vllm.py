@@ -3,7 +3,8 @@
     python fake_vllm.py … --served-model-name NAME --port PORT [--enable-sleep-mode]
 
 `FAKE_GPU` is a folder: every server that holds weights has a file there, and one that finds more than
-`FAKE_GPU_HOLDS` of them says so in `overflow`. Every start, sleep and waking is a line of `log`.
+`FAKE_GPU_HOLDS` of them says so in `overflow`. Where `taken` lies there, the
+next waking finds no memory. Every start, sleep and waking is a line of `log`.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ class Handler(BaseHTTPRequestHandler):
             ME.unlink()
             log("sleep")
             self.reply({})
+        elif path == "/wake_up" and (GPU / "taken").exists():
+            (GPU / "taken").unlink()
+            self.reply({"error": "CUDA Error: out of memory"}, 500)
         elif path == "/wake_up":
             if query != "tags=kv_cache":
                 load("wake")

@@ -20,6 +20,9 @@ _PATIENCE = 256
 _TAIL = 16
 """Tokens among which the end of a turn in a plain transcript is looked for."""
 
+_FEW = 1024
+"""Heaviest tokens among which one is drawn before the whole vocabulary is sorted."""
+
 Scores = NDArray[np.float32]
 
 
@@ -182,7 +185,7 @@ class TokenSequence:
         scaled -= scaled.max()
         weights = np.exp(scaled)
         total = weights.sum()
-        index = _draw(weights, top_p * total, self._rng)
+        index = _draw(weights, float(total), top_p, self._rng)
         return self._id(index), float(scaled[index] - math.log(total))
 
     def _id(self, index: int) -> int:
@@ -193,10 +196,25 @@ class TokenSequence:
         return len(self.tokens) - self._start
 
 
-def _draw(weights: NDArray[np.float64], mass: float, rng: np.random.Generator) -> int:
-    """An index with probability in proportion to its weight, among the heaviest that together reach `mass`."""
-    order = np.argsort(-weights, kind="stable")
+def _draw(weights: NDArray[np.float64], total: float, top_p: float, rng: np.random.Generator) -> int:
+    """An index with probability in proportion to its weight, among the heaviest that together reach `top_p`.
+
+    Almost always it is among the few heaviest; else the whole vocabulary is sorted, which takes ten times as long.
+    """
+    point = rng.random()
+    order = _heaviest(weights, _FEW)
     summed = np.cumsum(weights[order])
-    count = int(np.searchsorted(summed, mass * (1 - 1e-12))) + 1
-    kept = summed[:count]
-    return int(order[np.searchsorted(kept, rng.random() * kept[-1], side="right").clip(max=len(kept) - 1)])
+    if summed[-1] <= (point if top_p == 1 else top_p) * total:
+        order = _heaviest(weights, len(weights))
+        summed = np.cumsum(weights[order])
+    kept = summed[: int(np.searchsorted(summed, top_p * total * (1 - 1e-12))) + 1]
+    end = total if top_p == 1 else kept[-1]
+    return int(order[np.searchsorted(kept, point * end, side="right").clip(max=len(kept) - 1)])
+
+
+def _heaviest(weights: NDArray[np.float64], many: int) -> NDArray[np.intp]:
+    """Indices of so many, the heaviest first, and of equals the first."""
+    if many >= len(weights):
+        return np.argsort(-weights, kind="stable")
+    some = np.sort(np.argpartition(-weights, many)[:many])
+    return some[np.argsort(-weights[some], kind="stable")]

