@@ -80,7 +80,7 @@ class Finding:
     withheld: str = ""
     """Why no verdict is given although the test would give one; "" where it is given."""
     assumes: str = ""
-    """What a "better" takes for granted that so few learning runs cannot show; "" beside every other verdict."""
+    """What a "better" or "worse" takes for granted that so few learning runs cannot show; "" where it stands alone."""
 
     def row(self) -> dict[str, object]:
         """Plain JSON: NaN becomes null."""
@@ -165,14 +165,14 @@ def judge(
         adjustment=adjustment,
         verdict=verdict,
         withheld=found.withheld if verdict == "undecided" and p_adjusted <= alpha else "",
-        assumes=found.assumes if verdict == "better" else "",
+        assumes=found.assumes if verdict in ("better", "worse") else "",
     )
     return replace(judged, sentence=_sentence(judged))
 
 
 def withhold(found: Finding, reason: str) -> Finding:
     """The finding without its verdict, and why: what the test says cannot be relied on."""
-    evidence = found.sentence.partition(": ")[2].removesuffix(".")
+    evidence = found.sentence.partition(": ")[2].removesuffix(".").removesuffix(f"; {found.assumes}")
     sentence = f"Undecided: {evidence}; the test says “{found.verdict}”, but {reason}."
     return replace(found, verdict="undecided", sentence=sentence, withheld=reason, assumes="")
 
@@ -217,7 +217,9 @@ def _sentence(found: Finding) -> str:
         return f"Equivalent within the declared ±{found.margin:g}: {evidence}."
     if found.verdict == "undecided":
         return f"Undecided: {evidence}{_doubt(found)}."
-    return f"{found.verdict.capitalize()}: {evidence}{f'; {found.assumes}' if found.assumes else ''}."
+    if found.assumes:
+        return f"{found.verdict.capitalize()} on an assumption: {evidence}; {found.assumes}."
+    return f"{found.verdict.capitalize()}: {evidence}."
 
 
 def _doubt(found: Finding) -> str:

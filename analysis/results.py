@@ -98,7 +98,10 @@ class Results:
         if not declared:
             return ("No two arms share environment seeds, so nothing is compared.",)
         open_ones = sum(each.verdict == "undecided" for each in declared)
-        count = f"{len(declared) - open_ones} of {len(declared)} declared contrasts are decided, {open_ones} undecided."
+        assumed = sum(bool(each.assumes) for each in declared)
+        some = f" ({assumed} on an assumption that stands beside it)" if assumed else ""
+        decided = f"{len(declared) - open_ones} of {len(declared)} declared contrasts are decided{some}"
+        count = f"{decided}, {open_ones} undecided."
         first = f"Provisional, for the run is unfinished: {count}" if self.unfinished else count
         looks = (looked(self.looks),) if len(self.looks) else ()
         return (first, *looks, *(f"{each.question} {each.sentence}" for each in (*declared, *self._of_memories)))

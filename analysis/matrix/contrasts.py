@@ -11,10 +11,11 @@ import pandas as pd
 
 from analysis.findings import Finding, finding, judge
 from analysis.statistics.bootstrap import Resampler
-from analysis.statistics.estimates import REAL, Interval, Scale, pooled_intervals
+from analysis.statistics.estimates import Interval, pooled_intervals
 from analysis.statistics.multiplicity import benjamini_hochberg, holm
 from analysis.statistics.significance import Test, equivalence, mean_test
-from analysis.statistics.unseen import Unseen, lone_run
+from analysis.statistics.unseen import Pools, Unseen, lone_run
+from analysis.tables.measure import Measure
 from analysis.tables.run import CELL, Ranges
 from analysis.tables.units import Sample, aggregate, paired, pools_met
 
@@ -48,6 +49,12 @@ class Contrast:
     @property
     def arms(self) -> tuple[str, str]:
         return self.treatment, self.reference
+
+    @property
+    def learned(self) -> tuple[bool, bool]:
+        """Whether the pools of treatment and reference are draws of a learner, of which good ones may be unmet."""
+        apart = self.reference not in SAME_POOL
+        return apart and self.treatment not in UNLEARNED, apart and self.reference not in UNLEARNED
 
     @property
     def key(self) -> str:
@@ -124,7 +131,7 @@ def overall(
     """
     measures = [Measure.of(seeds, outcome, margin, ranges or {}) for outcome in outcomes]
     found = [
-        _finding(contrast, contrast.differences(seeds, measure.outcome), measure, by)
+        difference(contrast, contrast.differences(seeds, measure.outcome), measure, by)
         for measure in measures
         for contrast in declared
     ]
@@ -152,7 +159,7 @@ def cellwise(
         found: list[Finding] = []
         for contrast in [each for each in CELLWISE if each.question == question]:
             runs = contrast.differences(seeds, outcome)
-            found += [_finding(contrast, part, measure, by, cell) for cell, part in _cells(runs)]
+            found += [difference(contrast, part, measure, by, cell) for cell, part in _cells(runs)]
         p, q = (benjamini_hochberg(np.array([getattr(f, name) for f in found])) for name in ("p", "p_equivalence"))
         family = f"{question} of {len(found)} cells"
         answers += [judge(f, p[k], family, "Benjamini–Hochberg", q[k]) for k, f in enumerate(found)]
@@ -171,21 +178,8 @@ def unjudged(
     """One contrast over all its cells, then in each of them: findings whose family is another's to say."""
     measure = Measure.of(seeds, outcome, margin, ranges or {})
     runs = contrast.differences(seeds, outcome)
-    each = [_finding(contrast, part, measure, by, cell) for cell, part in _cells(runs)]
-    return [_finding(contrast, runs, measure, by), *each]
-
-
-def reference_spread(seeds: pd.DataFrame, outcome: str) -> float:
-    """SD of the outcome over environment seeds within a cell's learning run, without memory (of all arms if absent)."""
-    base = seeds[seeds["arm"] == "none"]
-    base = base if len(base) else seeds
-    within = base.groupby([*CELL, "learning_run"], observed=True)[outcome].var()
-    return float(np.sqrt(within.mean())) if within.notna().any() else math.nan
-
-
-def effect(spread: float) -> tuple[float, str]:
-    """What differences are divided by to give an effect size (`reference_spread`), and its name."""
-    return spread, "difference ÷ SD of episodes without memory"
+    each = [difference(contrast, part, measure, by, cell) for cell, part in _cells(runs)]
+    return [difference(contrast, runs, measure, by), *each]
 
 
 def _cells(runs: pd.DataFrame) -> list[tuple[dict[str, str], pd.DataFrame]]:
@@ -197,39 +191,12 @@ def _cells(runs: pd.DataFrame) -> list[tuple[dict[str, str], pd.DataFrame]]:
     ]
 
 
-@dataclass(frozen=True)
-class Measure:
-    """An outcome, and what is known of it before its contrasts are: spread, bounds by task, margin."""
-
-    outcome: str
-    spread: float
-    bounds: Mapping[str, tuple[float, float]]
-    """Lowest and highest possible value by task: known, or else as seen in any arm."""
-    known: frozenset[str]
-    """Tasks whose bounds are known."""
-    margin: float
-
-    @classmethod
-    def of(cls, seeds: pd.DataFrame, outcome: str, margin: float, ranges: Ranges) -> Measure:
-        seen = seeds.groupby(seeds["task"].astype("str"))[outcome].agg(["min", "max"])
-        bounds = {str(task): (float(low), float(high)) for task, low, high in seen.itertuples(name=None)}
-        known = dict.fromkeys(bounds, (0.0, 1.0)) if outcome == "solved" else dict(ranges)
-        wanted = margin if outcome == "return" else math.nan
-        return cls(outcome, reference_spread(seeds, outcome), bounds | known, frozenset(known), wanted)
-
-    def scale(self, tasks: Iterable[str]) -> Scale:
-        """The range of a difference, the mean over tasks; unlimited where one is not known."""
-        names = sorted(set(tasks))
-        if not set(names) <= self.known:
-            return REAL
-        width = float(np.mean([self.bounds[task][1] - self.bounds[task][0] for task in names]))
-        return Scale(-width, width)
-
-
-def _finding(
+def difference(
     contrast: Contrast, runs: pd.DataFrame, measure: Measure, by: Resampler, cell: Mapping[str, str] | None = None
 ) -> Finding:
-    """One contrast over the cells of `runs` (`Contrast.differences`), before its family is known."""
+    """One contrast over the cells of `runs` (columns as of `paired`, the difference with the contrast's own sign), with
+    the guards of its verdict, before its family is known. `cell`: what it is about, where that is no declared contrast;
+    its kind is then what the contrast asks."""
     kind, question = ("contrast", contrast.question) if cell is None else (contrast.question, "")
     if runs.empty:
         none = Interval(math.nan, math.nan, math.nan, by.level, "no pair of episodes on common environment seeds", 0)
@@ -248,11 +215,11 @@ def _finding(
         question=question,
         cell=dict(cell or {}),
         episodes=sample.episodes,
-        effect=effect(measure.spread),
+        effect=measure.effect,
         equivalence=_equivalence(sample, measure, unseen, set(tasks)),
         sign=contrast.sign,
         withheld=unseen.reason(*ends) or lone_run(sample.cells),
-        assumes=unseen.assumes(interval.estimate),
+        assumes=unseen.assumes(*ends),
     )
 
 
@@ -271,15 +238,18 @@ def unseen_pools(contrast: Contrast, runs: pd.DataFrame, bounds: np.ndarray) -> 
 
     `bounds` are its bottom and top, one row for each of `runs`.
     """
-    treatment, reference = contrast.arms
-    apart = reference not in SAME_POOL
-    up = down = (0, 0.0)
-    if treatment not in UNLEARNED and apart:
+    bottom, top = bounds.T
+    up = down = Pools()
+    treatment, reference = contrast.learned
+    if treatment:
         clusters = len(runs[["task", "block"]].drop_duplicates())
-        up = (pools_met(runs) or clusters, float(np.mean(bounds[:, 1] - runs["reference"])))
-    if reference not in UNLEARNED and apart:
+        up = Pools(pools_met(runs) or clusters, *_ends(bottom, top, runs["reference"]))
+    if reference:
         own = len(runs[["agent", "task", "block"]].drop_duplicates())
-        down = (own, float(np.mean(bounds[:, 1] - runs["treated"])))
-    if contrast.sign < 0:
-        return Unseen(down, up)
-    return Unseen(up, down, float(np.mean(bounds[:, 0] - runs["reference"])))
+        down = Pools(own, *_ends(bottom, top, runs["treated"]))
+    return Unseen(up, down) if contrast.sign > 0 else Unseen(down, up)
+
+
+def _ends(bottom: np.ndarray, top: np.ndarray, other: pd.Series) -> tuple[float, float]:
+    """Difference of a pool at the top of the task from the other arm, and of one at its bottom."""
+    return float(np.mean(top - other)), float(np.mean(bottom - other))

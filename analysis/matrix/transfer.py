@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
 
-from analysis.findings import Finding, finding, judge
-from analysis.matrix.contrasts import effect, reference_spread
+from analysis.findings import Finding, judge
+from analysis.matrix.contrasts import Contrast, difference
 from analysis.statistics.bootstrap import Resampler
-from analysis.statistics.cell_means import CellValues
 from analysis.statistics.estimates import Interval, fieller, pooled_intervals
 from analysis.statistics.multiplicity import benjamini_hochberg
-from analysis.statistics.significance import mean_test
+from analysis.tables.measure import Measure
 from analysis.tables.run import CELL, Ranges
 from analysis.tables.scales import difference_scale
 from analysis.tables.units import TARGET, aggregate, paired, relation, wide
@@ -58,6 +60,26 @@ def transfer_table(seeds: pd.DataFrame, by: Resampler) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@dataclass(frozen=True)
+class Asymmetry(Contrast):
+    """Gain of one agent's pool for another less the gain of the other's pool for the first."""
+
+    agents: tuple[str, str] = ("", "")
+
+    @property
+    def learned(self) -> tuple[bool, bool]:
+        return True, True
+
+    @property
+    def key(self) -> str:
+        return "pair"
+
+    @property
+    def name(self) -> str:
+        first, second = self.agents
+        return f"{first} → {second} less {second} → {first}"
+
+
 def asymmetry(seeds: pd.DataFrame, by: Resampler, ranges: Ranges = {}) -> list[Finding]:
     """Gain of i's pool for j less gain of j's pool for i, per task; the null is that the two directions gain alike.
 
@@ -67,34 +89,38 @@ def asymmetry(seeds: pd.DataFrame, by: Resampler, ranges: Ranges = {}) -> list[F
     gains = gains[(gains["arm"] == "transfer") & (gains["source_task"].astype("str") == gains["task"].astype("str"))]
     if gains.empty:
         return []
-    keys = ["task", "learning_run"]
-    texts = gains.astype({"source_agent": "str", "agent": "str", "task": "str"})
-    forward = texts[texts["source_agent"] < texts["agent"]]
-    back = texts.rename(columns={"source_agent": "agent", "agent": "source_agent"})[
-        [*keys, "source_agent", "agent", "difference", "n"]
-    ]
-    both = forward.merge(back, on=[*keys, "source_agent", "agent"], suffixes=("", "_back"))
-    both = both.assign(difference=both["difference"] - both["difference_back"], n=both["n"] + both["n_back"])
+    measure = replace(Measure.of(seeds, "return", math.nan, ranges), outcome="gain", differences=2)
     found: list[Finding] = []
-    spread = reference_spread(seeds, "return")
-    for (first, second, task), part in both.groupby(["source_agent", "agent", "task"], sort=True):
-        cells = CellValues.single(part.groupby("block")["difference"].mean().to_numpy(float))
-        subject = f"{first} → {second} less {second} → {first}"
-        interval = pooled_intervals(cells, by, difference_scale(ranges, [task], 2))[0]
+    for (first, second, task), part in _both_ways(gains).groupby(["source_agent", "agent", "task"], sort=True):
+        contrast = Asymmetry("transfer", "none", "asymmetry", agents=(str(first), str(second)))
         cell = {"source_agent": str(first), "agent": str(second), "task": str(task)}
-        count = int(part["n"].sum())
-        found.append(
-            finding(
-                *("asymmetry", "gain", subject, interval, mean_test(cells)),
-                key="pair",
-                cell=cell,
-                episodes=count,
-                effect=effect(spread),
-            )
-        )
+        found.append(difference(contrast, part, measure, by, cell))
     p = benjamini_hochberg(np.array([each.p for each in found], float)).tolist()
     family = f"asymmetry of {len(found)} pairs"
     return [judge(each, q, family, "Benjamini–Hochberg") for each, q in zip(found, p, strict=True)]
+
+
+def _both_ways(gains: pd.DataFrame) -> pd.DataFrame:
+    """One row per pair of agents, task and learning run, columns as of `paired`: forward less back.
+
+    A side's `reference` is what it would have returned with the other's gain. The two skewnesses weigh alike, as of two
+    directions that vary alike.
+    """
+    texts = gains.astype({"source_agent": "str", "agent": "str", "task": "str"})
+    forward = texts[texts["source_agent"] < texts["agent"]]
+    values = ["difference", "difference_skewness", "n", "once", "treated", "reference"]
+    turned = texts.rename(columns={"source_agent": "agent", "agent": "source_agent"})
+    keys = ["task", "learning_run", "source_agent", "agent"]
+    both = forward.merge(turned[[*keys, *values]], on=keys, suffixes=("", "_back"))
+    skewed = (both["difference_skewness"] - both["difference_skewness_back"]) / np.sqrt(8)
+    return both.assign(
+        difference=both["difference"] - both["difference_back"],
+        difference_skewness=skewed,
+        n=both["n"] + both["n_back"],
+        once=both["once"] + both["once_back"],
+        treated=both["reference_back"] + both["difference"],
+        reference=both["reference"] + both["difference_back"],
+    )
 
 
 def relation_gains(seeds: pd.DataFrame, by: Resampler, ranges: Ranges = {}) -> pd.DataFrame:

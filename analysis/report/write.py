@@ -94,7 +94,11 @@ def report_comparison(
     found = compare(runs, by)
     content = {"format": FORMAT, "seed": seed, "resamples": resamples, "level": by.level, "runs": list(runs)}
     content |= {"places": list(places)}
-    content |= {"refusals": found.refusals, "findings": [each.row() for each in found.findings]}
+    content |= {
+        "missing": found.missing,
+        "refusals": found.refusals,
+        "findings": [each.row() for each in found.findings],
+    }
     write_findings(content, out)
     sections = compose_comparison(found, by.level, resamples, seed)
     subtitle = "Mean differences in return on common tasks and environment seeds, arm by arm."

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from numpy.random import Generator
 
+from analysis.matrix.learning.gate import LEAST_LEARNERS
 from analysis.simulation.adaptive.looking import looking
-from analysis.simulation.coverage import coverage, unequal
-from analysis.simulation.errors import contradictions, errors
+from analysis.simulation.characteristics.coverage import coverage, unequal
+from analysis.simulation.characteristics.errors import contradictions, equivalents, errors, ruined
+from analysis.simulation.characteristics.losses import losses
+from analysis.simulation.characteristics.opinions import opinions
 from analysis.simulation.rows import Row
 from analysis.statistics.bootstrap import Resampler
 
@@ -25,4 +28,13 @@ def calibrate(
     # 10 and 3 runs lie at 6 % of rejections: 4,000 simulations could not tell that from 7
     rows += [*unequal(by, 20_000 if full else simulations), contradictions(by, 10_000 if full else simulations)]
     rows += [each for count in clusters for each in errors(by, simulations, count)]
-    return [*rows, *looking(rng.spawn(1)[0], simulations)]
+    of_looks, of_ruin, of_families, of_losses, of_opinions = rng.spawn(5)  # parts that can be simulated anew alone
+    several = [count for count in clusters if count >= LEAST_LEARNERS]
+    for part, alone, most, counts in (
+        (ruined, of_ruin, 2000, clusters),
+        (equivalents, of_families, 4000, several),
+        (losses, of_losses, 500, several),
+        (opinions, of_opinions, 500, several),
+    ):
+        rows += [each for count in counts for each in part(Resampler(alone), min(simulations, most), count)]
+    return [*rows, *looking(of_looks, simulations)]

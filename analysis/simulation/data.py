@@ -161,15 +161,19 @@ def few_work(share: float, gain: float = 0.0, icc: float = 0.5) -> Arms:
     return Arms(f"{share:.0%} of pools {what}", share * gain, draw, gain + 0.5 if gain else np.inf)
 
 
-def few_ruin(share: float) -> Arms:
-    """`few_work` turned round: a share of pools ruins, the others help so much that the mean difference is 0."""
-    mirrored = few_work(share)
+def mirrored(arms: Arms, name: str) -> Arms:
+    """The arms turned round: what worked ruins, and what harmed helps."""
 
     def draw(rng: Generator, simulations: int, clusters: int) -> tuple[Array, Array]:
-        treated, reference = mirrored.draw(rng, simulations, clusters)
+        treated, reference = arms.draw(rng, simulations, clusters)
         return -treated, -reference
 
-    return Arms(f"{share:.0%} of pools ruin, mean difference 0", 0.0, draw)
+    return Arms(name, -arms.truth, draw)
+
+
+def few_ruin(share: float) -> Arms:
+    """A share of pools ruins, the others help so much that the mean difference is 0."""
+    return mirrored(few_work(share), f"{share:.0%} of pools ruin, mean difference 0")
 
 
 def few_solve(reference: float, share: float, high: float, low: float) -> Arms:
@@ -229,8 +233,9 @@ FEW = (
 )
 """Arms whose mean difference is 0 though most pools harm a little and a few do much."""
 UNGUARDED = (few_ruin(0.1),)
-"""Arms whose mean difference is 0 though most pools help a little and a few ruin: “better” is not guarded against them,
-for the bottom of the reward range lies too far below any mean."""
+RUINOUS = (*UNGUARDED, few_ruin(0.05), few_ruin(0.2), mirrored(lognormal(), "lognormal run effects (σ 1), mirrored"))
+"""Arms whose mean difference is 0 though most pools help a little and a few ruin: “better” of few runs is given on an
+assumption there, and says so."""
 MARGINS = ((shifted(0.5), 0.5), (few_work(0.1, 1.0), 0.1), (few_work(0.05, 2.0), 0.1), (few_work(0.2, 0.5), 0.1))
 """Arms whose difference lies exactly at the margin beside them."""
 UNEQUAL = ((10, 10), (10, 5), (10, 3), (10, 2), (10, 1), (30, 3), (6, 1), (10, 2, 2, 2), (10, 10, 1, 1, 1, 1))

@@ -23,7 +23,7 @@ BOUNDS = {
 .05 and wrong verdicts must keep to where reports use a method."""
 TITLES = {
     "interval": "Coverage of nominal 95 % intervals of means",
-    "rate": "Coverage of nominal 95 % intervals of rates",
+    "rate": "Coverage of nominal 95 % intervals of rates, of rank correlations, and of means at their worst case",
     "test": "Rejections at nominal .05 without any effect",
     "verdict": "Wrong verdicts at .05: “better” or “worse” without, “equivalent” with a mean difference",
     "e-test": "Looked at after every datum: rejections at .05 without any effect, at any look",

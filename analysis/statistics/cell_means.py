@@ -193,11 +193,13 @@ def _alone(deviations: Array, pooled: Array, weights: Array, present: NDArray[np
     their mean correlation, with one more observation of 1. Where there are none, that one is all that is known.
     """
     single, common = present.sum(axis=1) == 1, _common(present)
+    if not single.any():
+        return np.zeros(len(deviations))
     apart = float((weights[single] ** 2).sum())
     together = weights[single] @ (related & (common > 0))[np.ix_(single, single)] @ weights[single]
-    rows, columns = np.nonzero(np.triu(related & (common > 1), 1))
-    seen = _overlap(present)[rows, columns].sum()
-    products = (deviations[:, rows] * deviations[:, columns]).sum(axis=(1, 2))
+    pairs = np.triu(related & (common > 1), 1).astype(float)
+    seen = (pairs * _overlap(present)).sum()
+    products = np.einsum("mcr,mcr->m", deviations, np.matmul(pairs, deviations))
     alike = (np.divide(products, pooled, out=np.zeros_like(pooled), where=pooled > 0) + 1) / (seen + 1)
     return apart + np.clip(alike, 0, 1) * (together - apart)
 

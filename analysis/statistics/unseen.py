@@ -8,6 +8,7 @@ met, the data look like a small sure loss: with 5 % of pools that work and ten l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from scipy import stats
 
@@ -19,51 +20,64 @@ def unseen_share(pools: int, level: float = 0.95) -> float:
     return 1 - (1 - level) ** (1 / pools) if pools else 1.0
 
 
+class Pools(NamedTuple):
+    """Learned pools of an arm: how many were met, and by how much one at the top (`most`, 0 or more) or at the bottom
+    (`least`, 0 or less) of the task differs from the other arm."""
+
+    met: int = 0
+    most: float = 0.0
+    least: float = 0.0
+
+
+NONE = Pools()
+"""Of an arm that was not learned."""
+
+
 @dataclass(frozen=True)
 class Unseen:
-    """How far pools not met could move a mean difference: a share of them, each as good as the task allows.
+    """How far pools not met could move a mean difference: a share of them, each as good, or as bad, as the task allows.
 
-    `up` (pools of the treatment) and `down` (of the reference) are pairs (number of pools met, largest move that one
-    could make); zero pools where an arm was not learned: it has none unseen.
+    `up` are pools of the treatment, `down` of the reference.
     """
 
-    up: tuple[int, float] = (0, 0.0)
-    down: tuple[int, float] = (0, 0.0)
-    ruin: float = 0.0
-    """Difference of a treatment pool that ends at the bottom of the task."""
+    up: Pools = NONE
+    down: Pools = NONE
 
     def highest(self, mean: float) -> float:
         """The mean, had good treatment pools been missed."""
-        return _moved(mean, *self.up, 1)
+        return _moved(mean, self.up.met, max(self.up.most, 0.0))
 
     def lowest(self, mean: float) -> float:
         """The mean, had good reference pools been missed."""
-        return _moved(mean, *self.down, -1)
+        return _moved(mean, self.down.met, -max(self.down.most, 0.0))
 
     def within(self, margin: float) -> tuple[float, float]:
         """Bounds that the mean of the pools met must keep to, so that the mean of all keeps to ±`margin`."""
-        return -_left(margin, *self.down), _left(margin, *self.up)
+        return -_left(margin, self.down), _left(margin, self.up)
 
     def reason(self, low: float, high: float) -> str:
         """Why an interval off zero is no verdict, in words; "" where it withstands the unseen."""
         if low > 0 and self.lowest(low) <= 0:
-            return _reason(*self.down, self.lowest(low), "the reference's")
+            return _reason(self.down, self.lowest(low), "the reference's")
         if high < 0 and self.highest(high) >= 0:
-            return _reason(*self.up, self.highest(high), "the treatment's")
+            return _reason(self.up, self.highest(high), "the treatment's")
         return ""
 
-    def assumes(self, mean: float) -> str:
-        """What "better" takes for granted, in words; "" where so many pools exclude what would undo it.
+    def assumes(self, low: float, high: float) -> str:
+        """What a verdict for the arm that did better takes for granted of it, in words; "" where so many pools exclude
+        what would undo it.
 
-        A share s of ruinous pools leaves a mean of (1 − s)·`mean` + s·`ruin`. To withhold the verdict for it would
-        withhold nearly every one below thirty learning runs, so it is said.
+        A share s of ruinous pools leaves a mean of (1 − s)·`low` + s·`least`. A study that met none of them looks like
+        one of pools that are all alike: a rule that withholds the verdict of the first withholds that of the second.
+        So it is given, and the assumption with it.
         """
-        pools, undone = self.up[0], mean / (mean - self.ruin) if mean > 0 > self.ruin else 1.0
-        if not pools or undone > unseen_share(pools):
+        pools, mean = (self.up, low) if low > 0 else (self.down, -high)
+        undone = mean / (mean - pools.least) if mean > 0 > pools.least else 1.0
+        if not pools.met or undone > unseen_share(pools.met):
             return ""
         return (
             f"assumes that no kind of pool that ruins went unmet: {undone:.0%} of pools at the bottom of the task "
-            f"would undo it, and {pools} pools met leave room for {unseen_share(pools):.0%}"
+            f"would undo it, and {pools.met} pools met leave room for {unseen_share(pools.met):.0%}"
         )
 
 
@@ -95,22 +109,23 @@ def _farthest_of(normal: int) -> float:
     return float((normal - 1) / normal * root / (normal - 2 + root))
 
 
-def _moved(mean: float, pools: int, most: float, sign: int) -> float:
-    if not pools:
+def _moved(mean: float, met: int, to: float) -> float:
+    """The mean, were the largest share not met at `to`."""
+    if not met:
         return mean
-    share = unseen_share(pools)
-    return (1 - share) * mean + sign * share * max(most, 0.0)
+    share = unseen_share(met)
+    return (1 - share) * mean + share * to
 
 
-def _left(margin: float, pools: int, most: float) -> float:
-    if not pools:
+def _left(margin: float, pools: Pools) -> float:
+    if not pools.met:
         return margin
-    share = unseen_share(pools)
-    return (margin - share * max(most, 0.0)) / (1 - share)
+    share = unseen_share(pools.met)
+    return (margin - share * max(pools.most, 0.0)) / (1 - share)
 
 
-def _reason(pools: int, most: float, bound: float, whose: str) -> str:
+def _reason(pools: Pools, bound: float, whose: str) -> str:
     return (
-        f"{pools} learned pools were met, so up to {unseen_share(pools):.0%} of {whose} could be of a good kind not "
-        f"met; were those as good as the task allows ({most:.2f} more), the mean could be {bound:.2f}"
+        f"{pools.met} learned pools were met, so up to {unseen_share(pools.met):.0%} of {whose} could be of a good "
+        f"kind not met; were those as good as the task allows ({pools.most:.2f} more), the mean could be {bound:.2f}"
     )

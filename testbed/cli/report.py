@@ -74,9 +74,11 @@ def report(
 def _print_comparison(found: Comparison, out: Path, as_json: bool) -> None:
     if as_json:
         rows = [each.row() for each in found.findings]
-        say_json({"out": str(out), "findings": rows, "refusals": list(found.refusals)})
+        say_json({"out": str(out), "missing": list(found.missing), "findings": rows, "refusals": list(found.refusals)})
         return
     console = output()
+    for sentence in found.missing:
+        console.print(plain(sentence, style="yellow"))
     for each in found.findings:
         console.print(plain(each.sentence))
     for refusal in found.refusals:

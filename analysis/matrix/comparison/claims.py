@@ -18,7 +18,7 @@ import pandas as pd
 
 from analysis.findings import Verdict
 from analysis.matrix.arms.given import CLUSTER, CONTRASTS, by_environment_seed
-from analysis.matrix.contrasts import ARMS, UNLEARNED, Contrast, Measure, declare, unseen_pools
+from analysis.matrix.contrasts import ARMS, UNLEARNED, Contrast, declare, unseen_pools
 from analysis.statistics.bootstrap import Array
 from analysis.statistics.cell_means import CellValues
 from analysis.statistics.multiplicity import e_holm
@@ -30,6 +30,7 @@ from analysis.statistics.sequential import (
     evidence,
 )
 from analysis.statistics.unseen import Unseen, lone_run
+from analysis.tables.measure import Measure
 from analysis.tables.run import Ranges
 from analysis.tables.units import seed_means
 
@@ -160,7 +161,7 @@ def differences(claim: Claim, episodes: Mapping[str, pd.DataFrame], ranges: Rang
     complete = by_run.size() == by_run.size().max()
     means = runs.groupby(["block", tasks.rename("in")])["difference"].mean().groupby("block").mean()[complete]
     unseen = unseen_pools(claim.contrast, runs, np.array([measure.bounds[task] for task in tasks]))
-    bounded = not (unseen.up[0] or unseen.down[0]) or set(tasks) <= measure.known
+    bounded = not (unseen.up.met or unseen.down.met) or set(tasks) <= measure.known
     return Differences(
         means.to_numpy(float), scale.low, scale.high, unseen, bounded, int(runs["once"].sum()), bool(claim.pool)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.findings import Finding, number, withhold
 from analysis.matrix.contrasts import ARMS, CELLWISE, Contrast
 from analysis.tables.run import CELL, Tables
-from analysis.tables.units import RUN, SOURCE, TARGET, WITHOUT_SOURCE
+from analysis.tables.units import RUN, SOURCE, TARGET, WITHOUT_SOURCE, aggregate
 
 UNLIKE = 0.02
 """Difference between the missing shares of two arms from which on a contrast is warned of."""
@@ -73,6 +73,17 @@ class Gap:
     low: float
     """The estimate, had every missing episode spoken against it as loudly as the reward range allows."""
     high: float
+    pairs: pd.DataFrame | None = field(default=None, compare=False, repr=False)
+    """Every pair of treated and reference cell in a learning run, with the least and the largest mean difference that
+    it can have: columns `low` and `high`."""
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """From the lower end of the interval that the worst of the missing episodes would give to the upper end that
+        the best would: bounds alone know nothing of chance (Imbens & Manski 2004). The bounds where there is none."""
+        if self.pairs is None:
+            return self.low, self.high
+        low, high = aggregate(self.pairs, "low", "high").cells.pivot.interval(level)
+        return float(np.fmin(low[0], self.low)), float(np.fmax(high[1], self.high))
 
     @property
     def any(self) -> bool:
@@ -104,20 +115,23 @@ def gap(attendance: Attendance, contrast: Contrast, outcome: str) -> Gap:
     missing = {arm: planned[arm] - int(rows["answered"].sum()) for arm, rows in sides.items()}
     by_cell = both.groupby(CELL)[["low", "high"]].mean()
     low, high = by_cell.groupby("task").mean().mean().tolist() if len(both) else (np.nan, np.nan)
-    return Gap(planned, missing, float(low), float(high))
+    return Gap(planned, missing, float(low), float(high), both if len(both) else None)
 
 
 def cell_gaps(attendance: Attendance, contrast: Contrast, outcome: str) -> dict[tuple[str, ...], Gap]:
     """As `gap`, for every treated cell by itself."""
     both, _ = _pairs(attendance, contrast, outcome)
     names = ["planned", "answered", "planned_reference", "answered_reference"]
-    sums = both.groupby(CELL)[names].sum().join(both.groupby(CELL)[["low", "high"]].mean())
+    grouped = both.groupby(CELL)
+    rows = dict(iter(grouped))
+    sums = grouped[names].sum().join(grouped[["low", "high"]].mean())
     return {
         tuple(map(str, cell)): Gap(
             {contrast.treatment: int(there), contrast.reference: int(other)},
             {contrast.treatment: int(there - answered), contrast.reference: int(other - replied)},
             float(low),
             float(high),
+            rows[cell],
         )
         for cell, (there, answered, other, replied, low, high) in zip(
             sums.index.tolist(), sums.itertuples(index=False), strict=True
@@ -137,10 +151,14 @@ def tell_missing(found: Finding, lacks: Gap, *, finished: bool) -> Finding:
     )
     if not lacks.any or found.verdict == "undecided" or not np.isfinite(lacks.low + lacks.high):
         return told
-    ends = f"with them the difference could lie anywhere from {number(lacks.low)} to {number(lacks.high)}"
-    held = -found.margin <= lacks.low and lacks.high <= found.margin
-    if found.verdict != "equivalent":
-        held = lacks.low > 0 or lacks.high < 0
+    low, high = lacks.interval(found.level)
+    ends = (
+        f"with them the difference could lie anywhere from {number(lacks.low)} to {number(lacks.high)}, and its "
+        f"interval reach from {number(low)} to {number(high)}"
+    )
+    held = low > 0 or high < 0
+    if found.verdict == "equivalent":
+        held = -found.margin <= low and high <= found.margin
     return told if held else withhold(told, f"episodes are missing ({lacks.words}), and {ends}")
 
 
@@ -151,12 +169,16 @@ def add_missing(findings: Sequence[Finding], attendance: Attendance, declared: S
         for outcome in ("return", "solved")
         for contrast in declared
     }
+    by_cell = {contrast: cell_gaps(attendance, contrast, "return") for contrast in CELLWISE}
     cells = {
         f"{contrast.question}:return:{contrast.key}:{'/'.join(cell)}": lacks
-        for contrast in CELLWISE
-        for cell, lacks in cell_gaps(attendance, contrast, "return").items()
+        for contrast, gaps in by_cell.items()
+        for cell, lacks in gaps.items()
     }
-    known, finished = overall | cells, attendance.finished
+    gains = {
+        cell: lacks for contrast, gaps in by_cell.items() if contrast.question == "gain" for cell, lacks in gaps.items()
+    }
+    known, finished = overall | cells | _asymmetries(gains), attendance.finished
     return [
         tell_missing(each, known[each.id], finished=finished)
         if each.id in known
@@ -165,18 +187,43 @@ def add_missing(findings: Sequence[Finding], attendance: Attendance, declared: S
     ]
 
 
-def missing_warnings(attendance: Attendance, declared: Sequence[Contrast]) -> list[str]:
-    """Contrasts whose arms lost unlike shares of their episodes: their difference may be one of who was lost."""
-    told: list[str] = []
-    for contrast in declared:
-        lacks = gap(attendance, contrast, "return")
-        if lacks.any and lacks.unlike:
-            ends = f"; at worst the difference lies between {number(lacks.low)} and {number(lacks.high)}"
-            told.append(
-                f"{contrast.name}: its arms lost unlike shares of their episodes ({lacks.words}), so it may show who "
-                f"was lost, not who is better{ends if np.isfinite(lacks.low + lacks.high) else ''}."
+def _asymmetries(gains: Mapping[tuple[str, ...], Gap]) -> dict[str, Gap]:
+    """What a gain of one direction less that of the other lacks, by the finding's id."""
+    found: dict[str, Gap] = {}
+    for (arm, source, home, agent, task), there in gains.items():
+        back = gains.get((arm, agent, home, source, task))
+        if arm == "transfer" and home == task and source < agent and back is not None:
+            planned, missing = (
+                {name: counts[0][name] + counts[1][name] for name in counts[0]}
+                for counts in ((there.planned, back.planned), (there.missing, back.missing))
             )
-    return told
+            low, high = there.low - back.high, there.high - back.low
+            found[f"asymmetry:gain:pair:{source}/{agent}/{task}"] = Gap(
+                planned, missing, low, high, _less(there.pairs, back.pairs)
+            )
+    return found
+
+
+def _less(there: pd.DataFrame | None, back: pd.DataFrame | None) -> pd.DataFrame | None:
+    if there is None or back is None:
+        return None
+    both = there.merge(back[["learning_run", "low", "high"]], on="learning_run", suffixes=("", "_back"))
+    return both.assign(low=both["low"] - both["high_back"], high=both["high"] - both["low_back"])
+
+
+def missing_warnings(attendance: Attendance, declared: Sequence[Contrast]) -> list[str]:
+    """Contrasts whose arms lost unlike shares of their episodes."""
+    lacking = [(contrast, gap(attendance, contrast, "return")) for contrast in declared]
+    return [unlike_losses(contrast, lacks) for contrast, lacks in lacking if lacks.any and lacks.unlike]
+
+
+def unlike_losses(contrast: Contrast, lacks: Gap) -> str:
+    """What to bear in mind of arms that lost unlike shares: their difference may be one of who was lost."""
+    ends = f"; at worst the difference lies between {number(lacks.low)} and {number(lacks.high)}"
+    return (
+        f"{contrast.name}: its arms lost unlike shares of their episodes ({lacks.words}), so it may show who "
+        f"was lost, not who is better{ends if np.isfinite(lacks.low + lacks.high) else ''}."
+    )
 
 
 def unfinished(attendance: Attendance, learning_owed: int = 0) -> str:
@@ -207,7 +254,8 @@ def _pairs(attendance: Attendance, contrast: Contrast, outcome: str) -> tuple[pd
     both = treated.merge(reference, on=keys, suffixes=("", "_reference"))
     low, high = both["least"] - both["most_reference"], both["most"] - both["least_reference"]
     ends = (low, high) if contrast.sign > 0 else (-high, -low)
-    return both.assign(low=ends[0], high=ends[1]), keys
+    home = both["source_task" if by_source else "source_task_reference"]
+    return both.assign(low=ends[0], high=ends[1], reference_task=home, n=both["planned"]), keys
 
 
 def _ends(attendance: Attendance, outcome: str) -> dict[str, pd.Series]:

@@ -44,7 +44,7 @@ def gate_calibration(tables: Tables, by: Resampler) -> GateCalibration:
     points["cluster"] = points.groupby(LEARNER, observed=True).ngroup()
     passed = _pass_rate(points, by)
     scored = points[points["gain"].notna()]
-    rho = _rank_correlation(scored, by)
+    rho = rank_correlation(scored, by)
     return GateCalibration(points, _curve(scored), passed, rho, _sentences(points, passed, rho))
 
 
@@ -72,7 +72,7 @@ def _pass_rate(points: pd.DataFrame, by: Resampler) -> Interval:
     )
 
 
-def _rank_correlation(points: pd.DataFrame, by: Resampler) -> Interval:
+def rank_correlation(points: pd.DataFrame, by: Resampler) -> Interval:
     """Jackknife over learners of Fisher's z, with Student's t of one degree of freedom less than learners."""
     learners = points["cluster"].unique()
     count = len(learners)

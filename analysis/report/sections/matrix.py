@@ -46,7 +46,7 @@ def compose_comparison(found: Comparison, level: float, resamples: int, seed: in
     sentences = tuple(each.sentence for each in found.findings)
     chart = forest("comparison", "Differences between runs", list(found.findings))
     return [
-        Section("summary", "What is and is not shown", points=sentences, warnings=found.refusals),
+        Section("summary", "What is and is not shown", points=sentences, warnings=(*found.missing, *found.refusals)),
         Section("findings", "Findings", charts=(chart,), tables=(findings_table(found.findings),)),
         Section("methods", "Methods", (methods(level, resamples, seed),), tables=(_calibration(),)),
     ]

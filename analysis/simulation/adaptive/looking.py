@@ -22,7 +22,7 @@ from analysis.simulation.rows import Row, row
 from analysis.statistics.bootstrap import Array
 from analysis.statistics.cell_means import CellValues
 from analysis.statistics.sequential import BoundedTest, SequentialTest, SymmetricTest, log_e
-from analysis.statistics.unseen import Unseen
+from analysis.statistics.unseen import Pools, Unseen
 
 MOST = 40
 LOOK = 4
@@ -126,7 +126,7 @@ def verdicts(rng: Generator, arms: Arms, simulations: int, rule: Rule) -> NDArra
     peaks = np.maximum.accumulate(log_e(SymmetricTest(), values, np.zeros(simulations)), axis=1)
     for each in range(simulations):
         for n in range(LOOK, MOST + 1, LOOK):
-            unseen = Unseen(up=(n, float(tops[each] - bare[each, :n].mean())))
+            unseen = Unseen(Pools(n, float(tops[each] - bare[each, :n].mean())))
             data = Differences(values[each, :n], unseen=unseen, bounded=True)
             if peaks[each, n - 1] < DECIDED and log_within(data, data.values, rule).max() < DECIDED:
                 continue  # neither claim can have been decided

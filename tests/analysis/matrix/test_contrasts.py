@@ -9,7 +9,7 @@ import pytest
 from analysis.matrix.comparison.runs import CompareError, compare
 from analysis.matrix.contrasts import DECLARED, Contrast, declare, overall
 from analysis.matrix.learning.gate import gate_calibration
-from analysis.simulation.errors import contradicts
+from analysis.simulation.characteristics.errors import contradicts
 from analysis.statistics.bootstrap import Resampler
 from analysis.tables.run import EVENTS, Tables
 from analysis.tables.units import seed_means

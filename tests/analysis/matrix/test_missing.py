@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.matrix.contrasts import DECLARED
-from analysis.matrix.data_quality.missing import Attendance, Gap, cell_gaps, gap, tell_missing
+from analysis.matrix.contrasts import DECLARED, overall
+from analysis.matrix.data_quality.missing import Attendance, Gap, add_missing, cell_gaps, gap, tell_missing
 from analysis.results import Results, analyse
 from analysis.statistics.bootstrap import Resampler
 from analysis.tables.run import CELL, Tables
-from analysis.tables.units import RUN
+from analysis.tables.units import RUN, seed_means
 from tests.support.simulated_study import simulate
 
 SELF = DECLARED[0]
@@ -105,6 +105,26 @@ def test_episodes_lost_by_their_result_decide_nothing(null: Tables, remove):
     assert "no memory 0 of" in warning
     cells = [cell for cell in findings.findings if cell.kind == "gain" and cell.cell["arm"] == "self"]
     assert all(cell.verdict == "undecided" for cell in cells)
+
+
+def test_failures_lost_are_no_gain_by_chance_either():
+    """Two arms that are alike, solved or not, one of which loses failures: at worst they are as they were, so that a
+    bound above 0 is a toss of a coin, and an interval is asked for instead."""
+    rng, bare, held = np.random.default_rng(7), 0, 0
+    for _ in range(25):
+        tables = simulate(rng, agents=("ada",), tasks=("Maze",), runs=8, episodes=10)
+        kept = tables.episodes[tables.episodes["arm"].isin(["none", "self"])].reset_index(drop=True)
+        solved = (rng.random(len(kept)) < 0.5).astype(float)
+        tables = planned(replace(tables, episodes=kept.assign(**{"return": solved, "solved": solved})))
+        failures = (kept["arm"] == "self") & (solved < 0.5) & (rng.random(len(kept)) < 0.5)
+        there = lost(tables, failures)
+        seeds, attendance = seed_means(there.episodes), Attendance.of(there)
+        (first,) = overall(seeds, (SELF,), Resampler(rng, 99), ranges=there.ranges)
+        (told,) = add_missing([first], attendance, (SELF,))
+        bare += first.verdict == "better" and told.bound_low > 0
+        held += told.verdict != "undecided"
+    assert bare >= 4
+    assert held <= 2
 
 
 def test_one_lost_episode_does_not_shake_a_clear_verdict(study: Tables):

@@ -11,7 +11,7 @@ from analysis.matrix.contrasts import DECLARED, Contrast, overall
 from analysis.matrix.learning.curves import learning_curves, lineage
 from analysis.matrix.learning.gate import gate_calibration
 from analysis.matrix.robustness.second_opinions import mixed_model
-from analysis.matrix.transfer import transfer_table
+from analysis.matrix.transfer import asymmetry, transfer_table
 from analysis.results import Results
 from analysis.simulation.power import PlanError, Variance, pilot_variance
 from analysis.statistics.bootstrap import Resampler
@@ -57,6 +57,26 @@ def test_asymmetry_finds_who_teaches_better(found: Results):
     assert {each.cell["task"] for each in pairs} == {"Maze", "Quiz"}
     assert all(each.cell["source_agent"] < each.cell["agent"] for each in pairs)
     assert all(each.verdict == "undecided" for each in pairs)
+
+
+def test_an_asymmetry_withstands_good_pools_that_were_not_met(by: Resampler):
+    """Bob's pool gives ada .1 less than hers gives him: eight pools leave room for a third unmet."""
+    tables = simulate(np.random.default_rng(1), runs=8, tasks=("Maze",))
+    from_bob = (tables.episodes["arm"] == "transfer") & (tables.episodes["source_agent"] == "bob")
+    tables.episodes["return"] -= np.where(from_bob, 0.15, 0.0)
+    seeds = seed_means(tables.episodes)
+    (found,) = asymmetry(seeds, by, {"Maze": (0.0, 1.0)})
+    assert found.id == "asymmetry:gain:pair:ada/bob/Maze"
+    assert found.p_adjusted < 0.05
+    assert found.estimate == pytest.approx(0.15, abs=0.08)
+    assert found.verdict == "undecided"
+    assert "8 learned pools were met, so up to 31% of the reference's" in found.withheld
+    gains = {
+        arm: seeds[seeds["arm"] == arm].groupby("agent", observed=True)["return"].mean() for arm in ("transfer", "none")
+    }
+    least = (1 - 0.05 ** (1 / 8)) * (1 - gains["transfer"]["bob"] + gains["none"]["bob"] - gains["none"]["ada"])
+    told = float(found.withheld.rpartition(" ")[2].replace("−", "-"))
+    assert told == pytest.approx(0.05 ** (1 / 8) * found.low - least, abs=0.006)
 
 
 def test_probability_of_improvement_counts_ties_half(study: Tables, by: Resampler):

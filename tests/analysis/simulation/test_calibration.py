@@ -46,6 +46,18 @@ def test_the_simulation_can_tell_a_bad_method(rows):
     assert not by_name["t test, no guard", "10% of pools work, mean difference 0", 10].meets
 
 
+def test_what_is_not_promised_errs(rows):
+    """Why a guard, an assumption, an adjustment or a worst case is needed."""
+    by_name = {(row.method, row.world, row.clusters): row.rate for row in rows}
+    ruin, lost = "10% of pools ruin, mean difference 0", "arms alike; treated returns below .3 are lost"
+    assert by_name["report", ruin, 10] > 0.2
+    assert by_name["report: on no assumption", ruin, 10] < 0.03
+    at_margin = "normal, shared reference, all at the margin"
+    assert by_name["two one-sided t tests, any of 8 equivalent", at_margin, 10] > 0.1
+    assert by_name["report: Holm, any of 8 equivalent", at_margin, 10] < 0.07
+    assert by_name["t test on the episodes that are there", lost, 10] > 0.4 > by_name["report", lost, 10]
+
+
 def test_rows_are_plain(rows):
     row = json.loads(json.dumps(rows[0].plain()))
     assert {"method", "clusters", "nominal", "rate", "low", "high", "meets"} <= set(row)

@@ -33,7 +33,7 @@ from analysis.statistics.significance import (
     sign_flip,
     wilcoxon,
 )
-from analysis.statistics.unseen import Unseen
+from analysis.statistics.unseen import Pools, Unseen
 
 ROW = np.array([0.1, 0.4, 0.35, 0.8, 0.55])
 ONE_RUN_EACH = CellValues(np.array([[[1.0, np.nan], [np.nan, 2.0]]]), np.full(2, 0.5), independent(2))
@@ -193,7 +193,7 @@ def test_tests_of_equivalence():
     check(equivalence(ZEROS, 0.1, Unseen(), 3, 2.0), 0.95**3, bound)
     assert equivalence(ZEROS, 3.0, Unseen(), 3, 2.0).p == 0.0
     narrow = "margin ±0.1 is narrower than what pools not met could add"
-    check(equivalence(CellValues.single(ROW), 0.1, Unseen(up=(2, 1.0), down=(2, 1.0))), 1.0, narrow)
+    check(equivalence(CellValues.single(ROW), 0.1, Unseen(up=Pools(2, 1.0), down=Pools(2, 1.0))), 1.0, narrow)
     expected = float(stats.ttest_1samp(ROW, 0.6, alternative="less").pvalue)
     check(equivalence(CellValues.single(ROW), 0.6, Unseen()), expected, "two one-sided t tests, margin ±0.6")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import product
 
 import numpy as np
@@ -280,3 +281,17 @@ def test_nine_zeros_in_ten_are_covered(runs: int):
     )
     assert before < 0.9
     assert covered > 0.93
+
+
+def test_a_large_matrix_needs_no_list_of_its_pairs_of_cells():
+    """2,550 related cells have 3.3 million pairs: a report of 1.3 million episodes took 12 GB for them."""
+    rng, cells, measures = np.random.default_rng(0), 600, 40
+    values = rng.normal(size=(measures, cells, 6))
+    values[:, :5, 1:] = np.nan
+    related = np.ones((cells, cells), np.bool_)
+    tracemalloc.start()
+    pivot = CellValues(values, np.full(cells, 1 / cells), related).pivot
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.isfinite(pivot.error).all()
+    assert peak < 60e6  # all pairs of cells, of every measure and run: 340 MB

@@ -9,7 +9,7 @@ from scipy import stats
 from analysis.simulation.data import cell_of, few_work
 from analysis.statistics.cell_means import CellValues, independent
 from analysis.statistics.survival import clustered_median_time, median_time, share_within
-from analysis.statistics.unseen import Unseen, lone_run, unseen_share
+from analysis.statistics.unseen import Pools, Unseen, lone_run, unseen_share
 
 
 def test_the_share_is_clopper_pearsons_of_none():
@@ -17,7 +17,7 @@ def test_the_share_is_clopper_pearsons_of_none():
 
 
 def test_a_small_loss_is_withheld_and_a_large_one_is_not():
-    unseen = Unseen(up=(10, 0.7))
+    unseen = Unseen(up=Pools(10, 0.7))
     assert "26% of the treatment's" in unseen.reason(-0.2, -0.1)
     assert unseen.reason(-0.6, -0.4) == ""
     assert unseen.reason(0.1, 0.2) == ""
@@ -25,32 +25,32 @@ def test_a_small_loss_is_withheld_and_a_large_one_is_not():
 
 
 def test_a_learned_reference_could_have_good_pools_too():
-    assert "the reference's" in Unseen(down=(10, 0.7)).reason(0.05, 0.2)
+    assert "the reference's" in Unseen(down=Pools(10, 0.7)).reason(0.05, 0.2)
 
 
 def test_the_margin_shrinks_by_what_was_not_met():
-    low, high = Unseen(up=(30, 0.5)).within(0.1)
+    low, high = Unseen(up=Pools(30, 0.5)).within(0.1)
     assert low == -0.1
     assert high == pytest.approx((0.1 - unseen_share(30) * 0.5) / (1 - unseen_share(30)))
-    assert Unseen(up=(30, 0.5)).highest(high) == pytest.approx(0.1)
+    assert Unseen(up=Pools(30, 0.5)).highest(high) == pytest.approx(0.1)
 
 
 def test_bounds_are_mixtures_of_what_was_met_and_what_could_be():
     assert unseen_share(0) == 1.0
     assert unseen_share(5, 0.9) == pytest.approx(stats.beta.ppf(0.9, 1, 5))
     share = unseen_share(10)
-    unseen = Unseen(up=(10, 0.7), down=(10, 0.4))
+    unseen = Unseen(up=Pools(10, 0.7), down=Pools(10, 0.4))
     assert unseen.highest(0.2) == pytest.approx((1 - share) * 0.2 + share * 0.7)
     assert unseen.lowest(0.2) == pytest.approx((1 - share) * 0.2 - share * 0.4)
-    assert Unseen(up=(10, -0.7)).highest(0.2) == pytest.approx((1 - share) * 0.2)
-    low, high = Unseen(up=(10, -0.7), down=(10, 0.4)).within(0.2)
+    assert Unseen(up=Pools(10, -0.7)).highest(0.2) == pytest.approx((1 - share) * 0.2)
+    low, high = Unseen(up=Pools(10, -0.7), down=Pools(10, 0.4)).within(0.2)
     assert low == pytest.approx(-(0.2 - share * 0.4) / (1 - share))
     assert high == pytest.approx(0.2 / (1 - share))
     assert (Unseen().highest(0.2), Unseen().lowest(0.2), Unseen().within(0.2)) == (0.2, 0.2, (-0.2, 0.2))
 
 
 def test_reasons_in_words():
-    unseen = Unseen(up=(10, 0.7), down=(20, 0.4))
+    unseen = Unseen(up=Pools(10, 0.7), down=Pools(20, 0.4))
     assert unseen.reason(-0.2, -0.1) == (
         "10 learned pools were met, so up to 26% of the treatment's could be of a good kind not met; were those as "
         "good as the task allows (0.70 more), the mean could be 0.11"
@@ -62,7 +62,7 @@ def test_reasons_in_words():
 
 
 def test_an_interval_that_touches_zero_needs_no_reason():
-    unseen = Unseen(up=(10, 0.7), down=(10, 0.7))
+    unseen = Unseen(up=Pools(10, 0.7), down=Pools(10, 0.7))
     assert unseen.reason(0.0, 0.5) == unseen.reason(-0.5, 0.0) == unseen.reason(-0.1, 0.1) == ""
 
 
@@ -105,14 +105,17 @@ def test_skills_of_one_population_are_no_independent_witnesses():
 
 def test_a_gain_says_which_ruin_would_undo_it():
     """Two in ten at −.4 take a mean of .1 to 0: ten pools leave room for 26 %, fifteen for 18 %."""
-    assert Unseen(up=(10, 0.7), ruin=-0.4).assumes(0.1) == (
+    assert Unseen(up=Pools(10, 0.7, -0.4)).assumes(0.1, 0.1) == (
         "assumes that no kind of pool that ruins went unmet: 20% of pools at the bottom of the task would undo it, and "
         "10 pools met leave room for 26%"
     )
-    assert Unseen(up=(15, 0.7), ruin=-0.4).assumes(0.1) == ""
-    assert Unseen(up=(10, 0.7), ruin=-0.4).assumes(-0.1) == ""
-    assert Unseen(up=(10, 0.7), ruin=0.0).assumes(0.1) == ""
-    assert Unseen(ruin=-0.4).assumes(0.1) == ""
+    assert Unseen(up=Pools(15, 0.7, -0.4)).assumes(0.1, 0.1) == ""
+    assert Unseen(up=Pools(10, 0.7, -0.4)).assumes(-0.1, -0.1) == ""
+    assert Unseen(up=Pools(10, 0.7, 0.0)).assumes(0.1, 0.1) == ""
+    loss = Unseen(down=Pools(10, 0.7, -0.4)).assumes(-0.3, -0.1)
+    assert "20% of pools at the bottom" in loss  # of the reference's: it is what did better
+    assert Unseen(down=Pools(10, 0.7, -0.4)).assumes(0.1, 0.3) == ""
+    assert Unseen(up=Pools(least=-0.4)).assumes(0.1, 0.1) == ""
 
 
 def test_one_run_that_holds_most_of_the_spread_and_speaks_against_the_mean_is_no_minority_to_be_weighed():

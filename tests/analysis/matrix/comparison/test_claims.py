@@ -17,7 +17,7 @@ from analysis.matrix.comparison.claims import (
 from analysis.matrix.comparison.prospects import prospect
 from analysis.matrix.contrasts import DECLARED
 from analysis.statistics.sequential import BoundedTest, SymmetricTest
-from analysis.statistics.unseen import Unseen
+from analysis.statistics.unseen import Pools, Unseen
 from tests.support.simulated_study import simulate
 
 SELF_NONE = Claim(DECLARED[0])
@@ -77,7 +77,7 @@ def test_the_family_counts_whatever_becomes_of_it():
 
 def test_pools_that_were_not_met_withhold_a_loss():
     down = [-0.05, -0.06, -0.05, -0.04, -0.05, -0.06, -0.05, -0.05]
-    found = standing(down, unseen=Unseen(up=(8, 0.6)))
+    found = standing(down, unseen=Unseen(up=Pools(8, 0.6)))
     assert found.verdict == "undecided"
     assert "8 learned pools were met" in found.withheld
     assert standing(down).verdict == "worse"

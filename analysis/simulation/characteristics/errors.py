@@ -9,7 +9,7 @@ from scipy import stats
 
 from analysis.findings import Finding, finding, judge
 from analysis.matrix.reuse.chance import random_selector_test
-from analysis.simulation.data import FEW, MARGINS, NULLS, UNGUARDED, cell_of, covered, shifted, solved
+from analysis.simulation.data import FEW, MARGINS, NULLS, RUINOUS, UNGUARDED, cell_of, covered, shifted, solved
 from analysis.simulation.rows import Row, row
 from analysis.statistics.bootstrap import Array, Resampler
 from analysis.statistics.cell_means import CellValues
@@ -24,7 +24,7 @@ from analysis.statistics.significance import (
     sign_flip,
     wilcoxon,
 )
-from analysis.statistics.unseen import Unseen, lone_run
+from analysis.statistics.unseen import Pools, Unseen, lone_run
 
 ENUMERATED = 10
 """Clusters up to which permutation tests are shown for comparison: beyond, enumeration takes too long."""
@@ -40,11 +40,15 @@ def errors(by: Resampler, simulations: int, clusters: int) -> Iterator[Row]:
 
 
 def reported(treated: Array, reference: Array, by: Resampler, top: float, margin: float = np.nan) -> Finding:
-    """What a report says of one learned arm against none: episodes (runs, episodes) of either, a family of one."""
+    """What a report says of one learned arm against none: episodes (runs, episodes) of either, a family of one.
+
+    The bottom of the task, and its top where it is not known, are what was seen of either arm.
+    """
     cells, runs = cell_of((treated - reference)[None]), len(treated)
     interval = pooled_intervals(cells, by)[0]
     highest = top if np.isfinite(top) else float(max(treated.max(), reference.max()))
-    unseen = Unseen(up=(runs, highest - float(reference.mean())))
+    lowest, other = float(min(treated.min(), reference.min())), float(reference.mean())
+    unseen = Unseen(Pools(runs, highest - other, lowest - other))
     test = equivalence(cells, margin, unseen) if np.isfinite(margin) else Test(np.nan, "")
     found = finding(
         *("contrast", "return", "learned − none", interval, mean_test(cells)),
@@ -52,8 +56,13 @@ def reported(treated: Array, reference: Array, by: Resampler, top: float, margin
         episodes=treated.size + reference.size,
         equivalence=(margin, test.p),
         withheld=unseen.reason(interval.low, interval.high) or lone_run(cells),
+        assumes=unseen.assumes(interval.low, interval.high),
     )
     return judge(found, found.p, "1 contrast", "Holm", test.p)
+
+
+def _decides(found: Finding) -> bool:
+    return found.verdict in ("better", "worse")
 
 
 def contradicts(found: Finding) -> bool:
@@ -89,7 +98,7 @@ def _few(by: Resampler, simulations: int, clusters: int) -> Iterator[Row]:
         pairs = zip(treated[claims], reference[claims], strict=True)
         found = [reported(*pair, by, arms.top) for pair in pairs]
         wrong = np.zeros(simulations)
-        wrong[claims] = [each.verdict in ("better", "worse") for each in found]
+        wrong[claims] = [_decides(each) for each in found]
         yield row("verdict", "report", arms.name, clusters, wrong, promised=arms in FEW)
     for arms, margin in MARGINS:
         treated, reference = arms.draw(by.rng, simulations, clusters)
@@ -100,6 +109,34 @@ def _few(by: Resampler, simulations: int, clusters: int) -> Iterator[Row]:
         wrong = np.zeros(simulations)
         wrong[claims] = [each.verdict == "equivalent" for each in found]
         yield row("verdict", "report: equivalent at the margin", arms.name, clusters, wrong, promised=True)
+
+
+def ruined(by: Resampler, simulations: int, clusters: int) -> Iterator[Row]:
+    """Verdicts where a few pools ruin: all, and those on no assumption. Of UNGUARDED `errors` has the first."""
+    for arms in RUINOUS:
+        treated, reference = arms.draw(by.rng, simulations, clusters)
+        claims = CellValues.single((treated - reference).mean(axis=2)).pivot.p() <= 0.05
+        pairs = zip(treated[claims], reference[claims], strict=True)
+        found = [reported(*pair, by, arms.top) for pair in pairs]
+        wrong, alone = np.zeros(simulations), np.zeros(simulations)
+        wrong[claims] = [_decides(each) for each in found]
+        alone[claims] = [_decides(each) and not each.assumes for each in found]
+        if arms not in UNGUARDED:
+            yield row("test", "t test, no guard", arms.name, clusters, claims)
+            yield row("verdict", "report", arms.name, clusters, wrong)
+        yield row("verdict", "report: on no assumption", arms.name, clusters, alone, promised=True)
+
+
+def equivalents(by: Resampler, simulations: int, clusters: int) -> Iterator[Row]:
+    """Eight differences at the margin that share a reference arm: how often is any called equivalent?"""
+    values = 1 + by.rng.normal(size=(simulations, 8, clusters)) + by.rng.normal(size=(simulations, 1, clusters))
+    least = (
+        CellValues.single(values.reshape(-1, clusters)).pivot.p_outside(-1.0, 1.0).reshape(simulations, 8).min(axis=1)
+    )
+    world = "normal, shared reference, all at the margin"
+    # Holm's first step is Bonferroni's
+    yield row("verdict", "report: Holm, any of 8 equivalent", world, clusters, 8 * least <= 0.05, promised=True)
+    yield row("verdict", "two one-sided t tests, any of 8 equivalent", world, clusters, least <= 0.05)
 
 
 def contradictions(by: Resampler, simulations: int) -> Row:

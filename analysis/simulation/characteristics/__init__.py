@@ -1,0 +1,1 @@
+"""How often intervals cover, and how often tests and verdicts err, world by world."""
