@@ -47,7 +47,8 @@ class Versus(Contrast):
 
     @property
     def learned(self) -> tuple[bool, bool]:
-        return (self.arm not in UNLEARNED,) * 2
+        learned = self.arm not in UNLEARNED
+        return learned, learned
 
     @property
     def key(self) -> str:
