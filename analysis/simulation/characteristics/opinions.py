@@ -30,7 +30,7 @@ def opinions(by: Resampler, simulations: int, clusters: int) -> Iterator[Row]:
         if not relation:
             said = np.array([each.low > 0 for each in found])
             yield row("test", "report: ΔJ said to predict", world, clusters, said, promised=True)
-    p = np.array([mixed_model(_runs(by, clusters))["mixed_p"] for _ in range(min(simulations, 200))], float)
+    p = np.array([mixed_model(_runs(by, clusters))["mixed_p"] for _ in range(2 * simulations // 5)], float)
     yield row("test", "mixed model, a second opinion", "3 normal cells that share pools", clusters, p <= 0.05)
 
 
