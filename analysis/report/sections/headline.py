@@ -63,7 +63,7 @@ def comparison_headline(found: Comparison) -> Headline:
         basis=f"{spread} learning runs a comparison, paired on common tasks and environment seeds; Holm over all. It "
         "assumes that the runs differ in nothing but what they are compared for.",
         cost="told in the report of each run.",
-        alarm=shortened(" ".join(found.refusals)),
+        alarm=shortened(" ".join([*found.missing, *found.refusals])),
     )
 
 
@@ -195,7 +195,9 @@ def _decided(declared: Sequence[Finding], found: Results) -> str:
 
 def _count(declared: Sequence[Finding]) -> str:
     settled = sum(each.verdict != "undecided" for each in declared)
-    return f"{settled or 'none'} of {len(declared)} declared comparisons"
+    assumed = sum(bool(each.assumes) for each in declared)
+    some = f" ({assumed} on an assumption)" if assumed else ""
+    return f"{settled or 'none'} of {len(declared)} declared comparisons{some}"
 
 
 def _named(declared: Sequence[Finding]) -> str:
@@ -289,7 +291,7 @@ def _basis(tables: Tables, found: Results, declared: Sequence[Finding]) -> str:
         parts.append("What is said of a given pool holds for this very pool, on further environment seeds.")
     assumed = {each.assumes for each in declared if each.assumes}
     if assumed:
-        parts.append("“Better” assumes that no kind of pool that ruins went unmet.")
+        parts.append("The assumption: that no kind of pool that ruins went unmet.")
     if any(each.verdict == "equivalent" for each in declared):
         parts.append(f"Equivalent is what lies within ±{found.margin:g}, declared beforehand.")
     parts.append(_believed(found))
