@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from testbed.config.reading.load import load_study
+from testbed.studies.cost.fleet_file import load_fleet
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -68,10 +69,13 @@ def test_every_block_runs(document, workplace):
 
 
 def test_all_examples_are_valid_studies():
-    studies = sorted((ROOT / "examples").rglob("*.toml"))
+    fleet = ROOT / "examples" / "cluster" / "fleet.toml"
+    studies = sorted({*(ROOT / "examples").rglob("*.toml")} - {fleet})
     assert studies
     for study in studies:
         assert load_study(study).digest
+    models = {agent.model for agent in load_study(fleet.with_name("matrix_10x10.toml")).agents}
+    assert models == {each.model for each in load_fleet(fleet).models}
 
 
 def test_the_notebook_runs(workplace: Path):
