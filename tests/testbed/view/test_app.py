@@ -15,7 +15,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from testbed.records.side_files.status import write_status
+from testbed.records.side_files.status import ServerState, write_status
 from testbed.view.access import PAGE, new_token
 from testbed.view.app import make_app
 from testbed.view.pages import render, visible
@@ -113,7 +113,8 @@ def test_nothing_can_be_changed_and_nothing_is_kept(client):
 
 
 def test_text_of_others_is_shown_and_never_obeyed(client, path):
-    write_status(path, status(state="stopped", why=HOSTILE, servers={HOSTILE: HOSTILE}))
+    server = ServerState(model="m", state="answers", error=HOSTILE)
+    write_status(path, status(state="stopped", why=HOSTILE, servers={HOSTILE: server}))
     lines = (path / "episodes.jsonl").read_bytes().splitlines()
     failed = lines[0].replace(b'"error":null', b'"error":' + json.dumps(HOSTILE).encode())
     with (path / "episodes.jsonl").open("ab") as stream:
