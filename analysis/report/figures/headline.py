@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -68,12 +69,13 @@ def _grids(made: Slide, top: Headline, y: float) -> tuple[float, float]:
     for grid in top.grids:
         high = min(40.0, (HEIGHT - 250 - y - 46) / max(len(grid.rows), 1))
         made.text(left, y + 8, _fitted(grid.title, 13, labels + wide * len(grid.columns) + 60), size=13, bold=True)
-        for place, name in enumerate(grid.columns):
+        for place, name in enumerate(_told_apart(grid.columns, 12, wide)):
             x = left + labels + wide * (place + 0.5)
-            made.text(x, y + 32, _fitted(name, 12, wide), size=12, at="center")
-        for row, (name, cells) in enumerate(grid.rows):
+            made.text(x, y + 32, name, size=12, at="center")
+        names = _told_apart([name for name, _ in grid.rows], 12, labels - 8)
+        for row, (name, (_, cells)) in enumerate(zip(names, grid.rows, strict=True)):
             at = y + 44 + high * row
-            made.text(left + labels - 8, at + high / 2, _fitted(name, 12, labels - 8), size=12, at="right")
+            made.text(left + labels - 8, at + high / 2, name, size=12, at="right")
             for place, cell in enumerate(cells):
                 _cell(made, cell, (left + labels + wide * place, at), (wide - 3, high - 3), grid)
         left += labels + wide * len(grid.columns) + 24
@@ -145,6 +147,12 @@ def _rows(text: str, size: int, width: float, most: int) -> list[str]:
 def _fitted(text: str, size: int, width: float) -> str:
     letters = max(1, int(width / (PER_LETTER * size)))
     return text if len(text) <= letters else f"{text[: letters - 1]}…"
+
+
+def _told_apart(names: Sequence[str], size: int, width: float) -> list[str]:
+    """Cut at the end; at the beginning where several begin alike, as a game's variants do."""
+    fitted = [_fitted(name, size, width) for name in names]
+    return fitted if len({*fitted}) == len({*names}) else [_fitted(name[::-1], size, width)[::-1] for name in names]
 
 
 def _chart(made: Slide) -> Chart:

@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 
 from analysis.matrix.robustness.detectable import detectable_effect, runs_needed
-from analysis.report.figures.headline import HEIGHT, WIDTH, slide
+from analysis.report.figures.headline import (
+    HEIGHT,
+    WIDTH,
+    _told_apart,  # pyright: ignore[reportPrivateUsage]
+    slide,
+)
 from analysis.report.headline import MARKS, MOST_CLAIMS, MOST_ROWS, SENTENCE, Claim, Cost, hours_text, shortened, signed
 from analysis.report.sections.headline import headline
 from analysis.report.write import report
@@ -140,6 +145,12 @@ def test_what_it_cost():
 def test_numbers_and_words():
     assert [signed(value) for value in (0.314, -0.2, 0.001, -0.001)] == ["+0.31", "−0.20", "0.00", "0.00"]
     assert shortened("one two three", 9) == "one two …"
+
+
+def test_a_games_variants_are_told_apart_where_there_is_no_room():
+    variants = ["Mastermind-v0", "Mastermind-v0-easy", "Mastermind-v0-hard"]
+    assert _told_apart(variants, 12, 60) == ["…rmind-v0", "…-v0-easy", "…-v0-hard"]
+    assert _told_apart(["Mastermind-v0", "Doors"], 12, 60) == ["Mastermi…", "Doors"]
     assert Claim("a", "undecided", 0.1, np.nan, np.nan).text == "+0.10"
     assert Claim("a", "undecided", np.nan, np.nan, np.nan).text == "no data"
 
