@@ -5,10 +5,11 @@ Critic, aggregation and proposer are left out: a candidate is its parent with ot
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,8 @@ class Arena:
 
     form: ClosedForm
     seed: int
+    channel: Callable[[Trajectory, np.random.Generator], Trajectory] | None = None
+    """What becomes of the rewards that a game pays; None: they are told as they are."""
     model: CountedModel = field(init=False)
     played: dict[tuple[str, int], Trajectory] = field(default_factory=dict[tuple[str, int], Trajectory])
     asked: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
@@ -95,7 +98,9 @@ class Arena:
         self.asked.add(key)
         if key not in self.played:
             rng = np.random.default_rng([self.seed, env_seed])
-            (self.played[key],) = await collect(self.model, self.form.environment, skill, env_seeds=[env_seed], rng=rng)
+            (played,) = await collect(self.model, self.form.environment, skill, env_seeds=[env_seed], rng=rng)
+            luck = np.random.default_rng([self.seed, env_seed, crc32(skill.id.encode())])
+            self.played[key] = played if self.channel is None else self.channel(played, luck)
         return self.played[key]
 
     @property
@@ -153,6 +158,7 @@ async def judge_all(
     parents: int,
     candidates: int = 3,
     seeds: np.random.SeedSequence,
+    channel: Callable[[Trajectory, np.random.Generator], Trajectory] | None = None,
 ) -> pd.DataFrame:
     """Every gate on the same random parents and candidates, each candidate by itself.
 
@@ -162,7 +168,7 @@ async def judge_all(
     rows: list[dict[str, Any]] = []
     for index, child in enumerate(seeds.spawn(parents)):
         rng = np.random.default_rng(child)
-        arena = Arena(form, int(rng.integers(2**31)))
+        arena = Arena(form, int(rng.integers(2**31)), channel)
         parent = skill_of(form.draw(rng))
         most = max(BUFFERED, *(make_config("paper", changes).batch for changes in compared.values()))
         played = [await arena.one(parent, int(seed)) for seed in rng.integers(2**31, size=most)]
