@@ -14,7 +14,7 @@ import numpy as np
 
 from agents.models.model import Model
 from testbed.bench.experiments.closed_forms import CLOSED_FORMS, ClosedForm, DialPlayer
-from testbed.bench.experiments.gate_calibration import calibrate, curve, rank_correlation
+from testbed.bench.experiments.gates.calibration import calibrate, curve, rank_correlation
 from transfer.gate.acceptance import Improvement
 from transfer.gate.advantage import Advantage, PerStepShare, ReturnToGo, StepBaseline
 from transfer.gate.gate import PPOGate

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from testbed.bench.experiments.closed_forms import CLOSED_FORMS, ClosedForm
-from testbed.bench.experiments.gate_comparison import COMPARED, judge_all, learn_all, rates
+from testbed.bench.experiments.gates.comparison import COMPARED, judge_all, learn_all, rates
 from testbed.bench.experiments.mastermind_player import MastermindPlayer
 
 WORLDS: dict[str, ClosedForm] = {**CLOSED_FORMS, "mastermind": MastermindPlayer()}

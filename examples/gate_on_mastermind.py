@@ -17,7 +17,7 @@ from agents.models.local import LocalModel
 from agents.models.model import Sampling
 from agents.models.weights.folders import path
 from agents.skill import Skill
-from testbed.bench.experiments.gate_calibration import calibrate_by_play, rank_correlation
+from testbed.bench.experiments.gates.calibration import calibrate_by_play, rank_correlation
 from transfer.gate.acceptance import Improvement
 from transfer.gate.advantage import StepBaseline
 from transfer.gate.gate import PPOGate

@@ -12,7 +12,7 @@ import asyncio
 import sys
 
 from testbed.bench.experiments.closed_forms import CLOSED_FORMS
-from testbed.bench.experiments.reward_channels import judge_channels
+from testbed.bench.experiments.gates.reward_channels import judge_channels
 
 
 def main(world: str, parents: int) -> None:

@@ -12,7 +12,7 @@ import pytest
 from agents.agent import REASONING
 from agents.models.local import LocalModel
 from agents.models.model import Sampling
-from testbed.bench.experiments.gate_calibration import collect
+from testbed.bench.experiments.gates.calibration import collect
 from tests.support.fake_evolver import skill
 from transfer.gate.acceptance import Improvement
 from transfer.gate.advantage import StepBaseline

@@ -17,7 +17,7 @@ from agents.models.model import Message
 from agents.models.scripted import ScriptedModel, ScriptedPolicy
 from agents.skill import Skill
 from environments.grammar import Choices, Grammar
-from testbed.bench.experiments.gate_calibration import collect
+from testbed.bench.experiments.gates.calibration import collect
 from transfer.memory.experience import Trajectory, controlled
 from transfer.nppo.aggregation import Aggregation
 from transfer.nppo.evolver import Unusable

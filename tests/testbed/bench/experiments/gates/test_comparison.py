@@ -10,8 +10,8 @@ import pytest
 
 from analysis.statistics.sequential import SequentialProcess, SymmetricTest
 from testbed.bench.experiments.closed_forms import CLOSED_FORMS, LeverPlayer, player, skill_of
-from testbed.bench.experiments.gate_calibration import collect
-from testbed.bench.experiments.gate_comparison import LIKELIER, Arena, QuickProcess, judge_all, learn_all, rates
+from testbed.bench.experiments.gates.calibration import collect
+from testbed.bench.experiments.gates.comparison import LIKELIER, Arena, QuickProcess, judge_all, learn_all, rates
 from testbed.bench.experiments.mastermind_player import CODES, MastermindPlayer, pegs
 from testbed.config.plugins import find_environment
 from testbed.play.learners import duel_tests

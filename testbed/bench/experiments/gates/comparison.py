@@ -20,7 +20,7 @@ from agents.skill import Skill
 from analysis.statistics.rates import rate_interval
 from analysis.statistics.sequential import SymmetricTest
 from testbed.bench.experiments.closed_forms import ClosedForm, policy_of, settings_of, skill_of
-from testbed.bench.experiments.gate_calibration import collect, weighed
+from testbed.bench.experiments.gates.calibration import collect, weighed
 from transfer.gate.advantage import ADVANTAGES
 from transfer.gate.race import Heat, tokens
 from transfer.maintenance.rules import OverCapacity

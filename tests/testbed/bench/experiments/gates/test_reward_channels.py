@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from testbed.bench.experiments.closed_forms import LeverPlayer, player, skill_of
-from testbed.bench.experiments.gate_calibration import collect
-from testbed.bench.experiments.gate_comparison import COMPARED, judge_all
-from testbed.bench.experiments.reward_channels import CHANNELS, Late, Noisy, Seldom
+from testbed.bench.experiments.gates.calibration import collect
+from testbed.bench.experiments.gates.comparison import COMPARED, judge_all
+from testbed.bench.experiments.gates.reward_channels import CHANNELS, Late, Noisy, Seldom
 from transfer.memory.experience import Trajectory
 
 

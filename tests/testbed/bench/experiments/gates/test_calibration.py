@@ -10,7 +10,7 @@ import pytest
 from agents.models.model import Message, Sampling, Utterance
 from environments.grammar import Choices
 from testbed.bench.experiments.closed_forms import CLOSED_FORMS, LeverPlayer, player, settings_of, skill_of
-from testbed.bench.experiments.gate_calibration import calibrate, calibrate_by_play, collect, curve, rank_correlation
+from testbed.bench.experiments.gates.calibration import calibrate, calibrate_by_play, collect, curve, rank_correlation
 from transfer.gate.acceptance import Improvement
 from transfer.gate.advantage import ReturnToGo, StepBaseline
 from transfer.gate.gate import PPOGate

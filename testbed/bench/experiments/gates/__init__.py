@@ -1,0 +1,1 @@
+"""Gates held against what candidates are truly worth."""
