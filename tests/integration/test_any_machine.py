@@ -57,9 +57,12 @@ pwd.getpwuid = pwd.getpwnam = nobody
 
 NO_NETWORK = """
 import errno, socket
+connect = socket.socket.connect
 def unreachable(*_, **__):
     raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
-socket.getaddrinfo = socket.socket.connect = unreachable
+def only_this_machine(self, address):
+    return connect(self, address) if self.family == socket.AF_UNIX else unreachable()
+socket.getaddrinfo, socket.socket.connect = unreachable, only_this_machine
 """
 
 
