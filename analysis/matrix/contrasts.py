@@ -17,7 +17,7 @@ from analysis.statistics.significance import Test, equivalence, mean_test
 from analysis.statistics.unseen import Pools, Unseen, lone_run
 from analysis.tables.measure import Measure
 from analysis.tables.run import CELL, Ranges
-from analysis.tables.units import Sample, aggregate, paired, pools_met
+from analysis.tables.units import Sample, aggregate, distinct, paired, pools_met
 
 UNLEARNED = ("none", "seed", "given")
 """Arms whose pool is no draw from a learner: none of them can be good unseen."""
@@ -242,10 +242,10 @@ def unseen_pools(contrast: Contrast, runs: pd.DataFrame, bounds: np.ndarray) -> 
     up = down = Pools()
     treatment, reference = contrast.learned
     if treatment:
-        clusters = len(runs[["task", "block"]].drop_duplicates())
+        clusters = distinct(runs, ["task", "block"])
         up = Pools(pools_met(runs) or clusters, *_ends(bottom, top, runs["reference"]))
     if reference:
-        own = len(runs[["agent", "task", "block"]].drop_duplicates())
+        own = distinct(runs, ["agent", "task", "block"])
         down = Pools(own, *_ends(bottom, top, runs["treated"]))
     return Unseen(up, down) if contrast.sign > 0 else Unseen(down, up)
 

@@ -157,7 +157,7 @@ def aggregate(runs: pd.DataFrame, *measures: str) -> Sample:
 def pools_met(runs: pd.DataFrame) -> int:
     """Learned pools behind the rows, each counted once: source and independent learning run."""
     learned = runs[runs["source_task"].astype("str") != ""]
-    return len(learned[[*SOURCE, "block"]].drop_duplicates())
+    return distinct(learned, [*SOURCE, "block"])
 
 
 def _related(cells: pd.DataFrame) -> NDArray[np.bool_]:
@@ -186,8 +186,22 @@ def _blocks(seeds: pd.DataFrame) -> NDArray[np.int64]:
     return runs[smallest][np.unique(label, return_inverse=True)[1]][code]
 
 
+def distinct(frame: pd.DataFrame, columns: list[str]) -> int:
+    """How many combinations of values the columns hold."""
+    return int(_codes(frame, columns).max(initial=-1)) + 1
+
+
 def _codes(frame: pd.DataFrame, columns: list[str]) -> NDArray[np.int64]:
-    return np.asarray(frame.groupby(columns, observed=True, sort=False).ngroup(), np.int64)
+    """What combination of values a row holds, numbered as they appear.
+
+    As pandas' `ngroup`, at a fraction of its fixed cost: a report asks for thousands of small tables.
+    """
+    codes = np.zeros(len(frame), np.int64)
+    for column in columns:
+        values = frame[column]
+        own = values.cat.codes.to_numpy() if isinstance(values.dtype, pd.CategoricalDtype) else pd.factorize(values)[0]
+        codes = pd.factorize(codes * (int(own.max(initial=0)) + 1) + own)[0]
+    return codes
 
 
 def relation(cells: pd.DataFrame) -> list[str]:

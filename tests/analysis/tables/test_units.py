@@ -9,7 +9,15 @@ from scipy import stats
 
 from analysis.matrix.contrasts import Contrast
 from analysis.tables.run import CELL, Tables
-from analysis.tables.units import aggregate, clusters, paired, run_means, seed_means
+from analysis.tables.units import (
+    _codes,  # pyright: ignore[reportPrivateUsage]
+    aggregate,
+    clusters,
+    distinct,
+    paired,
+    run_means,
+    seed_means,
+)
 from tests.support.simulated_study import simulate
 
 
@@ -101,3 +109,19 @@ def test_a_tail_in_the_seeds_reaches_the_interval(study: Tables):
     regret = Contrast("self", "none", "", -1).differences(seeds, "return")
     assert (regret["difference_skewness"] == -runs["difference_skewness"]).all()
     assert run_means(seeds.assign(solved=1.0))["solved_skewness"].eq(0).all()
+
+
+def test_rows_are_numbered_as_pandas_does():
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(
+        {
+            "task": pd.Categorical(rng.choice(["b", "a", "c"], 200), ["a", "b", "c", "never"]),
+            "agent": rng.choice(["x", "", "y"], 200),
+            "learning_run": rng.integers(0, 5, 200),
+        }
+    )
+    for columns in (["task"], ["agent", "learning_run"], list(frame.columns)):
+        for part in (frame, frame[7:40], frame[:0]):
+            groups = part.groupby(columns, observed=True, sort=False)
+            assert _codes(part, columns).tolist() == groups.ngroup().tolist()
+            assert distinct(part, columns) == len(part[columns].drop_duplicates())
