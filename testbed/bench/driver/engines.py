@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio
+from testbed.bench.driver.games import Clock, play
 
-from agents.models.adapters.metered import Charge
-from testbed.config.reading.load import parse_study
-from testbed.records.run_directory import RunDirectory
-from testbed.records.trial import Episode, Trial
-from testbed.studies.run import run_study
-
-GAME = "Mastermind-v0"
+RANDOM = {"model": "scripted:random"}
 IN_FLIGHT = 64
 
 
@@ -40,29 +33,6 @@ class EnginesBench:
     """Whether all engines wrote the same episodes."""
 
 
-class Clock:
-    """Progress that measures."""
-
-    def __init__(self) -> None:
-        self.steps = self.episodes = 0
-        self.start = self.seconds = self.processor = 0.0
-
-    def begins(self) -> None:
-        self.start, self._processor = time.perf_counter(), time.process_time()
-
-    def advance(self, episode: Episode) -> None:
-        self.episodes += 1
-        self.steps += sum(len(trajectory.steps) for trajectory in episode.seats.values())
-        self.seconds = time.perf_counter() - self.start
-        self.processor = time.process_time() - self._processor
-
-    def starts(self, trial: Trial) -> None: ...
-    def thinks(self, who: str) -> None: ...
-    def thought(self, who: str) -> None: ...
-    def charged(self, charge: Charge) -> None: ...
-    def scored(self, done: int, tokens: int) -> None: ...
-
-
 def bench_engines(folder: Path, *, workers: Sequence[int] = (1, 2, 4), episodes: int = 2000) -> EnginesBench:
     """Play as many games of Mastermind by each engine, IN_FLIGHT at once; then a twentieth of them one by one.
 
@@ -75,10 +45,10 @@ def bench_engines(folder: Path, *, workers: Sequence[int] = (1, 2, 4), episodes:
     alone: dict[str, Clock] = {}
     written: list[list[bytes]] = []
     for name, engine in engines.items():
-        clocks[name], run = _played(folder / name, engine, episodes, IN_FLIGHT)
+        clocks[name], run = play(folder / name, RANDOM, episodes, IN_FLIGHT, engine=engine)
         written.append(sorted(run.episodes_file.read_bytes().splitlines()))
     for name in list(engines)[:2]:
-        alone[name], _ = _played(folder / f"{name} alone", engines[name], max(10, episodes // 20), 1)
+        alone[name], _ = play(folder / f"{name} alone", RANDOM, max(10, episodes // 20), 1, engine=engines[name])
     return EnginesBench(
         episodes=episodes,
         steps=clocks["local"].steps,
@@ -89,20 +59,3 @@ def bench_engines(folder: Path, *, workers: Sequence[int] = (1, 2, 4), episodes:
         trial_ms_alone={name: 1000 * clock.seconds / clock.episodes for name, clock in alone.items()},
         equal=all(each == written[0] for each in written),
     )
-
-
-def _played(folder: Path, engine: Any, episodes: int, in_flight: int) -> tuple[Clock, RunDirectory]:
-    content = {
-        "study": "matrix",
-        "engine": engine,
-        "concurrency": in_flight,
-        "learning_runs": 1,
-        "evaluation_episodes": episodes,
-        "arms": ["none"],
-        "agents": [{"name": "player", "model": "scripted:random"}],
-        "tasks": [{"environment": GAME}],
-        "skills": {"embedder": "lexical"},
-        "learning": {"iterations": 0},
-    }
-    clock = Clock()
-    return clock, anyio.run(run_study, parse_study(content, "the bench"), folder, clock).run

@@ -11,18 +11,16 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import anyio
 import httpx
 
 from agents.models.model import Message, Request, Sampling
 from agents.models.served.model import ServedModel
 from agents.prompts import conversation
 from environments.grammar import Regex
-from testbed.bench.driver.engines import GAME, Clock
-from testbed.config.reading.load import parse_study
-from testbed.records.run_directory import RunDirectory
-from testbed.studies.run import run_study
+from testbed.bench.driver.engines import RANDOM
+from testbed.bench.driver.games import play
 
 MOVE = Regex(r"\[[1-6]( [1-6]){3}\]")
 CALLS = 400
@@ -63,15 +61,15 @@ def bench_http(
     """Play games of Mastermind over HTTP; ask as many questions by our client and by httpx; play at several servers."""
     load = os.getloadavg()[0]
     with stub_servers(1) as urls:
-        play(folder / "warm", urls, in_flight, in_flight)
-        clock, _ = play(folder / "http", urls, episodes, in_flight)
+        play(folder / "warm", _served(urls), in_flight, in_flight)
+        clock, _ = play(folder / "http", _served(urls), episodes, in_flight)
         ours, our_answers = asyncio.run(_timed(_by_our_client(urls[0]), in_flight))
         theirs, their_answers = asyncio.run(_timed(_by_httpx(urls[0]), in_flight))
-    scripted, _ = play(folder / "scripted", [], episodes, in_flight)
+    scripted, _ = play(folder / "scripted", RANDOM, episodes, in_flight)
     rates: dict[int, float] = {}
     for count in servers:
         with stub_servers(count, SLOTS, SECONDS) as urls:
-            slow, _ = play(folder / f"servers {count}", urls, PER_SERVER * count, PER_SERVER * count)
+            slow, _ = play(folder / f"servers {count}", _served(urls), PER_SERVER * count, PER_SERVER * count)
             rates[count] = slow.steps / slow.seconds
     one = rates[servers[0]] / servers[0]
     return HttpBench(
@@ -106,22 +104,8 @@ def stub_servers(count: int, slots: int = 0, seconds: float = 0.0) -> Generator[
             process.stdin.close()
 
 
-def play(folder: Path, urls: Sequence[str], episodes: int, in_flight: int) -> tuple[Clock, RunDirectory]:
-    """A study of so many games of Mastermind by the model at `urls`, or by a scripted one."""
-    model = {"model": "stub", "base_url": list(urls)} if urls else {"model": "scripted:random"}
-    content = {
-        "study": "matrix",
-        "concurrency": in_flight,
-        "learning_runs": 1,
-        "evaluation_episodes": episodes,
-        "arms": ["none"],
-        "agents": [{"name": "player", **model}],
-        "tasks": [{"environment": GAME}],
-        "skills": {"embedder": "lexical"},
-        "learning": {"iterations": 0},
-    }
-    clock = Clock()
-    return clock, anyio.run(run_study, parse_study(content, "the bench"), folder, clock).run
+def _served(urls: Sequence[str]) -> dict[str, Any]:
+    return {"model": "stub", "base_url": list(urls)}
 
 
 Asking = Callable[[tuple[Message, ...]], Awaitable[str]]
