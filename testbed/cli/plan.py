@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from testbed.cli.terminal import notices, output, plain, say_json
 
 if TYPE_CHECKING:
     from analysis.matrix.contrasts import Contrast
-    from analysis.simulation.power import Design, Variance
+    from analysis.simulation.power import Design, Power, Variance
     from testbed.config.study import StudyConfig
 
 
@@ -48,7 +49,6 @@ def plan(
     from analysis.simulation.plan import plan as find_plan
     from analysis.simulation.power import Variance, powers
     from analysis.statistics.bootstrap import Resampler
-    from testbed.studies.cost.forecast import forecast
 
     if detect is not None and fleet is not None:
         raise typer.BadParameter("name --detect or --fleet: two plans")
@@ -73,13 +73,7 @@ def plan(
         written = powers(detect, variance, size, design, by)
         warning = caution(detect, size, written[asked.key])
         limits = floors(detect, variance, size, design, list(written.values()))
-    rows: list[dict[str, float]] = []
-    for option in found.options:
-        changed = config.model_copy(update={"learning_runs": option.runs, "evaluation_episodes": option.episodes})
-        cost = forecast(changed)
-        tokens = cost.prompt_tokens + cost.completion_tokens
-        named = {name: getattr(option, name) for name in ("runs", "episodes", "power", "low", "high")}
-        rows.append({**named, "tokens": tokens, "hours": cost.steps / speed / 3600})
+    rows = _costed(config, found.options, speed)
     contrasts = [
         {"contrast": key, "power": each.power, "clusters": each.clusters, "freedom": each.freedom}
         for key, each in written.items()
@@ -89,21 +83,44 @@ def plan(
         answers = {"options": rows, "warning": warning, "contrast": asked.key, "contrasts": contrasts, "floors": limits}
         say_json({**settings, **answers})
         return
+    _print_options(rows, found.sentence, speed)
+    _print_powers(written, size, [warning, *limits])
+
+
+def _costed(config: StudyConfig, options: Sequence[Power], speed: float) -> list[dict[str, float]]:
+    """Every size with what it costs in tokens, and in hours at `speed` steps a second."""
+    from testbed.studies.cost.forecast import forecast
+
+    rows: list[dict[str, float]] = []
+    for option in options:
+        changed = config.model_copy(update={"learning_runs": option.runs, "evaluation_episodes": option.episodes})
+        cost = forecast(changed)
+        tokens = cost.prompt_tokens + cost.completion_tokens
+        named = {name: getattr(option, name) for name in ("runs", "episodes", "power", "low", "high")}
+        rows.append({**named, "tokens": tokens, "hours": cost.steps / speed / 3600})
+    return rows
+
+
+def _print_options(rows: Sequence[Mapping[str, float]], sentence: str, speed: float) -> None:
     console = output()
     table = Table("learning runs", "episodes per cell and run", "power", "tokens", "hours")
     for row in rows:
         counts = (f"{row['runs']:g}", f"{row['episodes']:g}", f"{row['power']:.2f}")
         table.add_row(*counts, f"{row['tokens']:,.0f}", f"{row['hours']:.1f}")
     console.print(table)
-    console.print(plain(found.sentence))
+    console.print(plain(sentence))
     console.print(f"Tokens and hours are estimates from scripted games, at {speed:g} steps a second.")
+
+
+def _print_powers(written: Mapping[str, Power], size: tuple[int, int], warnings: Sequence[str | None]) -> None:
+    console = output()
     table = Table("contrast", "clusters", "degrees of freedom", f"power at {size[0]} × {size[1]}, as written")
     for each in written.values():
         counts = (str(each.clusters), f"{each.freedom:.1f}", f"{each.power:.2f}")
         table.add_row(plain(each.contrast.name), *counts)
     console.print(table)
-    for sentence in filter(None, [warning, *limits]):
-        console.print(plain(f"Warning: {sentence}", style="yellow"))
+    for warning in filter(None, warnings):
+        console.print(plain(f"Warning: {warning}", style="yellow"))
 
 
 def _plan_adaptive(
