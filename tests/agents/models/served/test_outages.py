@@ -159,6 +159,7 @@ def test_an_outage_has_one_clock_for_all():
         assert asyncio.run(go()) == 1
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_request_that_alone_is_answered_500_is_its_own_fault():
     def answer(body: Body) -> Any:
         return (500, {"error": {"message": "boom"}}) if body["messages"][0]["content"] == "bad" else (200, chat("fine"))
