@@ -38,7 +38,7 @@ def view(
         raise ViewError(f"the page needs {error.name}: pip install 'procmem[view]'") from None
     from testbed.play.course.prices import load_prices
     from testbed.view.access import new_token
-    from testbed.view.snapshot import Watched
+    from testbed.view.watched import Watched
 
     priced = None if prices is None else load_prices(prices)
     watched = [Watched(run, priced) for run in runs]

@@ -19,7 +19,8 @@ from testbed.cli.terminal import output, plain, say, say_json
 
 if TYPE_CHECKING:
     from testbed.records.side_files.status import ServerState
-    from testbed.view.snapshot import Snapshot, Watched
+    from testbed.view.snapshot import Snapshot
+    from testbed.view.watched import Watched
 
 STYLES = {"running": "green", "finished": "bold green", "silent": "bold red", "stopped": "bold red"}
 ENDED = {"finished", "spent", "interrupted", "stopped"}
@@ -45,7 +46,7 @@ def watch(
     Examples: `procmem watch runs/matrix-1a2b3c4d` · `procmem watch runs/matrix-1a2b3c4d --once --json`
     """
     from testbed.play.course.prices import load_prices
-    from testbed.view.snapshot import Watched
+    from testbed.view.watched import Watched
 
     watched = Watched(run, None if prices is None else load_prices(prices))
     console = output()

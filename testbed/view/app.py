@@ -22,7 +22,8 @@ from testbed.reports.rows.transcript import transcript
 from testbed.view.access import Guard
 from testbed.view.pages import grid, render
 from testbed.view.reports import Reporter
-from testbed.view.snapshot import Snapshot, Watched
+from testbed.view.snapshot import Snapshot
+from testbed.view.watched import Watched
 from transfer.memory.events import Event
 from transfer.memory.lineage import Lineage
 from transfer.memory.pool import PoolError

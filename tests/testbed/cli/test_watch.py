@@ -13,7 +13,7 @@ import pytest
 from testbed.cli.terminal import Terminal
 from testbed.cli.watch import one_line, shown
 from testbed.records.side_files.status import ServerState, Status, UnderWay, read_status, write_status
-from testbed.view.snapshot import Watched
+from testbed.view.watched import Watched
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from testbed.records.side_files.status import ServerState, write_status
 from testbed.view.access import PAGE, new_token
 from testbed.view.app import make_app
 from testbed.view.pages import render, visible
-from testbed.view.snapshot import Watched
-from tests.testbed.view.test_snapshot import status
+from testbed.view.watched import Watched
+from tests.testbed.view.test_watched import status
 
 PORT = 8123
 TOKEN = new_token()

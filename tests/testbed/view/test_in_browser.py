@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from testbed.records.side_files.status import ServerState, write_status
-from tests.testbed.view.test_snapshot import status
+from tests.testbed.view.test_watched import status
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = "</p><img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -14,9 +15,8 @@ from environments.diagnostics.doors import INVERTED, RULE
 from testbed.play.course.prices import Prices
 from testbed.records.append_only import StoreError
 from testbed.records.side_files.status import SILENT, ServerState, Status, UnderWay, read_status, write_status
-from testbed.view import snapshot
 from testbed.view.planned import CellKey, planned_cells
-from testbed.view.snapshot import Watched
+from testbed.view.watched import Watched
 from tests.testbed.studies.test_given import lore, parsed
 
 MEMORIES = [
@@ -99,7 +99,7 @@ def test_a_run_that_grows_is_read_from_where_the_last_look_ended(small, tmp_path
 def test_silence_is_measured_by_the_clock_of_whoever_listens(small, monkeypatch):
     """A machine whose clock is an hour behind is not dead as long as it says something new."""
     now = [1000.0]
-    monkeypatch.setattr(snapshot.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     behind = datetime.now(UTC) - timedelta(hours=1)
     write_status(small.path, status(at=behind))
     watched = Watched(small.path)
