@@ -65,7 +65,7 @@ def entries(path: Path, source: str | None = None) -> list[Entry]:
 def lineages(directory: RunDirectory) -> dict[str, Lineage]:
     """The family tree of each learner's skills; of a member of a population, in each population that it lived in."""
     from testbed.records.lines import EventLine, MemberEventLine
-    from transfer.memory.events import Event
+    from transfer.memory.events.event import Event
     from transfer.memory.lineage import Lineage
 
     events: dict[str, list[Event]] = {}

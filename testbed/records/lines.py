@@ -21,7 +21,7 @@ from pydantic_core import from_json
 from agents.skill import AS_WRITTEN
 from testbed.records.keys import LearnerKey, PopulationKey
 from transfer.exchange.population import Population
-from transfer.memory.events import Event
+from transfer.memory.events.event import Event
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import Baseline, LearnerState
 

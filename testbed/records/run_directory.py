@@ -35,7 +35,7 @@ from testbed.records.side_files.influence import InfluenceLine
 from testbed.records.side_files.study_file import StudyRecord
 from testbed.records.side_files.versions import Versions, judge_restart
 from testbed.records.trial import Episode
-from transfer.memory.events import Event
+from transfer.memory.events.event import Event
 from transfer.memory.memory import Memory
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState

@@ -19,7 +19,7 @@ from testbed.records.side_files.influence import InfluenceLine
 from testbed.records.trial import EVIDENCE, Episode, Trial
 from testbed.reports.rows.reader import Reader
 from transfer.gate.race import NOTHING_YET, Evidence, Process, verdict_of
-from transfer.memory.events import Duelled
+from transfer.memory.events.evolution import Duelled
 from transfer.nppo.config import make_config
 
 SHARED = "shared experience"

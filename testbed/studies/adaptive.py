@@ -32,7 +32,7 @@ from testbed.studies.given import Taken, given_cells, take_in
 from testbed.studies.learn import learn_all, sources
 from testbed.studies.matrix import cells, evaluate_all
 from testbed.studies.schedule import Cell
-from transfer.memory.events import Spent
+from transfer.memory.events.course import Spent
 from transfer.memory.learner import AnyLearner
 from transfer.memory.pool import SkillPool
 

@@ -26,7 +26,10 @@ from transfer.exchange.admission import AdmissionCase
 from transfer.gate.gate import Verdict
 from transfer.maintenance.credit import RunningMean, usable
 from transfer.memory.controls import RandomUnits, shuffle
-from transfer.memory.events import Admitted, Event, Given, Judged, SkillTexts
+from transfer.memory.events.contents import Admitted, Given
+from transfer.memory.events.event import Event
+from transfer.memory.events.evolution import Judged
+from transfer.memory.events.line import SkillTexts
 from transfer.memory.memory import Memory, UnitMemory
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState, MemoryState

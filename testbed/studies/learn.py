@@ -20,7 +20,8 @@ from testbed.records.lines import MemoryCommit, UnitRecord
 from testbed.records.trial import Episode
 from testbed.studies.schedule import asked_trials, learning_trials
 from transfer.memories.lessons import whole
-from transfer.memory.events import EpisodesMissing, Event, Spent
+from transfer.memory.events.course import EpisodesMissing, Spent
+from transfer.memory.events.event import Event
 from transfer.memory.experience import Trajectory, recalled
 from transfer.memory.learner import AnyLearner, LearningState
 from transfer.memory.memory import Memory

@@ -25,7 +25,8 @@ from testbed.studies.schedule import Schedule, evaluation_trials, league_trials,
 from transfer.contamination.poison import plant
 from transfer.exchange.exchange import Exchange
 from transfer.exchange.population import MemberEvent, MemberUpdate, Population, RoundOutcome
-from transfer.memory.events import Event, MemberLost, Warned
+from transfer.memory.events.course import MemberLost, Warned
+from transfer.memory.events.event import Event
 from transfer.memory.learner import PoolLearner
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState

@@ -24,7 +24,7 @@ from testbed.view.pages import grid, render
 from testbed.view.reports import Reporter
 from testbed.view.snapshot import Snapshot
 from testbed.view.watched import Watched
-from transfer.memory.events import Event
+from transfer.memory.events.event import Event
 from transfer.memory.lineage import Lineage
 from transfer.memory.pool import PoolError
 

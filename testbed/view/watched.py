@@ -19,7 +19,7 @@ from testbed.records.side_files.status import SILENT, Status, read_status
 from testbed.view.planned import CellKey, planned_cells
 from testbed.view.snapshot import Cell, Row, Snapshot
 from testbed.view.tail import LATEST, EpisodesSeen, Sums, Tail
-from transfer.memory.events import EpisodesMissing, MemberLost, Warned
+from transfer.memory.events.course import EpisodesMissing, MemberLost, Warned
 
 
 class Watched:

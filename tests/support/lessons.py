@@ -16,7 +16,7 @@ from agents.skill import Skill
 from tests.support.fake_evolver import FakeModel, kind_of
 from transfer.memories.kinds import MEMORIES
 from transfer.memories.lessons import Means
-from transfer.memory.events import Event
+from transfer.memory.events.event import Event
 from transfer.memory.experience import Step, Trajectory
 from transfer.memory.learner import Play, unplayable
 from transfer.memory.memory import Memory, Seat

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from agents.skill import Skill
 from transfer.exchange.population import MemberEvent, Population
-from transfer.memory.events import Planted, Pruned, SkillTexts
+from transfer.memory.events.contents import Planted, Pruned
+from transfer.memory.events.line import SkillTexts
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import Score
 

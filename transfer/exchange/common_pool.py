@@ -11,7 +11,11 @@ from transfer.exchange.population import Gift, MemberEvent, Population, RoundOut
 from transfer.exchange.shared_pool import PoolChange, SharedPool, WriteOutcome
 from transfer.gate.gate import Outcome, Verdict
 from transfer.maintenance.intake import Intake
-from transfer.memory.events import Admitted, Event, Given, Judged, Pruned, SkillTexts, Skipped
+from transfer.memory.events.contents import Admitted, Given, Pruned
+from transfer.memory.events.course import Skipped
+from transfer.memory.events.event import Event
+from transfer.memory.events.evolution import Judged
+from transfer.memory.events.line import SkillTexts
 from transfer.memory.state import LearnerState, Score
 
 COMMONS = "commons"

@@ -11,7 +11,10 @@ from transfer.exchange.population import Gift, Member, MemberEvent, Population, 
 from transfer.exchange.topology import Route, RouteDirection, Topology, check_route, directed
 from transfer.gate.gate import Verdict
 from transfer.maintenance.intake import Intake
-from transfer.memory.events import Admitted, Given, Judged, SkillTexts, Skipped
+from transfer.memory.events.contents import Admitted, Given
+from transfer.memory.events.course import Skipped
+from transfer.memory.events.evolution import Judged
+from transfer.memory.events.line import SkillTexts
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from agents.skill import Skill
-from transfer.memory.events import Event
+from transfer.memory.events.event import Event
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 

@@ -33,7 +33,8 @@ from transfer.gate.objective import (
     per_trajectory,
 )
 from transfer.gate.replay import ActingPolicy, PromptStyle, ScoringPolicy, replay, style_of, text_only
-from transfer.memory.events import PAYLOAD_NAMES, Measurement
+from transfer.memory.events.evolution import Measurement
+from transfer.memory.events.line import PAYLOAD_NAMES
 from transfer.memory.experience import Segment
 
 Outcome = Literal["accepted", "rejected", "undecided"]

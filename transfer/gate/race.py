@@ -15,7 +15,7 @@ import numpy as np
 
 from agents.skill import Skill
 from transfer.gate.gate import Outcome, Verdict
-from transfer.memory.events import Duelled
+from transfer.memory.events.evolution import Duelled
 from transfer.memory.experience import Trajectory
 from transfer.memory.learner import Play, unplayable
 from transfer.memory.memory import Memory

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from transfer.memory.events import BaselineMoved, Event, Scored, Skipped
+from transfer.memory.events.contents import BaselineMoved, Scored
+from transfer.memory.events.course import Skipped
+from transfer.memory.events.event import Event
 from transfer.memory.experience import Trajectory
 from transfer.memory.state import Baseline, LearnerState, Score
 

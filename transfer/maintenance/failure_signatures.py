@@ -7,7 +7,7 @@ from statistics import fmean
 
 from agents.embedding import Embedder
 from transfer.maintenance.rules import alike
-from transfer.memory.events import Warned
+from transfer.memory.events.course import Warned
 from transfer.memory.state import LearnerState
 
 Signature = Callable[[LearnerState, Embedder], str | None]

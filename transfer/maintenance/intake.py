@@ -9,7 +9,7 @@ from typing import NamedTuple
 from agents.embedding import Embedder
 from agents.skill import Skill
 from transfer.maintenance.rules import Maintenance, prune
-from transfer.memory.events import Pruned
+from transfer.memory.events.contents import Pruned
 from transfer.memory.state import LearnerState
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from agents.embedding import Embedder
 from agents.skill import Skill
-from transfer.memory.events import Pruned
+from transfer.memory.events.contents import Pruned
 from transfer.memory.pool import SkillPool
 from transfer.memory.state import LearnerState
 

@@ -15,7 +15,9 @@ from pydantic import BaseModel
 from agents.embedding import Embedder
 from agents.models.model import Message, Model, Sampling
 from transfer.maintenance.credit import RunningMean, usable
-from transfer.memory.events import BaselineMoved, Event, Skipped, Written
+from transfer.memory.events.contents import BaselineMoved, Written
+from transfer.memory.events.course import Skipped
+from transfer.memory.events.event import Event
 from transfer.memory.experience import Recall, Segment, Trajectory
 from transfer.memory.learner import Play, unplayable
 from transfer.memory.memory import Memory, Unit, UnitMemory

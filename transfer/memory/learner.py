@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from transfer.memory.events import Event
+from transfer.memory.events.event import Event
 from transfer.memory.experience import Recall, Trajectory
 from transfer.memory.memory import Memory
 from transfer.memory.pool import SkillPool

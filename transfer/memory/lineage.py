@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from transfer.memory.events import (
-    Admitted,
-    Event,
-    Given,
-    GradientsAggregated,
-    GradientTaken,
-    Judged,
-    Proposed,
-    Pruned,
-    Scored,
-    Seeded,
-    SkillTexts,
-)
+from transfer.memory.events.contents import Admitted, Given, Pruned, Scored, Seeded
+from transfer.memory.events.event import Event
+from transfer.memory.events.evolution import GradientsAggregated, GradientTaken, Judged, Proposed
+from transfer.memory.events.line import SkillTexts
 
 
 @dataclass(frozen=True)

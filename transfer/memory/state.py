@@ -8,7 +8,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-from transfer.memory.events import Event, Seeded, SkillTexts
+from transfer.memory.events.contents import Seeded
+from transfer.memory.events.event import Event
+from transfer.memory.events.line import SkillTexts
 from transfer.memory.memory import Memory
 from transfer.memory.pool import SkillPool
 

@@ -19,7 +19,9 @@ from transfer.gate.race import Decider, Heat, NoRace
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
 from transfer.maintenance.failure_signatures import warnings
 from transfer.maintenance.rules import Always, Maintenance
-from transfer.memory.events import Event, GradientsAggregated, GradientTaken, Proposed, SkillTexts
+from transfer.memory.events.event import Event
+from transfer.memory.events.evolution import GradientsAggregated, GradientTaken, Proposed
+from transfer.memory.events.line import SkillTexts
 from transfer.memory.experience import Recall, Segment, Trajectory, controlled, extremes, recalled
 from transfer.memory.learner import Play, unplayable
 from transfer.memory.pool import SkillPool

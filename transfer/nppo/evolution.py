@@ -10,7 +10,10 @@ from agents.embedding import Embedder
 from agents.skill import Skill
 from transfer.gate.gate import Verdict, best
 from transfer.maintenance.rules import Maintenance, prune
-from transfer.memory.events import Admitted, Event, Judged, Pruned, Skipped
+from transfer.memory.events.contents import Admitted, Pruned
+from transfer.memory.events.course import Skipped
+from transfer.memory.events.event import Event
+from transfer.memory.events.evolution import Judged
 from transfer.memory.state import LearnerState
 from transfer.nppo.proposal import Mode
 

@@ -12,7 +12,7 @@ from testbed.records.lines import EventLine, MemberEventLine, parse_line
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial
 from testbed.reports.export.sink import Point
-from transfer.memory.events import Scored
+from transfer.memory.events.contents import Scored
 
 
 class RunPoints:

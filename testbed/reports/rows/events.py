@@ -7,18 +7,10 @@ from typing import Any
 
 from testbed.records.keys import LearnerKey
 from testbed.records.lines import IterationCommit, LookLine, MemoryCommit
-from transfer.memory.events import (
-    Admitted,
-    EpisodesMissing,
-    Event,
-    Judged,
-    MemberLost,
-    Pruned,
-    Scored,
-    Skipped,
-    Spent,
-    Warned,
-)
+from transfer.memory.events.contents import Admitted, Pruned, Scored
+from transfer.memory.events.course import EpisodesMissing, MemberLost, Skipped, Spent, Warned
+from transfer.memory.events.event import Event
+from transfer.memory.events.evolution import Judged
 
 
 def look_rows(looks: Iterable[LookLine]) -> Iterator[dict[str, Any]]:

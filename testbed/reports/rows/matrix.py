@@ -38,7 +38,8 @@ from testbed.reports.rows.games import game_cards, recorded_versions, study_game
 from testbed.reports.rows.population import PopulationReader
 from testbed.reports.rows.reader import Reader, Rows
 from testbed.reports.rows.transcript import transcript
-from transfer.memory.events import Seeded, Spent
+from transfer.memory.events.contents import Seeded
+from transfer.memory.events.course import Spent
 
 SAMPLED_TRANSCRIPTS = 12
 """Transcripts a report shows: the first evaluated episode of as many different cells."""

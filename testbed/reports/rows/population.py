@@ -19,18 +19,10 @@ from testbed.records.trial import Episode
 from testbed.reports.rows.reader import Reader, Rows
 from transfer.contamination.scan import scan, scan_traces
 from transfer.exchange.population import NOBODY
-from transfer.memory.events import (
-    Admitted,
-    Event,
-    Given,
-    Judged,
-    MemberLost,
-    Planted,
-    Proposed,
-    Pruned,
-    Skipped,
-    Warned,
-)
+from transfer.memory.events.contents import Admitted, Given, Planted, Pruned
+from transfer.memory.events.course import MemberLost, Skipped, Warned
+from transfer.memory.events.event import Event
+from transfer.memory.events.evolution import Judged, Proposed
 
 Row = dict[str, Any]
 DEEDS = ("gift", "verdict", "admitted", "pruned", "planted", "skipped", "missing", "lost", "warning")

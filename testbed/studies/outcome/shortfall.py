@@ -10,7 +10,7 @@ from testbed.records.append_only import complete_lines
 from testbed.records.keys import LearnerKey
 from testbed.records.lines import EventLine, MemberEventLine, parse_line
 from testbed.records.run_directory import RunDirectory
-from transfer.memory.events import EpisodesMissing, MemberLost, Warned
+from transfer.memory.events.course import EpisodesMissing, MemberLost, Warned
 
 NOTHING_LEARNED = "nothing was learned"
 """How the warning begins of a learner that failed, whose pool then stayed as it was."""

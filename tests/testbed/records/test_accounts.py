@@ -13,7 +13,7 @@ from testbed.records.append_only import StoreError
 from testbed.records.lines import EventLine
 from testbed.records.side_files import accounts
 from testbed.records.side_files.accounts import AccountBook, Post, by, read_accounts
-from transfer.memory.events import Spent
+from transfer.memory.events.course import Spent
 
 ACT = Charge("a", "m", "act", Account(calls=1, prompt_tokens=10, completion_tokens=2, cached_tokens=4, seconds=0.5))
 JUDGE = Charge("a", "m", "learn", Account(scored=3, scored_tokens=9))

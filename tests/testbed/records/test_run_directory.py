@@ -17,7 +17,7 @@ from testbed.records.lines import EventLine, IterationCommit, parse_line
 from testbed.records.run_directory import RunDirectory
 from testbed.records.side_files.versions import Versions
 from testbed.records.trial import Episode, Trial
-from transfer.memory.events import Skipped
+from transfer.memory.events.course import Skipped
 from transfer.memory.experience import Step, Trajectory
 from transfer.memory.pool import PoolError
 from transfer.memory.seed_pool import seed_pool

@@ -15,7 +15,7 @@ from testbed.records.lines import EventLine
 from testbed.records.run_directory import RunDirectory
 from testbed.reports.audit import check_records
 from tests.support.history import content
-from transfer.memory.events import Duelled, Judged
+from transfer.memory.events.evolution import Duelled, Judged
 
 RACING = {
     "study": "matrix",

@@ -12,7 +12,7 @@ from testbed.play.seeds import environment_seed, stream
 from testbed.records.lines import EventLine
 from testbed.records.run_directory import RunDirectory
 from testbed.studies.schedule import epsilon
-from transfer.memory.events import EpisodesMissing
+from transfer.memory.events.course import EpisodesMissing
 
 
 def test_every_source_learns_and_commits_each_iteration(study, run):

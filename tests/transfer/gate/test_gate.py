@@ -13,7 +13,7 @@ from transfer.gate.advantage import ReturnToGo
 from transfer.gate.gate import AcceptAll, Evidence, PPOGate, Verdict, best
 from transfer.gate.objective import Objective
 from transfer.gate.replay import RawModel
-from transfer.memory.events import Judged
+from transfer.memory.events.evolution import Judged
 from transfer.memory.experience import controlled
 
 OLD, GOOD, BAD, SAME = skill(), skill("n", "good"), skill("n", "bad"), skill("n", "same")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
-from transfer.memory.events import Event
+from transfer.memory.events.event import Event
 from transfer.memory.experience import Recall, Trajectory
 from transfer.memory.learner import Play, unplayable
 from transfer.memory.pool import SkillPool

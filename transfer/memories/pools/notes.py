@@ -14,7 +14,10 @@ from typing import Any
 from agents.models.scripted import cue
 from agents.skill import Skill
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
-from transfer.memory.events import Admitted, Event, Proposed, Pruned, SkillTexts
+from transfer.memory.events.contents import Admitted, Pruned
+from transfer.memory.events.event import Event
+from transfer.memory.events.evolution import Proposed
+from transfer.memory.events.line import SkillTexts
 from transfer.memory.experience import Recall, Step, Trajectory
 from transfer.memory.learner import Play, unplayable
 from transfer.memory.pool import SkillPool

@@ -16,7 +16,7 @@ from agents.models.model import Model, Request
 from tests.support.fake_evolver import FakeModel, kind_of
 from tests.support.lessons import RULES, learn, seat
 from tests.support.lessons import episode as played
-from transfer.memory.events import Event
+from transfer.memory.events.event import Event
 from transfer.memory.experience import Trajectory
 from transfer.memory.learner import Play, unplayable
 from transfer.memory.memory import Memory

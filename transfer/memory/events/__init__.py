@@ -1,0 +1,1 @@
+"""All that happens while a memory is learned."""
