@@ -8,11 +8,13 @@ from environments.diagnostics.boxes import BOXES
 from environments.diagnostics.dial import DIALS
 from environments.diagnostics.doors import DOORS
 from environments.diagnostics.levers import LEVERS
+from environments.diagnostics.setpoint import SETPOINTS
 from environments.spec import ChoiceError, EnvSpec
 from environments.worlds.alfworld.specs import ALFWORLD
 from environments.worlds.text_arena.specs import GAMES
 from environments.worlds.text_view.babyai import BABYAI
 from environments.worlds.text_view.classic import CLASSIC
+from environments.worlds.text_view.control import CONTROL
 from environments.worlds.text_view.toy_text import TOY_TEXT
 from environments.worlds.textworld.specs import TEXTWORLD
 from environments.worlds.textworld_express.specs import TEXTWORLD_EXPRESS
@@ -45,5 +47,17 @@ class Environments(Mapping[str, EnvSpec]):
 
 
 ENVIRONMENTS = Environments(
-    *GAMES, *DOORS, *BOXES, *DIALS, *LEVERS, *CLASSIC, *TOY_TEXT, *BABYAI, *TEXTWORLD, *TEXTWORLD_EXPRESS, *ALFWORLD
+    *GAMES,
+    *DOORS,
+    *BOXES,
+    *DIALS,
+    *LEVERS,
+    *SETPOINTS,
+    *CLASSIC,
+    *TOY_TEXT,
+    *CONTROL,
+    *BABYAI,
+    *TEXTWORLD,
+    *TEXTWORLD_EXPRESS,
+    *ALFWORLD,
 )

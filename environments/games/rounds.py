@@ -40,6 +40,10 @@ class RoundGame(ABC):
     def answer(self, round: int, move: str) -> tuple[str, float]:
         """Feedback on an answer (without its brackets), and its pay. Together the pays lie between 0 and 1."""
 
+    def objection(self, action: str) -> str:
+        """What is wrong with an action that holds no answer."""
+        return "That was no valid answer. Answer in square brackets as the rules say."
+
     def begin(self, seed: int) -> tuple[tuple[str, ...], Turn]:
         self._round, self._stumbled = 0, False
         self.deal(np.random.default_rng(seed))
@@ -48,7 +52,7 @@ class RoundGame(ABC):
     def play(self, action: str) -> Turn:
         move = next((found for found in _BRACKETS.findall(action) if self.grammar.accepts(found)), None)
         if move is None:
-            return self._stumble()
+            return self._stumble(action)
         self._stumbled = False
         feedback, pay = self.answer(self._round, move[1:-1])
         self._round += 1
@@ -59,12 +63,11 @@ class RoundGame(ABC):
     def cut_off(self) -> tuple[float, ...]:
         return (0.0,)
 
-    def _stumble(self) -> Turn:
+    def _stumble(self, action: str) -> Turn:
         if self._stumbled:
             return Turn(0, ((),), invalid=True, over=True, reason="Invalid answer twice in a row: the game is over.")
         self._stumbled = True
-        text = "That was no valid answer. Answer in square brackets as the rules say."
-        return Turn(0, ((Note(f"{text} {self.question(self._round)}"),),), invalid=True)
+        return Turn(0, ((Note(f"{self.objection(action)} {self.question(self._round)}"),),), invalid=True)
 
     def _say(self, text: str, pay: float = 0.0) -> Turn:
         return Turn(0, ((Note(text),),), rewards=(pay,))

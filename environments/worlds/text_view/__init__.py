@@ -1,1 +1,1 @@
-"""Environments of numbers, read and answered in words: any PettingZoo or Gymnasium one with discrete actions."""
+"""Environments of numbers, read and answered in words: any PettingZoo or Gymnasium one."""

@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 from pettingzoo import AECEnv
 
 from environments.games.game import GameError, Note, Turn
-from environments.worlds.text_view.view import TextView, move, options, written
+from environments.worlds.text_view.actions import Actions, Offer, actions_of
+from environments.worlds.text_view.view import TextView
 
 T = TypeVar("T")
 MASK = "action_mask"
 
 
 class ArrayGame:
-    """One episode of an AEC environment with discrete actions.
+    """One episode of an AEC environment with discrete or continuous (Box) actions.
 
     Seats are the environment's agents in the order of `possible_agents`. Legal are the actions of the "action_mask",
     which PettingZoo's environments keep in the observation and Gymnasium's in the info; all where there is no mask.
@@ -41,20 +41,18 @@ class ArrayGame:
 
     def begin(self, seed: int) -> tuple[tuple[str, ...], Turn]:
         self._guard("reset", lambda: self._env.reset(seed=seed))
-        self._starts = [self._first_action(agent) for agent in self._seats]
+        self._actions = [self._fitted(agent) for agent in self._seats]
         self._gone: set[int] = set()
         self._totals = [0.0] * len(self._seats)
         self._cut = self._stumbled = False
         return (self._view.manual,) * len(self._seats), self._read()
 
     def play(self, action: str) -> Turn:
-        number = move(action, self._legal)
-        if number is None:
-            return self._stumble()
+        move = self._offer.read(action)
+        if move is None:
+            return self._stumble(action)
         self._stumbled = False
-        self._guard(
-            f"the action [{self._view.actions[number]}]", lambda: self._env.step(self._starts[self._seat] + number)
-        )
+        self._guard(f"the action {move.words}", lambda: self._env.step(move.action))
         return self._read()
 
     def cut_off(self) -> tuple[float, ...]:
@@ -79,10 +77,9 @@ class ArrayGame:
             seen, mask = _unmasked(observation, info)
             told = "" if seen is None else self._guard("an observation", lambda: self._view.describe(seen, seat))  # noqa: B023  called at once
             if not (terminated or truncated):
-                self._legal = self._actions(agent, mask)
-                told = "\n".join(filter(None, (told, "" if mask is None else options(list(self._legal)))))
-                notes[seat] = (Note(told, board=True),)
-                return Turn(seat, tuple(notes), written(list(self._legal)), tuple(paid))
+                self._offer = self._offered(seat, mask)
+                notes[seat] = (Note("\n".join(filter(None, (told, self._offer.told))), board=True),)
+                return Turn(seat, tuple(notes), self._offer.grammar, tuple(paid))
             notes[seat] = (Note(told, board=True),) if told else ()
             self._gone.add(seat)
             self._cut |= bool(truncated)
@@ -107,13 +104,13 @@ class ArrayGame:
             solved=() if judge is None else tuple(judge(total, ended) for total in self._totals),
         )
 
-    def _stumble(self) -> Turn:
+    def _stumble(self, action: str) -> Turn:
         silent = ((),) * len(self._seats)
         if not self._stumbled:
             self._stumbled = True
-            text = " ".join(filter(None, ("That is no move you can make now.", options(list(self._legal)))))
-            notes = tuple((Note(text),) if seat == self._seat else () for seat in self._seats.values())
-            return Turn(self._seat, notes, written(list(self._legal)), invalid=True)
+            told = Note(self._offer.objection(action))
+            notes = tuple((told,) if seat == self._seat else () for seat in self._seats.values())
+            return Turn(self._seat, notes, self._offer.grammar, invalid=True)
         others = len(self._seats) - 1
         lost = self._totals[self._seat] - self._low
         totals = [
@@ -129,26 +126,17 @@ class ArrayGame:
             raise GameError(f"{self._id} asks {agent} to move, which is not in the game")
         return self._seats[agent]
 
-    def _actions(self, agent: Any, mask: NDArray[Any] | None) -> dict[str, int]:
-        """Legal moves by name. Raises GameError where there is none."""
-        names = self._view.actions
-        if mask is None:
-            return {name: number for number, name in enumerate(names)}
-        if mask.shape != (len(names),):
-            raise GameError(f"{self._id} gives {agent} an action mask of shape {mask.shape} for {len(names)} actions")
-        legal = {names[number]: int(number) for number in np.flatnonzero(mask)}
-        if not legal:
-            raise GameError(f"{self._id} leaves {agent} no action: its action mask is empty")
-        return legal
+    def _fitted(self, agent: Any) -> Actions:
+        try:
+            return actions_of(str(agent), self._env.action_space(agent), self._view.actions)
+        except ValueError as error:
+            raise GameError(f"{self._id} {error}") from None
 
-    def _first_action(self, agent: Any) -> int:
-        """The number of an agent's first action. Raises GameError where the view does not name as many as it has."""
-        space = self._env.action_space(agent)
-        if not isinstance(space, spaces.Discrete):
-            raise GameError(f"{self._id}: the actions of {agent} are {space}, and a text view needs Discrete ones")
-        if space.n != len(self._view.actions):
-            raise GameError(f"{self._id} has {space.n} actions, and its view names {len(self._view.actions)}")
-        return int(space.start)
+    def _offered(self, seat: int, mask: NDArray[Any] | None) -> Offer:
+        try:
+            return self._actions[seat].offer(mask)
+        except ValueError as error:
+            raise GameError(f"{self._id} {error}") from None
 
     def _number(self, agent: Any, reward: Any) -> float:
         try:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from environments.grammar import Choices
+from environments.games.numbers import Settings
+from environments.grammar import Choices, Regex
 
 NAME = re.compile(r"[^\[\]\n]{1,40}")
 LONGEST_LIST = 20
@@ -17,12 +18,13 @@ _BRACKETED = re.compile(rf"\[{NAME.pattern}\]")
 
 @dataclass(frozen=True, slots=True)
 class TextView:
-    """Words for an environment of arrays with discrete actions."""
+    """Words for an environment of arrays."""
 
     rules: str
     """What a player is told once; how a move is written is added."""
-    actions: tuple[str, ...]
-    """A name for every action, in the environment's order; a player writes it in square brackets."""
+    actions: tuple[str, ...] | Settings
+    """A name for every discrete action, in the environment's order, or the numbers that a continuous one is made of; a
+    player writes it in square brackets."""
     describe: Callable[[Any, int], str]
     """What a seat (0, 1, …) sees, from its observation without the action mask. You are "you", whatever the seat."""
     solved: Callable[[float, bool], bool] | None = None
@@ -30,17 +32,21 @@ class TextView:
     Without it, a seat has won that was paid the most there is."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.actions, Settings):
+            return
         if len(set(self.actions)) != len(self.actions) or not all(map(NAME.fullmatch, self.actions)):
             raise ValueError("the names of actions are different texts of 1 to 40 characters without square brackets")
 
     @property
-    def grammar(self) -> Choices:
+    def grammar(self) -> Choices | Regex:
         """All moves there are."""
-        return written(self.actions)
+        return self.actions.grammar if isinstance(self.actions, Settings) else written(self.actions)
 
     @property
     def manual(self) -> str:
         """The rules, and how a move is written."""
+        if isinstance(self.actions, Settings):
+            return f"{self.rules.strip()}\n{self.actions.manual}"
         return f"{self.rules.strip()}\nAnswer with one move in square brackets{_listed(self.actions)}."
 
 

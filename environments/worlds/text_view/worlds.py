@@ -1,4 +1,4 @@
-"""An `EnvSpec` for any PettingZoo or Gymnasium environment with discrete actions, given a `TextView` of it."""
+"""An `EnvSpec` for any PettingZoo or Gymnasium environment, given a `TextView` of it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def aec_world(
     needs: str = "",
     package: str = "pettingzoo",
 ) -> EnvSpec:
-    """The spec of a PettingZoo AEC environment with discrete actions.
+    """The spec of a PettingZoo AEC environment with discrete or continuous actions.
 
     `make` builds it; its agents become the seats player_0, player_1, … in their order. `horizon` is the most answers of
     a seat, an invalid one before every valid one among them; `reward_range` bounds a seat's return. The family is the
@@ -63,7 +63,7 @@ def gymnasium_world(
     seeded: bool = True,
     needs: str = "",
 ) -> EnvSpec:
-    """The spec of a Gymnasium environment with discrete actions; all else as for `aec_world`.
+    """The spec of a Gymnasium environment with discrete or continuous actions; all else as for `aec_world`.
 
     An environment without an end of its own is given one by `gymnasium.make(…, max_episode_steps=N)`.
     """

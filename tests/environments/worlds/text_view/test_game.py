@@ -205,7 +205,11 @@ class Crashing(Countdown):
         (Nowhere, {}, "Countdown-v0 asks eve to move, which is not in the game"),
         (Worthless, {}, "Countdown-v0 paid player_0 nan, which is no finite number"),
         (Priced, {}, "Countdown-v0 paid ann 'lots', which is no number"),
-        (Continuous, {}, "Countdown-v0: the actions of ann are Box(0.0, 1.0, (1,), float32), and a text view needs"),
+        (
+            Continuous,
+            {},
+            "Countdown-v0 gives ann the actions Box(0.0, 1.0, (1,), float32), and its view has names, which",
+        ),
         (Crashing, {}, "Countdown-v0 crashed on the action [one]: ZeroDivisionError('the heap\\nfell over')"),
         (Countdown, {"seats": 3}, "Countdown-v0 has 2 agents, not 3"),
         (
