@@ -2,35 +2,36 @@
 
     python examples/gate_comparison.py [WORLD] [PARENTS] [RUNS]
 
-WORLD is levers, dial, doors or mastermind; with 60 parents and 12 runs a few minutes each on one core, Mastermind's
-games take ten times as long.
+WORLD is levers, dial, setpoint, pair, doors or mastermind; with 60 parents and 12 runs a few minutes each on one core,
+Mastermind's games take ten times as long. The page lies in runs/gate-comparison-WORLD.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from testbed.bench.experiments.closed_forms import CLOSED_FORMS, ClosedForm
-from testbed.bench.experiments.gates.comparison import COMPARED, judge_all, learn_all, rates
-from testbed.bench.experiments.mastermind_player import MastermindPlayer
+from testbed.bench.experiments.gates.comparison import COMPARED, admitted, judge_all, kinds, learn_all, rates
+from testbed.bench.experiments.pages.gates import write_comparison
+from testbed.bench.experiments.players.mastermind import MastermindPlayer
+from testbed.bench.experiments.players.setpoint import SETPOINT_FORMS
+from testbed.reports.place import replacing
 
-WORLDS: dict[str, ClosedForm] = {**CLOSED_FORMS, "mastermind": MastermindPlayer()}
+WORLDS: dict[str, ClosedForm] = {**CLOSED_FORMS, **SETPOINT_FORMS, "mastermind": MastermindPlayer()}
 LONG = ("likelihood: ΔJ > 0, 48 games", "race, 96 pairs", "likelihood+race, 96 pairs")
 """Too much for Mastermind on one core."""
 
 
 def print_rates(table: pd.DataFrame) -> None:
-    kinds = [name.removesuffix(": n") for name in table if str(name).endswith(": n")]
-    print("gate | tokens per candidate | " + " | ".join(kinds))
+    print("gate | tokens per candidate | " + " | ".join(kinds(table)))
     for row in table.to_dict("records"):
-        cells = [
-            f"{row[kind]:.2f} ({row[f'{kind}: low']:.2f} to {row[f'{kind}: high']:.2f}), n = {row[f'{kind}: n']}"
-            for kind in kinds
-        ]
+        cells = [f"{admitted(row, kind)}, n = {row[f'{kind}: n']}" for kind in kinds(table)]
         print(f"{row['gate']} | {row['tokens']:,.0f} | " + " | ".join(cells))
 
 
@@ -54,6 +55,11 @@ def main(world: str, parents: int, runs: int) -> None:
     learned = asyncio.run(learn_all(form, compared, runs=runs, seeds=np.random.SeedSequence(14)))
     print(f"\n{world}: {runs} learning runs at the tokens of 240 games, seed 14")
     print_pools(learned)
+    place = Path("runs") / f"gate-comparison-{world}"
+    cost = f"{time.process_time():,.0f} s of processor time; no language model was asked."
+    with replacing(place) as stage:
+        write_comparison(world, judged, learned, "Seeds 13 (candidates) and 14 (pools).", cost, stage)
+    print(f"\nReport: {place / 'report.html'}")
 
 
 if __name__ == "__main__":

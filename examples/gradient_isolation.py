@@ -2,19 +2,24 @@
 
     python examples/gradient_isolation.py [MODEL] [REPLICATES]
 
-MODEL is a catalog name, a Hugging Face id or a local folder; the evolver of the other examples by default.
+MODEL is a catalog name, a Hugging Face id or a local folder; the evolver of the other examples by default. The page
+lies in runs/gradient-isolation.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 
 from testbed.bench.experiments.gradient_isolation import isolate, shares
+from testbed.bench.experiments.pages.gradient_isolation import write_isolation
 from testbed.config.agent import AgentConfig
 from testbed.play.models import build_model
+from testbed.reports.place import replacing
 from transfer.memory.seed_pool import SEEDS
 from transfer.nppo.aggregation import Consolidate
 from transfer.nppo.gradient import Hindsight
@@ -37,6 +42,10 @@ async def main(name: str, replicates: int) -> None:
     print("\nTwo of the texts:")
     for text in table[table["level"] == "aggregate"]["text"].head(2):
         print(f"- {text}")
+    place = Path("runs") / "gradient-isolation"
+    with replacing(place) as stage:
+        write_isolation(table, name, f"{time.process_time():,.0f} s of processor time.", stage)
+    print(f"\nReport: {place / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -2,30 +2,40 @@
 
     python examples/noisy_rewards.py [WORLD] [PARENTS]
 
-WORLD is levers, dial or doors; with 40 parents some minutes on one core. Every mean is kept, so that a candidate's true
-gain is the same in every row.
+WORLD is levers, dial, setpoint, pair or doors; with 40 parents some minutes on one core. Every mean is kept, so that a
+candidate's true gain is the same in every row. The page lies in runs/noisy-rewards-WORLD.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import time
+from pathlib import Path
 
 from testbed.bench.experiments.closed_forms import CLOSED_FORMS
-from testbed.bench.experiments.gates.reward_channels import judge_channels
+from testbed.bench.experiments.gates.comparison import admitted, kinds
+from testbed.bench.experiments.gates.reward_channels import channel_rates, judge_channels
+from testbed.bench.experiments.pages.gates import write_channels
+from testbed.bench.experiments.players.setpoint import SETPOINT_FORMS
+from testbed.reports.place import replacing
+
+WORLDS = {**CLOSED_FORMS, **SETPOINT_FORMS}
 
 
 def main(world: str, parents: int) -> None:
-    table = asyncio.run(judge_channels(CLOSED_FORMS[world], parents=parents, seeds=13))
-    kinds = [str(name).removesuffix(": n") for name in table if str(name).endswith(": n")]
+    judged = asyncio.run(judge_channels(WORLDS[world], parents=parents, seeds=13))
+    table = channel_rates(judged)
     print(f"{world}: {parents} parents, 3 candidates each, seed 13")
-    print("rewards | gate | tokens per candidate | " + " | ".join(kinds))
+    print("rewards | gate | tokens per candidate | " + " | ".join(kinds(table)))
     for row in table.to_dict("records"):
-        cells = [
-            f"{row[kind]:.2f} ({row[f'{kind}: low']:.2f} to {row[f'{kind}: high']:.2f}), n = {row[f'{kind}: n']}"
-            for kind in kinds
-        ]
+        cells = [f"{admitted(row, kind)}, n = {row[f'{kind}: n']}" for kind in kinds(table)]
         print(f"{row['channel']} | {row['gate']} | {row['tokens']:,.0f} | " + " | ".join(cells))
+    place = Path("runs") / f"noisy-rewards-{world}"
+    cost = f"{time.process_time():,.0f} s of processor time; no language model was asked."
+    with replacing(place) as stage:
+        write_channels(world, judged, "Seed 13.", cost, stage)
+    print(f"Report: {place / 'report.html'}")
 
 
 if __name__ == "__main__":

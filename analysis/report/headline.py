@@ -116,6 +116,8 @@ class Headline:
     """What of the matrices or the claims is not shown here."""
     alarm: str = ""
     """What must be read first: that the study is not finished, or misses episodes."""
+    measure: str = "difference in return"
+    """What the claims are."""
 
     @property
     def sentences(self) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ HEAT, TILT = (0.0, 10.0), (-5.0, 5.0)
 RIGHT_HEAT, OTHER_HEAT, RIGHT_TILT = 7.3, 1.8, -3.4
 
 
-def pay(values: NDArray[np.float64] | float, right: float) -> NDArray[np.float64]:
+def pay(values: NDArray[np.floating[Any]] | float, right: float) -> NDArray[np.float64]:
     """What a knob at each of these values pays in a round, before it is divided by rounds and knobs."""
     return np.maximum(0.0, 1 - np.abs(np.asarray(values) - right) / REACH)
 

@@ -33,7 +33,7 @@ def bottleneck(
     """
     from testbed.bench.experiments.bottleneck import PARTS, baselines, sentence, variants, with_bounds
     from testbed.bench.experiments.bottleneck import bottleneck as compare
-    from testbed.bench.experiments.bottleneck_page import write_bottleneck
+    from testbed.bench.experiments.pages.bottleneck import write_bottleneck
     from testbed.records.run_directory import RunDirectory
     from testbed.reports.place import replacing
     from testbed.reports.tables import load_run

@@ -15,6 +15,7 @@ from testbed.cli import (
     bench,
     bottleneck,
     calibrate,
+    ceiling,
     check,
     export,
     models,
@@ -57,6 +58,7 @@ app.command("serve")(serve.serve)
 app.command("calibrate")(calibrate.calibrate)
 app.command("plan")(plan.plan)
 app.command("bottleneck")(bottleneck.bottleneck)
+app.command("ceiling")(ceiling.ceiling)
 app.add_typer(check.app, name="check")
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")

@@ -45,6 +45,8 @@ class AgentConfig(Table):
     """The environment variable that holds the servers' key; OPENAI_API_KEY where there is none."""
     price: Price | None = Field(default=None, json_schema_extra=OUTCOME_NEUTRAL)
     """What its model costs, for the accounts and --max-cost."""
+    parameters: int | None = Field(default=None, ge=1, json_schema_extra=OUTCOME_NEUTRAL)
+    """How many its model has, for studies of size; the catalog knows those of its own."""
     tokenizer: str | None = Field(default=None, min_length=1, json_schema_extra=SINCE_FORMAT_1)
     """Folder, catalog name or Hugging Face id of a served model's tokenizer, where `model` is none of these."""
     reasoning_budget: int | None = Field(default=None, ge=1, le=100_000, json_schema_extra=SINCE_FORMAT_1)

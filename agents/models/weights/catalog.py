@@ -50,6 +50,8 @@ class ModelSource:
     kind: Kind
     hub: str
     packaged: Gguf | Folder | None = None
+    parameters: int = 0
+    """Of a language model, as its makers publish it (tied embeddings once); 0 where nobody asks."""
 
     @property
     def wheels(self) -> tuple[Wheel, ...]:
@@ -117,6 +119,7 @@ _SOURCES = (
             converted=273_000_000,
             memory=900_000_000,
         ),
+        parameters=134_515_008,
     ),
     ModelSource(
         "gemma3-270m",
@@ -156,6 +159,7 @@ _SOURCES = (
             converted=570_000_000,
             memory=3_300_000_000,
         ),
+        parameters=268_098_176,
     ),
     ModelSource(
         "qwen2.5-coder-0.5b-instruct",
@@ -175,6 +179,7 @@ _SOURCES = (
             converted=1_270_000_000,
             memory=2_600_000_000,
         ),
+        parameters=494_032_768,
     ),
     ModelSource(
         "qwen2.5-coder-1.5b-instruct",
@@ -197,6 +202,7 @@ _SOURCES = (
             converted=3_566_000_000,
             memory=5_600_000_000,
         ),
+        parameters=1_543_714_304,
     ),
     ModelSource(
         "all-minilm-l6-v2",
@@ -215,16 +221,21 @@ _SOURCES = (
         ),
     ),
     # The models of the paper's experiments; Gemma and Llama ask for their licence and a Hugging Face token.
-    ModelSource("gemma-2-9b-it", "gemma2", "Gemma Terms of Use", "instruct", "google/gemma-2-9b-it"),
-    ModelSource("gemma-3-4b-it", "gemma3", "Gemma Terms of Use", "instruct", "google/gemma-3-4b-it"),
-    ModelSource("qwen3-8b", "qwen3", "Apache-2.0", "instruct", "Qwen/Qwen3-8B"),
-    ModelSource("qwen3-32b", "qwen3", "Apache-2.0", "instruct", "Qwen/Qwen3-32B"),
+    ModelSource(
+        "gemma-2-9b-it", "gemma2", "Gemma Terms of Use", "instruct", "google/gemma-2-9b-it", parameters=9_241_705_984
+    ),
+    ModelSource(
+        "gemma-3-4b-it", "gemma3", "Gemma Terms of Use", "instruct", "google/gemma-3-4b-it", parameters=4_300_079_472
+    ),
+    ModelSource("qwen3-8b", "qwen3", "Apache-2.0", "instruct", "Qwen/Qwen3-8B", parameters=8_190_735_360),
+    ModelSource("qwen3-32b", "qwen3", "Apache-2.0", "instruct", "Qwen/Qwen3-32B", parameters=32_762_123_264),
     ModelSource(
         "llama-3.3-70b-instruct",
         "llama3",
         "Llama 3.3 Community License",
         "instruct",
         "meta-llama/Llama-3.3-70B-Instruct",
+        parameters=70_553_706_496,
     ),
 )
 

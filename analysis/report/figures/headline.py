@@ -101,7 +101,7 @@ def _claims(made: Slide, top: Headline, left: float, y: float) -> float:
     left = max(left, EDGE)
     values, names = WIDTH - EDGE - 170.0, min(300.0, (WIDTH - EDGE - left) * 0.4)
     start, end = left + 24 + names, values - 14
-    made.text(left, y + 8, "Declared comparisons: difference in return", size=13, bold=True)
+    made.text(left, y + 8, f"Declared comparisons: {top.measure}", size=13, bold=True)
     high = min(40.0, (HEIGHT - 250 - y - 30) / len(top.claims))
 
     def along(value: float) -> float:

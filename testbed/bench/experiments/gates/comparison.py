@@ -5,7 +5,7 @@ Critic, aggregation and proposer are left out: a candidate is its parent with ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any, NamedTuple
@@ -17,6 +17,8 @@ import pandas as pd
 from agents.models.model import Likelihood, Utterance
 from agents.models.scripted import ScriptedModel
 from agents.skill import Skill
+from analysis.statistics.bootstrap import Resampler
+from analysis.statistics.estimates import SHARE_DIFFERENCE, mean_intervals
 from analysis.statistics.rates import rate_interval
 from analysis.statistics.sequential import SymmetricTest
 from testbed.bench.experiments.closed_forms import ClosedForm, policy_of, settings_of, skill_of
@@ -36,9 +38,11 @@ from transfer.registry import LearnerModels, gate, race
 
 LIKELIER = {"acceptance": "improvement", "advantage": "step-baseline"}
 
+PAPER = "likelihood: J > 0 (paper)"
+
 COMPARED: Mapping[str, Mapping[str, Any]] = {
     "none": {"gate": "none"},
-    "likelihood: J > 0 (paper)": {},
+    PAPER: {},
     "likelihood: ΔJ > 0": LIKELIER,
     "likelihood: ΔJ > 2 s.e.": LIKELIER | {"acceptance": "confident-improvement", "margin": 2.0},
     "likelihood: ΔJ > 0, 48 games": LIKELIER | {"batch": 48},
@@ -49,6 +53,10 @@ COMPARED: Mapping[str, Mapping[str, Any]] = {
 }
 """Choices of each gate, as in a study."""
 
+WORTH = 0.05
+"""Gain in return from which on a candidate is worth having."""
+LEVEL = 0.95
+"""Of all intervals of one table together (Bonferroni)."""
 BUFFERED = 12
 """Episodes of a parent of which a gate is shown the best and the worst, where it is not shown more."""
 
@@ -192,7 +200,7 @@ async def judge_all(
     return pd.DataFrame(rows)
 
 
-def rates(judged: pd.DataFrame, *, worth: float = 0.05) -> pd.DataFrame:
+def rates(judged: pd.DataFrame, *, worth: float = WORTH) -> pd.DataFrame:
     """Per gate: share admitted of candidates that gain at least `worth`, that gain at all, and that do not; 95 %.
 
     Intervals are over parents.
@@ -206,16 +214,63 @@ def rates(judged: pd.DataFrame, *, worth: float = 0.05) -> pd.DataFrame:
     for name, group in judged.groupby("gate", sort=False):
         row: dict[str, Any] = {"gate": name, "tokens": group["tokens"].mean()}
         for kind, mask in kinds.items():
-            by_parent = group[mask[group.index]].groupby("parent")["admitted"].agg(["sum", "count"])
-            low, high = rate_interval(by_parent["sum"].to_numpy(float)[None], by_parent["count"].to_numpy(float)[None])
-            row |= {
-                kind: by_parent["sum"].sum() / by_parent["count"].sum(),
-                f"{kind}: low": float(low[0]),
-                f"{kind}: high": float(high[0]),
-                f"{kind}: n": int(by_parent["count"].sum()),
-            }
+            found = _rate(group[mask[group.index]])
+            row |= {kind if not name else f"{kind}: {name}": value for name, value in found.items()}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _rate(candidates: pd.DataFrame) -> dict[str, float]:
+    """The share admitted (""), its bounds, and how many candidates; NaN of none."""
+    by_parent = candidates.groupby("parent")["admitted"].agg(["sum", "count"])
+    if by_parent.empty:
+        return {"": np.nan, "low": np.nan, "high": np.nan, "n": 0}
+    passed, count = by_parent["sum"].to_numpy(float), by_parent["count"].to_numpy(float)
+    low, high = rate_interval(passed[None], count[None])
+    return {
+        "": float(passed.sum() / count.sum()),
+        "low": float(low[0]),
+        "high": float(high[0]),
+        "n": int(count.sum()),
+    }
+
+
+def admitted(row: Mapping[Hashable, Any] | Mapping[str, Any], kind: str) -> str:
+    """A share of `rates` in words."""
+    if not row[f"{kind}: n"]:
+        return "—"
+    return f"{row[kind]:.2f} ({row[f'{kind}: low']:.2f} to {row[f'{kind}: high']:.2f})"
+
+
+def kinds(table: pd.DataFrame) -> list[str]:
+    """The kinds of candidates whose shares a table of `rates` has."""
+    return [str(name).removesuffix(": n") for name in table if str(name).endswith(": n")]
+
+
+def against(
+    judged: pd.DataFrame, reference: str, by: Sequence[str] = ("gate",), *, worth: float = WORTH
+) -> pd.DataFrame:
+    """What each gate admits more than the reference does, of the same candidates that gain at least `worth`.
+
+    One row per other gate (or combination of `by`, whose last column is the gate): gain, low, high (95 % together,
+    over parents, each weighing the same), parents. Empty where no candidate gains so much.
+    """
+    worthy = judged[judged["true_gain"] >= worth].astype({"admitted": float})
+    shares = worthy.pivot_table(index="parent", columns=list(by), values="admitted", aggfunc="mean", sort=False)
+    names: list[tuple[str, ...]] = [name if isinstance(name, tuple) else (str(name),) for name in shares.columns]
+    places = {name: place for place, name in enumerate(names)}
+    others = [name for name in names if name[-1] != reference and (*name[:-1], reference) in places]
+    if not others:
+        return pd.DataFrame(columns=[*by, "gain", "low", "high", "parents"])
+    table = shares.to_numpy(float).T
+    gains = np.stack([table[places[name]] - table[places[*name[:-1], reference]] for name in others])
+    level = 1 - (1 - LEVEL) / len(others)
+    found = mean_intervals(gains, Resampler(np.random.default_rng(0), level=level), SHARE_DIFFERENCE)
+    return pd.DataFrame(
+        {**dict(zip(by, name, strict=True)), "gain": each.estimate, "low": each.low, "high": each.high,
+         "parents": each.clusters}
+        for name, each in zip(others, found, strict=True)
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

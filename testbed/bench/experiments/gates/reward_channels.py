@@ -75,10 +75,16 @@ def repaid(played: Trajectory, rewards: list[float], more: float) -> Trajectory:
 async def judge_channels(
     form: ClosedForm, *, parents: int, seeds: int, channels: Mapping[str, Channel] = CHANNELS
 ) -> pd.DataFrame:
-    """`gate_comparison.rates` of every channel, in a column of its own; the same parents and candidates in each."""
+    """As `judge_all`, for every channel, in a column of its own; the same parents and candidates in each."""
     compared = {name: COMPARED[name] for name in JUDGED}
     tables: list[pd.DataFrame] = []
     for name, channel in channels.items():
         judged = await judge_all(form, compared, parents=parents, seeds=np.random.SeedSequence(seeds), channel=channel)
-        tables.append(rates(judged).assign(channel=name))
+        tables.append(judged.assign(channel=name))
     return pd.concat(tables, ignore_index=True)
+
+
+def channel_rates(judged: pd.DataFrame) -> pd.DataFrame:
+    """`rates` of every channel, in a column of its own."""
+    parts = [rates(group).assign(channel=name) for name, group in judged.groupby("channel", sort=False)]
+    return pd.concat(parts, ignore_index=True)

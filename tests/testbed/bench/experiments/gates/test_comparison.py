@@ -12,7 +12,7 @@ from analysis.statistics.sequential import SequentialProcess, SymmetricTest
 from testbed.bench.experiments.closed_forms import CLOSED_FORMS, LeverPlayer, player, skill_of
 from testbed.bench.experiments.gates.calibration import collect
 from testbed.bench.experiments.gates.comparison import LIKELIER, Arena, QuickProcess, judge_all, learn_all, rates
-from testbed.bench.experiments.mastermind_player import CODES, MastermindPlayer, pegs
+from testbed.bench.experiments.players.mastermind import CODES, MastermindPlayer, pegs
 from testbed.config.plugins import find_environment
 from testbed.play.learners import duel_tests
 from tests.support.fake_evolver import skill, trajectory

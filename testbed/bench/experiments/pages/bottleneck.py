@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.findings import Verdict, number
-from analysis.report.headline import Claim, Cost, Headline, shortened, signed
+from analysis.findings import number
+from analysis.report.headline import Cost, Headline, shortened, signed
 from analysis.report.page import PageTable, Section
 from analysis.report.write import write_page
 from testbed.bench.experiments.bottleneck import PARTS, sentence, with_bounds
+from testbed.bench.experiments.pages.claims import claim
 
 
 def write_bottleneck(
@@ -43,14 +44,11 @@ def write_bottleneck(
 def top_of(table: pd.DataFrame, known: Mapping[str, float], costs: Sequence[Cost | None]) -> Headline:
     """The headline; a gain is decided where its interval leaves out 0."""
     rows = table.to_dict("records")
-    claims = tuple(
-        Claim(
-            f"better {row['part']} − as it is", _verdict(row["low"], row["high"]), row["gain"], row["low"], row["high"]
-        )
-        for row in rows
-    )
+    claims = tuple(claim(f"better {row['part']} − as it is", row) for row in rows)
     undecided = [
-        f"{row['part']} ({signed(row['gain'])})" for row in rows if _verdict(row["low"], row["high"]) == "undecided"
+        f"{row['part']} ({signed(row['gain'])})"
+        for row, each in zip(rows, claims, strict=True)
+        if each.verdict == "undecided"
     ]
     as_it_is = f"{number(known['self'], 2)} with its own pool, {number(known['seed'], 2)} with the seed pool"
     return Headline(
@@ -63,12 +61,6 @@ def top_of(table: pd.DataFrame, known: Mapping[str, float], costs: Sequence[Cost
         "says what a perfect part would pay there; intervals hold together at 95 %.",
         cost=_sum(costs).sentence if any(costs) else "not counted.",
     )
-
-
-def _verdict(low: float, high: float) -> Verdict:
-    if low > 0:
-        return "better"
-    return "worse" if high < 0 else "undecided"
 
 
 def _sum(costs: Sequence[Cost | None]) -> Cost:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.report.headline import Cost
-from testbed.bench.experiments.bottleneck_page import top_of, write_bottleneck
+from testbed.bench.experiments.pages.bottleneck import top_of, write_bottleneck
 
 ROWS = [("gate", 0.8, 0.3, 0.2, 0.4), ("actor", 0.6, 0.1, -0.1, 0.3), ("gradient", 0.4, -0.1, -0.2, -0.05)]
 TABLE = pd.DataFrame(ROWS, columns=["part", "own", "gain", "low", "high"]).assign(runs=6)

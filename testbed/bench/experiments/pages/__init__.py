@@ -1,0 +1,1 @@
+"""Pages of the experiments: each has a headline, a figure, a table, and how it was measured."""

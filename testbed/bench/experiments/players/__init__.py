@@ -1,0 +1,1 @@
+"""Scripted players of known policy, a game each."""
