@@ -27,6 +27,7 @@ from agents.models.tokens.matcher import grammar_ends, turn_ends
 from agents.models.tokens.template import ChatTemplate
 from agents.models.weights.checkpoint import load_checkpoint
 from agents.models.weights.folders import weights_digest
+from agents.models.weights.room import telling
 
 
 class LocalModel(Model):
@@ -78,11 +79,11 @@ class LocalModel(Model):
         `precision` "auto" is bfloat16 where the processor computes in it, else float32; `device` "auto" is CUDA where
         there is one. `context` tokens, prompt and completion together, at most as many as the model was made for.
         `today` and `chat_template_kwargs` are what its chat template is told: the run's date, `enable_thinking`, ….
-        Raises ModelError when the folder holds no such model or its device is missing.
+        Raises ModelError when the folder holds no such model, its device is missing or has no room for it.
         """
         where = _device(device)
         dtype = _dtype(precision, where)
-        config, tokenizer, model = load_checkpoint(folder, name, dtype)
+        config, tokenizer, model = load_checkpoint(folder, name, dtype, where)
         template = ChatTemplate(tokenizer, today=today, options=chat_template_kwargs)
         longest = longest_context(config)
         card = ModelCard(
@@ -94,7 +95,8 @@ class LocalModel(Model):
             context=min(context or longest, longest),
             template=template.digest,
         )
-        return cls(model.to(where).eval(), template, card, rows=rows)
+        with telling(name, where):
+            return cls(model.to(where).eval(), template, card, rows=rows)
 
     @property
     def card(self) -> ModelCard:

@@ -14,12 +14,14 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from agents.models.weights.room import check_room
 from agents.models.weights.wheels import WeightsError
 
 _CONFIG = 16_000_000
 """Bytes of a config.json at most."""
 _LAYERS = 1024
 """More layers than that must have as many tensors."""
+_CPU = torch.device("cpu")
 _COUNTS = re.compile(r"(size|layers?|dim|heads|experts)$")
 
 
@@ -29,12 +31,13 @@ class Checkpoint(NamedTuple):
     model: Any
 
 
-def load_checkpoint(folder: Path, name: str, dtype: torch.dtype) -> Checkpoint:
-    """Configuration, tokenizer and weights of a language model.
+def load_checkpoint(folder: Path, name: str, dtype: torch.dtype, device: torch.device = _CPU) -> Checkpoint:
+    """Configuration, tokenizer and weights of a language model, which still lie in main memory.
 
-    Raises WeightsError in one sentence for a folder that does not hold one, whole: no pickles, no code of its own.
+    Raises WeightsError in one sentence for a folder that does not hold one, whole (no pickles, no code of its own), or
+    whose weights the `device` has no room for.
     """
-    check_folder(folder, name)
+    check_room(check_folder(folder, name), name, dtype, device)
     transformers_logging.disable_progress_bar()
     try:
         config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -59,8 +62,9 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 
 
-def check_folder(folder: Path, name: str) -> None:
-    """Whether a folder holds whole safetensors, and a configuration of that size. Raises WeightsError."""
+def check_folder(folder: Path, name: str) -> int:
+    """How many numbers a folder's weights are. Raises WeightsError unless it holds whole safetensors, and a
+    configuration of that size."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         old = next(iter(sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.ckpt")])), None)
@@ -82,6 +86,7 @@ def check_folder(folder: Path, name: str) -> None:
                 f"{name}: config.json in {folder} asks for {count:,} ({place}), and its weights are {numbers:,} "
                 f"numbers in {tensors:,} tensors: they do not belong together"
             )
+    return numbers
 
 
 def _config(folder: Path, name: str) -> Any:
