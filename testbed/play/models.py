@@ -33,7 +33,7 @@ from testbed.play.learners import admission_rule, memory_kind, policy_parts
 from testbed.play.players import AgentModel, Players
 from testbed.records.side_files.versions import Versions
 from testbed.records.trial import one_line
-from testbed.serving.fleet import NO_FLEET, Fleet
+from testbed.serving.fleet import NO_FLEET, Served
 from transfer.nppo import evolver as wording
 from transfer.nppo.config import make_config
 from transfer.registry import LEARNERS, check_parts
@@ -59,7 +59,7 @@ async def build_players(
     config: StudyConfig,
     today: date | None = None,
     load: LoadModel | None = None,
-    fleet: Fleet = NO_FLEET,
+    fleet: Served = NO_FLEET,
     cache: CallCache | None = None,
 ) -> Players:
     """Load every model and embedder that the study names; equal ones once.
@@ -177,7 +177,7 @@ def _try_out(spec: EnvSpec, place: str) -> None:
 
 
 async def build_model(
-    agent: AgentConfig, concurrency: int, today: date | None = None, fleet: Fleet = NO_FLEET
+    agent: AgentConfig, concurrency: int, today: date | None = None, fleet: Served = NO_FLEET
 ) -> Model:
     """The model behind one agent: scripted, served, anybody's ("package.module:factory"), or in process."""
     if agent.model.startswith("scripted:"):

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import anyio
 from anyio import to_thread
@@ -132,8 +133,22 @@ class Berth:
             self.server = None
 
 
-class Fleet:
+class Served(Protocol):
     """What a study's agents that say `serve` are reached at."""
+
+    def url(self, agent: AgentConfig) -> str: ...
+
+    def turn(self, agent: AgentConfig) -> Callable[[], AbstractAsyncContextManager[None]]:
+        """What every question to the agent's model is asked within."""
+        ...
+
+    def queue(self, agent: AgentConfig) -> str:
+        """Episodes of one queue do not wait for those of another: a model of its own where turns are taken."""
+        ...
+
+
+class Fleet:
+    """The servers that this process has started. It is `Served`."""
 
     def __init__(self, berths: Mapping[str, Berth], groups: Sequence[Turns | None], of: Mapping[str, int]) -> None:
         """`of` is each model's group: those that take turns with one another, None where nobody must."""
@@ -141,20 +156,26 @@ class Fleet:
         self._groups = groups
         self._of = of
 
+    def address(self, model: str) -> str:
+        """By the model's `identity`."""
+        return f"http://127.0.0.1:{self.berths[model].launch.port}/v1"
+
+    def turns(self, model: str) -> Turns | None:
+        """Those that it takes with others, by its `identity`."""
+        return self._groups[self._of[model]]
+
     def url(self, agent: AgentConfig) -> str:
-        return f"http://127.0.0.1:{self.berths[identity(agent)].launch.port}/v1"
+        return self.address(identity(agent))
 
     def turn(self, agent: AgentConfig) -> Callable[[], AbstractAsyncContextManager[None]]:
-        """What every question to the agent's model is asked within."""
         if agent.serve is None:
             return nullcontext
         key = identity(agent)
-        turns = self._groups[self._of[key]]
+        turns = self.turns(key)
         return nullcontext if turns is None else lambda: turns.of(key)
 
     def queue(self, agent: AgentConfig) -> str:
-        """Episodes of one queue do not wait for those of another: a model of its own where turns are taken."""
-        takes_turns = agent.serve is not None and self._groups[self._of[identity(agent)]] is not None
+        takes_turns = agent.serve is not None and self.turns(identity(agent)) is not None
         return identity(agent) if takes_turns else ""
 
     @property

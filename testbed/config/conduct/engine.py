@@ -25,4 +25,6 @@ class EngineConfig(Table):
     def _is_of_ray(self) -> EngineConfig:
         if self.name == "local" and (self.address or self.workers or self.gpus != 1.0):
             raise ValueError('address, workers and gpus are of Ray; write name = "ray" beside them')
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ValueError(f"gpus = {self.gpus:g}: Ray gives whole GPUs, or a part of one")
         return self

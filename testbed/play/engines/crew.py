@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from testbed.play.course.failures import EngineGone
-from testbed.play.engines.cluster import Cluster, EngineError
+from testbed.play.engines.cluster.address import EngineError
+from testbed.play.engines.cluster.cluster import Cluster
 from testbed.play.engines.messages import Failure
 
 PULSE = 10.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from datetime import date
 from functools import partial
 from typing import Any
@@ -13,7 +15,9 @@ from agents.models.adapters.metered import pass_on
 from agents.models.model import Model
 from testbed.config.agent import AgentConfig
 from testbed.config.study import StudyConfig
-from testbed.play.engines.cluster import Cluster, EngineError
+from testbed.play.engines.cluster.address import EngineError
+from testbed.play.engines.cluster.cluster import Cluster
+from testbed.play.engines.cluster.placement import Resources, model_resources
 from testbed.play.engines.crew import Crew
 from testbed.play.engines.messages import Failure, Played, SentMemory
 from testbed.play.engines.remote_model import ModelHost, RemoteModel
@@ -21,10 +25,15 @@ from testbed.play.engines.worker import REMEMBERED, RolloutWorker
 from testbed.play.models import build_model, build_players, identity, in_process, opponent, program, who_acts
 from testbed.play.players import HeldMemory, Players
 from testbed.records.trial import Trial
+from testbed.serving.fleet import NO_FLEET, Fleet
+from testbed.serving.turn_desk import TurnDesk
 from transfer.memory.experience import Trajectory
 
-AT_ONCE = 1000
-"""Calls that an actor takes at a time; how many there are is the study's concurrency."""
+AT_ONCE = 100_000
+"""Calls that an actor takes at a time, beside those that ask whether it is well; how many there are is the study's
+concurrency."""
+PLACED_WITHIN = 600.0
+"""Seconds in which a model's process must have begun: others may use the cluster, and a machine may be slow."""
 RESTARTS = 3
 """Times that a model's process is started again, on whichever machine has room."""
 
@@ -32,22 +41,26 @@ RESTARTS = 3
 class RayEngine:
     """One writer, which is this process; everything that takes time happens elsewhere."""
 
-    def __init__(self, cluster: Cluster, players: Players, crew: Crew, hosts: list[Any]) -> None:
+    def __init__(self, cluster: Cluster, players: Players, crew: Crew, hosts: list[Any], desk: TurnDesk) -> None:
         self.players = players
+        self._desk = desk
         self._cluster = cluster
         self._crew = crew
         self._hosts = hosts
         self._sent: OrderedDict[str, Any] = OrderedDict()
 
     @classmethod
-    async def open(cls, config: StudyConfig, today: date) -> RayEngine:
-        """Raises EngineError, and as `build_players` does."""
-        cluster = Cluster(config.engine)
-        try:
-            return await _open(cluster, config, today)
-        except BaseException:
-            cluster.leave()
-            raise
+    async def open(cls, config: StudyConfig, today: date, fleet: Fleet = NO_FLEET) -> RayEngine:
+        """Raises EngineError, ServeError where machines of the cluster cannot reach the fleet, and as `build_players`
+        does."""
+        async with AsyncExitStack() as opened:
+            cluster = Cluster(config.engine)
+            opened.callback(cluster.leave)
+            desk = await TurnDesk.open(fleet, cluster.strangers())
+            opened.push_async_callback(desk.close)
+            engine = await _open(cluster, config, today, fleet, desk)
+            opened.pop_all()
+            return engine
 
     async def play(self, trial: Trial, held: HeldMemory, guests: Mapping[str, HeldMemory]) -> dict[str, Trajectory]:
         seated = {name: self._send(guests[name]) for name in sorted({guest.agent for guest in trial.background})}
@@ -75,35 +88,27 @@ class RayEngine:
         self._crew.close()
         for host in self._hosts:
             self._cluster.ray.kill(host)
+        await self._desk.close()
         await self.players.close()
         self._cluster.leave()
 
 
-async def _open(cluster: Cluster, config: StudyConfig, today: date) -> RayEngine:
-    options = _model_options(cluster, config)
+async def _open(cluster: Cluster, config: StudyConfig, today: date, fleet: Fleet, desk: TurnDesk) -> RayEngine:
+    asked = _model_resources(cluster, config)
     hosts: list[Any] = []
     remote: dict[str, Model] = {}
 
     async def load(agent: AgentConfig) -> Model:
         if not in_process(agent):
-            return await build_model(agent, config.concurrency, today)
-        host = (
-            cluster.ray.remote(ModelHost)
-            .options(**options[identity(agent)], max_concurrency=AT_ONCE, max_restarts=RESTARTS)
-            .remote(agent.model_dump_json(), config.concurrency, today.isoformat())
-        )
+            return await build_model(agent, config.concurrency, today, fleet)
+        host = _place(cluster, agent, asked[identity(agent)], config.concurrency, today)
         hosts.append(host)
-        try:
-            card = await host.card.remote()
-        except cluster.failures as error:
-            raise EngineError(f"the process that loads {agent.model} is gone: {type(error).__name__}") from error
-        if isinstance(card, Failure):
-            raise card.error()
-        model = remote[identity(agent)] = RemoteModel(host, card, agent.patience)
+        model = remote[identity(agent)] = await _loaded(cluster, agent, host, asked[identity(agent)])
         return model
 
-    players = await build_players(config, today, load)
-    processors = cluster.resources().get("CPU", 0.0) - sum(each.get("num_cpus", 0.0) for each in options.values())
+    players = await build_players(config, today, load, fleet)
+    all_processors = sum(machine.get("CPU", 0.0) for machine in cluster.machines())
+    processors = all_processors - sum(each.get("CPU", 0.0) for each in asked.values())
     size = config.engine.workers or max(1, int(processors))
     hire = partial(
         cluster.ray.remote(RolloutWorker)
@@ -116,35 +121,60 @@ async def _open(cluster: Cluster, config: StudyConfig, today: date) -> RayEngine
         config.model_dump_json(),
         today.isoformat(),
         remote,
+        desk.guests,
         os.getcwd(),
     )
     patience = 60.0 + max(spec.patience for spec in players.tasks.values())
     crew = Crew(cluster, hire, program(), patience)
     await crew.begin(size)
-    return RayEngine(cluster, players, crew, hosts)
+    return RayEngine(cluster, players, crew, hosts, desk)
 
 
-def _model_options(cluster: Cluster, config: StudyConfig) -> dict[str, dict[str, Any]]:
-    """What each model that runs in a process of ours asks for, by `identity`: a GPU, or an equal part of most
-    processors. Raises EngineError where there are too few GPUs."""
+def _place(cluster: Cluster, agent: AgentConfig, asked: Resources, rows: int, today: date) -> Any:
+    return (
+        cluster.ray.remote(ModelHost)
+        .options(
+            num_cpus=asked.get("CPU", 0.0),
+            num_gpus=asked.get("GPU", 0.0),
+            max_concurrency=AT_ONCE,
+            max_restarts=RESTARTS,
+        )
+        .remote(agent.model_dump_json(), rows, today.isoformat())
+    )
+
+
+async def _loaded(cluster: Cluster, agent: AgentConfig, host: Any, asked: Resources) -> Model:
+    """Raises EngineError where it finds no place or dies, ModelError where the model cannot be loaded there."""
+    try:
+        async with asyncio.timeout(PLACED_WITHIN):
+            await host.here.remote()
+        card = await host.card.remote()
+    except TimeoutError:
+        free = cluster.free()
+        raise EngineError(
+            f"the process for {agent.model} has found no place within {PLACED_WITHIN:g} s: it asks for "
+            f"{_words(asked)}, and {_words({name: free.get(name, 0.0) for name in asked})} of the "
+            "cluster is free; wait for who uses it (`ray status`), or add machines"
+        ) from None
+    except cluster.failures as error:
+        raise EngineError(
+            f"the process that loads {agent.model} is gone ({type(error).__name__}), most often for want of memory; "
+            "choose a smaller model, or look into Ray's log there"
+        ) from error
+    if isinstance(card, Failure):
+        raise card.error()
+    return RemoteModel(host, card, agent.patience)
+
+
+def _words(resources: Resources) -> str:
+    return ", ".join(f"{number:g} {name}" for name, number in resources.items())
+
+
+def _model_resources(cluster: Cluster, config: StudyConfig) -> dict[str, Resources]:
+    """What each model that runs in a process of ours asks for, by `identity`. Raises EngineError."""
     agents = (*who_acts(config), *(opponent(config, task) for task in config.tasks))
     models = {identity(agent): agent for agent in agents if in_process(agent)}
-    there = cluster.resources()
-    on_gpu = [key for key, agent in models.items() if agent.device != "cpu" and there.get("GPU")]
-    asked = len(on_gpu) * config.engine.gpus
-    if asked > there.get("GPU", 0.0):
-        raise EngineError(
-            f"{len(on_gpu)} models ask for {asked:g} GPUs, and the cluster has {there['GPU']:g}; write a part of one "
-            "into the study, [engine] gpus = 0.5, or add machines"
-        )
-    on_cpu = len(models) - len(on_gpu)
-    processors = _hundredths(there.get("CPU", 0.0) / on_cpu) if on_cpu else 0.0
-    if processors > 1.0:  # one is left for a worker; a model lies on one machine
-        processors = float(max(1, int(min(there["CPU"] - 1.0, cluster.most_processors()) // on_cpu)))
-    return {
-        key: {"num_gpus": config.engine.gpus, "num_cpus": 0.0} if key in on_gpu else {"num_cpus": processors}
-        for key in models
-    }
+    return model_resources(models, config.engine.gpus, cluster.machines())
 
 
 def _hundredths(number: float) -> float:

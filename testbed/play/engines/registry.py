@@ -7,7 +7,7 @@ from datetime import date
 
 from agents.models.adapters.call_cache import CallCache
 from testbed.config.study import StudyConfig
-from testbed.play.engines.cluster import EngineError
+from testbed.play.engines.cluster.address import EngineError
 from testbed.play.engines.local import LocalEngine
 from testbed.play.lab import Engine
 from testbed.play.models import build_players
@@ -21,15 +21,12 @@ async def _local(config: StudyConfig, today: date, fleet: Fleet, cache: CallCach
 
 
 async def _ray(config: StudyConfig, today: date, fleet: Fleet, cache: CallCache | None) -> Engine:
-    """Raises EngineError: other machines cannot reach the servers of this one, nor wait for their turns, nor share a
-    file of SQLite with it."""
+    """Raises EngineError, also where a cache is asked for: other machines cannot share a file of SQLite with this."""
     from testbed.play.engines.ray_engine import RayEngine
 
-    if fleet.berths:
-        raise EngineError('serve = true goes with engine = "local"; start the servers by procmem serve, name base_url')
     if cache is not None:
         raise EngineError('--cache goes with engine = "local": workers on other machines cannot share the file')
-    return await RayEngine.open(config, today)
+    return await RayEngine.open(config, today, fleet)
 
 
 ENGINES: Mapping[str, OpenEngine] = {"local": _local, "ray": _ray}

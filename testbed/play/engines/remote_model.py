@@ -34,6 +34,9 @@ class ModelHost:
             self._model = await build_model(self._agent, self._rows, self._today)
         return self._model
 
+    async def here(self) -> None:
+        """Answers once there is a place for this process, and before its model is loaded."""
+
     async def card(self) -> ModelCard | Failure:
         try:
             return (await self._loaded()).card

@@ -20,6 +20,7 @@ from testbed.play.engines.messages import Failure, Played, SentMemory, read_memo
 from testbed.play.models import build_model, build_players, identity, program
 from testbed.play.players import HeldMemory
 from testbed.records.trial import Trial
+from testbed.serving.turn_desk import Guests
 from transfer.memory.experience import Trajectory
 from transfer.memory.memory import Memory
 
@@ -30,11 +31,13 @@ REMEMBERED = 256
 class RolloutWorker:
     """An actor on an event loop of its own. What it says is JSON."""
 
-    def __init__(self, study: str, today: str, models: Mapping[str, Model], folder: str) -> None:
-        """`models` by `identity`: those that others run. `folder` is where the study is run, if it is here, too."""
+    def __init__(self, study: str, today: str, models: Mapping[str, Model], fleet: Guests, folder: str) -> None:
+        """`models` by `identity`: those that others run. `fleet`: servers that the study's command has started.
+        `folder` is where the study is run, if it is here, too."""
         self._config = parse_study(from_json(study), "the study")
         self._today = date.fromisoformat(today)
         self._models = models
+        self._fleet = fleet
         self._memories: OrderedDict[str, Memory] = OrderedDict()
         if Path(folder).is_dir():
             os.chdir(folder)
@@ -43,14 +46,14 @@ class RolloutWorker:
     async def begin(self) -> str:
         """Set up the study's games and models; the version of the program, or why that failed, as Failure."""
         try:
-            self._engine = LocalEngine(await build_players(self._config, self._today, self._load))
+            self._engine = LocalEngine(await build_players(self._config, self._today, self._load, self._fleet))
         except Exception as error:
             return Failure.of(error).model_dump_json()
         return program()
 
     async def _load(self, agent: AgentConfig) -> Model:
         found = self._models.get(identity(agent))
-        return found or await build_model(agent, self._config.concurrency, self._today)
+        return found or await build_model(agent, self._config.concurrency, self._today, self._fleet)
 
     async def play(self, trial: str, held: SentMemory, guests: Mapping[str, SentMemory]) -> bytes:
         """The episode of a trial, as `Played`."""

@@ -74,6 +74,11 @@ def test_a_table_of_the_local_engine_has_nothing_to_say(procmem, file):
     assert 'workers and gpus are of Ray; write name = "ray"' in failed(procmem("run", file))
 
 
+def test_gpus_are_whole_or_parts_of_one(procmem, file):
+    file.write_text(f'{STUDY}[engine]\nname = "ray"\ngpus = 1.5\n')
+    assert "gpus = 1.5: Ray gives whole GPUs, or a part of one" in failed(procmem("run", file))
+
+
 def test_the_engine_is_no_part_of_a_study(procmem, file, study):
     plain = study()
     for engine in ("local", "ray", {"name": "ray", "address": "auto", "workers": 3, "gpus": 0.5}):

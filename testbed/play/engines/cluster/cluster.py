@@ -6,21 +6,16 @@ import importlib
 import logging
 import os
 import signal
-import socket
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from testbed.config.conduct.engine import EngineConfig
+from testbed.play.engines.cluster.address import EngineError, check_address
+from testbed.play.engines.cluster.placement import Resources
 
-ANSWERS_WITHIN = 5.0
-"""Seconds in which a cluster's address has to take a connection."""
 STORE = 256 << 20
 """Bytes for objects on a machine that we start: ours are texts of some kilobytes."""
-
-
-class EngineError(RuntimeError):
-    """The engine that a study asks for is not to be had; one sentence with the remedy."""
 
 
 class Cluster:
@@ -46,7 +41,7 @@ class Cluster:
         if address is None:
             how: Mapping[str, Any] = {"address": "local", "object_store_memory": STORE, **quiet}
         else:
-            _check(address)
+            check_address(address)
             how = {"address": address, **quiet}
             del how["include_dashboard"]
         try:
@@ -55,27 +50,23 @@ class Cluster:
             where = f"the Ray cluster at {address} cannot be joined" if address else "Ray cannot be started here"
             raise EngineError(f"{where}: {_first_line(error)}") from error
 
-    def resources(self) -> Mapping[str, float]:
-        """What all machines have together, by Ray's names: "CPU", "GPU"."""
-        return self.ray.cluster_resources()
+    def machines(self) -> list[Resources]:
+        """What each machine has that is alive."""
+        return [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
 
-    def most_processors(self) -> float:
-        """Those of the largest machine."""
-        return max((node["Resources"].get("CPU", 0.0) for node in self.ray.nodes() if node["Alive"]), default=0.0)
+    def strangers(self) -> list[str]:
+        """Addresses of machines other than this one."""
+        mine = self.ray.util.get_node_ip_address()
+        return sorted({node["NodeManagerAddress"] for node in self.ray.nodes() if node["Alive"]} - {mine})
+
+    def free(self) -> Resources:
+        """What nobody uses, of all machines together."""
+        return self.ray.available_resources()
 
     @property
     def failures(self) -> type[Exception]:
         """What is raised for an actor, a machine or an object that is gone."""
         return self._exceptions.RayError
-
-    @property
-    def unavailable(self) -> type[Exception]:
-        """What is raised for an actor that is being started again."""
-        return self._exceptions.ActorUnavailableError
-
-    def cause(self, error: Exception) -> Exception | None:
-        """The exception that an actor's own code raised; None where `error` is of Ray."""
-        return error.cause if isinstance(error, self._exceptions.RayTaskError) else None  # pyright: ignore[reportAttributeAccessIssue]
 
     def leave(self) -> None:
         """With a cluster that was started here it ends, and all its processes."""
@@ -88,29 +79,6 @@ def _import() -> Any:
         return importlib.import_module("ray")
     except ImportError:
         raise EngineError("the engine \"ray\" needs Ray: pip install 'procmem[ray]'") from None
-
-
-def _check(address: str) -> None:
-    """Ray itself waits for minutes, or ends the process, where nobody answers. Raises EngineError."""
-    if address in ("auto", "local"):
-        return
-    if "://" in address:
-        raise EngineError(
-            f"{address} is an address of Ray Client, which cannot be awaited; run the command on a machine of the "
-            "cluster, and give its host:port, or auto"
-        )
-    host, colon, port = address.rpartition(":")
-    if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise EngineError(
-            f"{address!r} is no address of a Ray cluster: write host:port, such as 10.0.0.1:6379, or auto"
-        )
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWERS_WITHIN).close()
-    except OSError as error:
-        raise EngineError(
-            f"nobody answers at {address} ({error.strerror or error}); start the cluster with `ray start --head`, or "
-            "leave the address out to start one here"
-        ) from None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 
 from testbed.play.course.failures import EngineGone
 from testbed.play.engines import crew as crews
-from testbed.play.engines.cluster import EngineError
+from testbed.play.engines.cluster.address import EngineError
 from testbed.play.engines.crew import Crew, WorkerDied
 
 
