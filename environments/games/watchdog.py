@@ -19,27 +19,45 @@ class TooLate(GameError):
     """A game did not answer in time."""
 
 
+_asked: list[tuple[str, float]] = []
+"""Who is asked just now, and how many seconds it has; the innermost last."""
+
+
+def listen() -> None:
+    """From here on SIGALRM is for `watch`, whoever it was for before. Once is enough: installing a handler takes many
+    times as long as setting the timer does, which is done twice for each answer."""
+    if _may_ring():
+        signal.signal(signal.SIGALRM, _ring)
+
+
 @contextmanager
 def watch(who: str, seconds: float) -> Generator[None]:
-    """Raises TooLate inside the block when it has taken `seconds` of wall time, and every second from then on.
+    """Raises TooLate inside the block when it has taken `seconds` of wall time, and every second from then on; after
+    `listen`.
 
     An alarm signal reaches Python code and system calls that wait, in the main thread. In other threads nothing is
     watched, nor is code in C that never returns to Python: a game that may hang there belongs in a process of its own.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not _may_ring():
         yield
         return
-
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise TooLate(f"{who} did not answer within {seconds:g} s")
-
-    before = signal.signal(signal.SIGALRM, ring)
+    _asked.append((who, seconds))
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+        _asked.pop()
+
+
+def _may_ring() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _ring(number: int, frame: FrameType | None) -> None:
+    if _asked:
+        who, seconds = _asked[-1]
+        raise TooLate(f"{who} did not answer within {seconds:g} s")
 
 
 class Watched(BaseWrapper[str, Any, Any]):
@@ -48,6 +66,7 @@ class Watched(BaseWrapper[str, Any, Any]):
     def __init__(self, spec: EnvSpec) -> None:
         """Raises what `spec.make` raises, and TooLate where it does not come back."""
         self._who, self._seconds = spec.id, spec.patience
+        listen()
         with watch(f"{spec.id}: make()", spec.patience):
             super().__init__(spec.make())
 

@@ -27,6 +27,10 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
+_WAITING = 1000
+"""So many of one call's episodes wait for their turn beside those that are played; the others are no more than trials
+yet."""
+
 
 class Engine(Protocol):
     """Where a study's models run and its episodes are played: the same trial is the same episode in any engine, byte
@@ -70,7 +74,7 @@ class Lab:
         self.failures = failures or Failures()
         self.budget = budget or Budget()
         self._places = Places()
-        for place, episode in run.stored():
+        for place, episode in run.outlines():
             if episode.error is None:
                 self._finished(episode, place)
             else:
@@ -102,23 +106,42 @@ class Lab:
         nobody is left to play.
         """
         out: dict[str, Episode] = {}
+
+        def keep(episode: Episode) -> None:
+            out[episode.trial.id] = episode
+
+        await self._play(trials, held, guests, keep)
+        return [out.get(trial.id) or self.run.episode(self._places[trial.id]) for trial in trials]
+
+    async def evaluate(self, trials: Sequence[Trial], held: HeldMemory = STATE_ONLY) -> None:
+        """As `play`, for episodes that nobody learns from: they are neither read again nor held."""
+        await self._play(trials, held, {}, lambda episode: None)
+
+    async def _play(
+        self,
+        trials: Sequence[Trial],
+        held: HeldMemory,
+        guests: Mapping[str, HeldMemory],
+        done: Callable[[Episode], None],
+    ) -> None:
+        """`done` is told of every episode that was not there."""
         if held.memory is not None:
             self.run.keep(held.memory)
+        owed = [trial for trial in trials if trial.id not in self._places]
+        owed.sort(key=lambda trial: trial.id not in self.failures.standing)
+        room = anyio.Semaphore(_WAITING + self.players.config.concurrency, fast_acquire=True)
 
         async def one(trial: Trial) -> None:
-            out[trial.id] = await self._settle(trial, held, guests)
+            done(await self._settle(trial, held, guests))
+            room.release()
 
         try:
             async with anyio.create_task_group() as group:
-                for trial in sorted(trials, key=lambda trial: trial.id not in self.failures.standing):
-                    place = self._places.get(trial.id)
-                    if place is None:
-                        group.start_soon(one, trial)
-                    else:
-                        out[trial.id] = self.run.episode(place)
+                for trial in owed:
+                    await room.acquire()
+                    group.start_soon(one, trial)
         except BaseExceptionGroup as errors:
             raise first_cause(errors) from None
-        return [out[trial.id] for trial in trials]
 
     @contextmanager
     def step(self, arm: str, memory: str = "") -> Generator[None]:

@@ -25,6 +25,9 @@ class Places:
                 f"the temporary index of episodes cannot be written: {error}; free some space in TMPDIR"
             ) from error
 
+    def __contains__(self, trial: str) -> bool:
+        return self.get(trial) is not None
+
     def get(self, trial: str) -> int | None:
         found = self._table.execute("SELECT place FROM places WHERE trial = ?", (trial,)).fetchone()
         return None if found is None else int(found[0])

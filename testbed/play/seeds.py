@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,7 @@ def stream(seed: int, *keys: str | int) -> np.random.Generator:
     return np.random.default_rng([seed, *(_number(key) for key in keys)])
 
 
+@lru_cache(maxsize=2**16)  # the same games are played in every arm, by every agent
 def environment_seed(seed: int, phase: Phase, *keys: str | int) -> int:
     """A seed (31 bits) for an environment: odd to evaluate, even to learn, so that no game is ever met in both."""
     return 2 * int(stream(seed, "environment", phase, *keys).integers(2**30)) + (phase == "evaluate")

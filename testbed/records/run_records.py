@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from testbed.config.plugins import resolve_data
 from testbed.config.reading.load import parse_study
@@ -77,6 +78,18 @@ class RunRecords:
         played again comes more than once. A torn last line is not read: it is owed again."""
         for number, place, line in complete_lines(self.episodes_file):
             yield place, self._episode(f"line {number}", line)
+
+    def outlines(self) -> Iterator[tuple[int, Episode]]:
+        """As `stored`, but without anybody's steps, which are not checked: for who asks what was played and what it
+        paid, in a third of the time."""
+        for number, place, line in complete_lines(self.episodes_file):
+            try:
+                content = from_json(line)
+                for seat in content["seats"].values():
+                    seat["steps"] = ()
+                yield place, Episode.model_validate(content)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                yield place, self._episode(f"line {number}", line)
 
     def episode(self, place: int) -> Episode:
         """The episode whose line begins at `place`."""

@@ -34,7 +34,7 @@ async def evaluate_all(lab: Lab, every: Iterable[Cell]) -> None:
     open_cells = anyio.Semaphore(lab.players.config.concurrency)
 
     async def evaluate(cell: Cell) -> None:
-        await lab.play(cell_trials(lab.players, cell), HeldMemory(cell.held))
+        await lab.evaluate(cell_trials(lab.players, cell), HeldMemory(cell.held))
         open_cells.release()
 
     try:

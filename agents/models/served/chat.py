@@ -116,7 +116,7 @@ class ChatDialect:
         sampling = request.sampling
         body: Json = {
             "model": self._served,
-            "messages": [message._asdict() for message in messages],
+            "messages": [{"role": role, "content": content} for role, content in messages],
             "max_tokens": sampling.max_tokens + self._budget,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Protocol
 
 from agents.models.served.answers.body import parse
@@ -53,15 +54,7 @@ class ResponseFormat:
     """OpenAI's `response_format`: everything is a JSON object, so a text stands in it under "answer"."""
 
     def fields(self, grammar: Grammar) -> Json:
-        match grammar:
-            case Regex(pattern):
-                schema = _wrapped({"type": "string", "pattern": f"^({pattern})$"})
-            case Choices(options):
-                schema = _wrapped({"type": "string", "enum": list(options)})
-            case JsonSchema(text):
-                schema = json.loads(text)
-        wish: Json = {"name": "answer", "schema": schema, "strict": True}
-        return {"response_format": {"type": "json_schema", "json_schema": wish}}
+        return {"response_format": _response_format(grammar)}
 
     def text(self, grammar: Grammar, content: str) -> str:
         if isinstance(grammar, JsonSchema):
@@ -92,6 +85,18 @@ def _parts(answered: str) -> Iterator[str]:
     first, last = answered.find("{"), answered.rfind("}")
     if 0 <= first < last:
         yield answered[first : last + 1]
+
+
+@lru_cache(maxsize=1024)
+def _response_format(grammar: Grammar) -> Json:
+    match grammar:
+        case Regex(pattern):
+            schema = _wrapped({"type": "string", "pattern": f"^({pattern})$"})
+        case Choices(options):
+            schema = _wrapped({"type": "string", "enum": list(options)})
+        case JsonSchema(text):
+            schema = json.loads(text)
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
 
 
 def _wrapped(schema: Json) -> Json:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from anyio import to_thread
-from autogen_core import CancellationToken
 
-from agents.agent import ObservationMessage, SkillAgent
+from agents.agent import SkillAgent
 from agents.decision import Decision, Observation
 from environments import grammar as grammars
 from environments.games.game import GameError
@@ -25,12 +25,12 @@ async def play(
     """Play one episode to its end; a trajectory per seat.
 
     `players` maps each of the game's seats to its agent, `names` each seat to what the agent is called in records.
+    An agent's `decide` is asked, which its `on_messages` wraps into AutoGen's messages: those cost more than the game.
     Raises GameError where the game breaks its contract, a return outside its declared range among it; whatever else a
     player or the environment raises goes through. The notes of a player's error name its seat.
     """
     env = Watched(spec)
     notes = {seat: _Notes(spec.recorded) for seat in players}
-    token = CancellationToken()
     try:
         await _wait(spec, partial(env.reset, seed=env_seed))
         for seat in env.agent_iter():
@@ -49,13 +49,11 @@ async def play(
                 rules=info["rules"],
                 grammar=grammars.dump(info.get("grammar", spec.grammar)),
             )
-            message = ObservationMessage(content=observed, source="environment")
             try:
-                response = await players[seat].on_messages([message], token)
+                decision = await players[seat].decide(observed)
             except Exception as error:
                 error.add_note(seat)  # so that the failure is laid at the right door
                 raise
-            decision: Decision = response.chat_message.content  # pyright: ignore[reportAttributeAccessIssue]
             note.add(observed, decision)
             await _wait(spec, partial(env.step, decision.action))
     finally:
@@ -87,7 +85,9 @@ class _Notes:
     recorded: tuple[str, ...] = ()
     """Which infos are kept."""
     rules: str = ""
-    moves: list[tuple[Observation, Decision]] = field(default_factory=list)
+    moves: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+    """What was observed, and the fields of the decision, in order: a model of them takes ten times the memory, and
+    thousands of episodes are in flight."""
     rewards: list[float] = field(default_factory=list)
     total: float = 0.0
     solved: bool = False
@@ -103,7 +103,7 @@ class _Notes:
 
     def add(self, observed: Observation, decision: Decision) -> None:
         self.rules = observed.rules
-        self.moves.append((observed, decision))
+        self.moves.append((observed.text, tuple(vars(decision).values())))
         self.rewards.append(0.0)
 
     def close(self, info: Mapping[str, object]) -> None:
@@ -115,7 +115,7 @@ class _Notes:
 
     def trajectory(self, id: str, agent: str, task: str, env_seed: int) -> Trajectory:
         steps = tuple(
-            Step(observation=observed.text, reward=reward, **vars(decision))
+            Step(observation=observed, reward=reward, **dict(zip(Decision.model_fields, decision, strict=True)))
             for (observed, decision), reward in zip(self.moves, self.rewards, strict=True)
         )
         return Trajectory(

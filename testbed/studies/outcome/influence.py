@@ -79,7 +79,7 @@ def require_likelihoods(probes: Mapping[str, ServerProbe]) -> None:
 def _cells(lab: Lab) -> Mapping[str, Mapping[Cell, list[int]]]:
     """Places of all evaluated episodes that had a memory, by agent and cell."""
     found: defaultdict[str, defaultdict[Cell, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for place, episode in lab.run.stored():
+    for place, episode in lab.run.outlines():
         trial = episode.trial
         if trial.phase == "evaluate" and trial.pool is not None and episode.error is None:
             cell = Cell(trial.agent, trial.task, trial.learning_run, trial.arm, trial.memory or "", trial.pool)

@@ -28,7 +28,11 @@ def parse(text: str) -> object:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return None if _is_deep(value) else value
+    return None if _may_be_deep(text) and _is_deep(value) else value
+
+
+def _may_be_deep(text: str) -> bool:
+    return text.count("{") + text.count("[") >= _DEPTH
 
 
 def _is_deep(value: object) -> bool:

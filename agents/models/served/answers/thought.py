@@ -24,6 +24,8 @@ def split(text: str) -> Split:
 
     Known are tags (`<think>…</think>`, also where the chat template has opened it already) and OpenAI's channels.
     """
+    if "<" not in text:
+        return Split("", text)
     if (found := _LEADING.match(text)) is not None:
         return Split(found[2].strip(), text[found.end() :].lstrip())
     if (found := _CHANNEL.match(text)) is not None:

@@ -34,6 +34,8 @@ def number(value: object) -> float | None:
 def count(*values: object) -> int:
     """The first of `values` that is a number not below zero, as an integer; else 0."""
     for value in values:
+        if type(value) is int and 0 <= value < 2**53:  # nearly always
+            return value
         read = number(value)
         if read is not None and 0 <= read < 2**53:
             return int(read)

@@ -44,4 +44,6 @@ def redact(text: str) -> str:
     """`text` without the keys that were read, and without user names, passwords and queries in URLs."""
     for key in sorted(_known, key=len, reverse=True):
         text = text.replace(key, "[key]")
+    if "://" not in text:
+        return text
     return _QUERY.sub(r"\1", _USERINFO.sub("", text))
