@@ -9,6 +9,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -68,10 +69,15 @@ class ScriptedModel(Model):
         return Likelihood((math.log(chance) if chance > 0 else -math.inf,))
 
     def count(self, text: str) -> int:
-        return len(WORD.findall(text))
+        return _words(text)
 
     async def close(self) -> None:
         pass
+
+
+@lru_cache(maxsize=4096)  # a conversation's texts are counted anew at each of its steps
+def _words(text: str) -> int:
+    return len(WORD.findall(text))
 
 
 def uniform(messages: tuple[Message, ...], grammar: Grammar | None) -> dict[str, float] | None:

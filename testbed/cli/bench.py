@@ -137,6 +137,29 @@ def driver(
 
 
 @app.command()
+def memory(
+    episodes: Annotated[int, typer.Option(min=1, help="Games.")] = 10_000,
+    in_flight: Annotated[int, typer.Option(min=1, help="Episodes in flight.")] = 64,
+    environment: Annotated[str, typer.Option(help="Which game.")] = "Mastermind-v0",
+    http: Annotated[bool, typer.Option(help="A stub server answers; otherwise a scripted player does.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Memory of a run as it gets long, or has many episodes in flight; and what it takes to resume it when it is done.
+
+    Example: `procmem bench memory --http --episodes 10000 --in-flight 10000`
+    """
+    from tempfile import TemporaryDirectory
+
+    from testbed.bench.driver.memory import bench_memory
+
+    with TemporaryDirectory(prefix="procmem-bench-") as folder:
+        figures = bench_memory(
+            Path(folder), episodes=episodes, in_flight=in_flight, environment=environment, http=http
+        )
+        _print(figures, as_json)
+
+
+@app.command()
 def report(
     agents: Annotated[int, typer.Option(min=1, help="Agents.")] = 10,
     tasks: Annotated[int, typer.Option(min=1, max=5, help="Tasks.")] = 5,

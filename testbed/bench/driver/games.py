@@ -1,4 +1,4 @@
-"""Games of Mastermind by one player, timed: what benches of whole runs have in common."""
+"""Games by one player, timed: what benches of whole runs have in common."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class Clock:
 
     def __init__(self) -> None:
         self.steps = self.episodes = 0
-        self.start = self.seconds = self.processor = 0.0
+        self.start = self.seconds = self.processor = self._processor = 0.0
 
     def begins(self) -> None:
+        self.steps = self.episodes = 0  # what was there before is not timed
         self.start, self._processor = time.perf_counter(), time.process_time()
 
     def advance(self, episode: Episode) -> None:
@@ -49,6 +50,8 @@ def play(
     *,
     engine: Any = "local",
     cache: CallCache | None = None,
+    environment: str = "Mastermind-v0",
+    clock: Clock | None = None,
 ) -> tuple[Clock, RunDirectory]:
     """A study of so many games by an agent of these keys (`model`, `base_url`), so many at once, on the disk."""
     content = {
@@ -59,10 +62,10 @@ def play(
         "evaluation_episodes": episodes,
         "arms": ["none"],
         "agents": [{"name": "player", **player}],
-        "tasks": [{"environment": "Mastermind-v0"}],
+        "tasks": [{"environment": environment}],
         "skills": {"embedder": "lexical"},
         "learning": {"iterations": 0},
     }
-    clock = Clock()
+    clock = clock or Clock()
     config = parse_study(content, "the bench")
     return clock, anyio.run(run_study, config, folder, clock, UNLIMITED, None, cache).run

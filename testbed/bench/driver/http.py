@@ -61,15 +61,15 @@ def bench_http(
     """Play games of Mastermind over HTTP; ask as many questions by our client and by httpx; play at several servers."""
     load = os.getloadavg()[0]
     with stub_servers(1) as urls:
-        play(folder / "warm", _served(urls), in_flight, in_flight)
-        clock, _ = play(folder / "http", _served(urls), episodes, in_flight)
+        play(folder / "warm", served(urls), in_flight, in_flight)
+        clock, _ = play(folder / "http", served(urls), episodes, in_flight)
         ours, our_answers = asyncio.run(_timed(_by_our_client(urls[0]), in_flight))
         theirs, their_answers = asyncio.run(_timed(_by_httpx(urls[0]), in_flight))
     scripted, _ = play(folder / "scripted", RANDOM, episodes, in_flight)
     rates: dict[int, float] = {}
     for count in servers:
         with stub_servers(count, SLOTS, SECONDS) as urls:
-            slow, _ = play(folder / f"servers {count}", _served(urls), PER_SERVER * count, PER_SERVER * count)
+            slow, _ = play(folder / f"servers {count}", served(urls), PER_SERVER * count, PER_SERVER * count)
             rates[count] = slow.steps / slow.seconds
     one = rates[servers[0]] / servers[0]
     return HttpBench(
@@ -104,7 +104,8 @@ def stub_servers(count: int, slots: int = 0, seconds: float = 0.0) -> Generator[
             process.stdin.close()
 
 
-def _served(urls: Sequence[str]) -> dict[str, Any]:
+def served(urls: Sequence[str]) -> dict[str, Any]:
+    """The keys of an agent that plays by these servers."""
     return {"model": "stub", "base_url": list(urls)}
 
 

@@ -25,7 +25,6 @@ class LocalEngine:
     def __init__(self, players: Players) -> None:
         self.players = players
         self._thresholds = gc.get_threshold()
-        gc.collect()
         gc.freeze()
         gc.set_threshold(YOUNG, *self._thresholds[1:])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import ssl
@@ -21,6 +22,7 @@ from agents.models.served.http.failure import Reply, TryFailed
 from agents.models.served.http.retry_after import read_retry_after
 from agents.models.served.http.wire.direct import DirectWire
 from agents.models.served.http.wire.exchange import (
+    AT_ONCE,
     CONNECT,
     MOST,
     Answered,
@@ -56,6 +58,7 @@ class Connection:
         proxy = proxy_for(url, os.environ)
         # Whom to trust: SSL_CERT_FILE and SSL_CERT_DIR count here as they do everywhere.
         tls = httpx.create_ssl_context() if "https:" in f"{url} {proxy}" else None
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._wire: Wire
         if proxy is None:
             self._wire = DirectWire(url, headers, timeout=timeout, tls=tls)
@@ -70,9 +73,13 @@ class Connection:
         limit = within or _PASSES * self.timeout
         began = time.monotonic()
         try:
-            content = None if body is None else to_json(body)
-            method = "GET" if body is None else "POST"
-            answered = await self._wire.ask(method, below(self.url, path), content, limit)
+            async with self._turns:  # who waits for a turn holds no bytes yet
+                left = limit - (time.monotonic() - began)
+                if left <= 0:
+                    raise Silence
+                content = None if body is None else to_json(body)
+                method = "GET" if body is None else "POST"
+                answered = await self._wire.ask(method, below(self.url, path), content, left)
             return self._read(answered)
         except NoConnection as error:
             raise TryFailed("cannot be reached (it does not answer)", refused=True) from error

@@ -16,7 +16,6 @@ import anyio
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from agents.models.served.http.wire.exchange import (
-    AT_ONCE,
     CONNECT,
     MOST,
     Answered,
@@ -47,25 +46,20 @@ class DirectWire:
         self._headers = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._heads: dict[tuple[str, str], bytes] = {}
         self._idle: list[_Line] = []
-        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def ask(self, method: str, url: str, content: bytes | None, within: float) -> Answered:
         """As `Wire.ask`."""
         length = b"" if content is None else b"Content-Length: %d\r\n" % len(content)
         question = b"%b%b\r\n%b" % (self._head(method, url), length, content or b"")
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + within
-        async with self._turns:
-            if loop.time() >= deadline:
-                raise Silence
-            while self._idle:
-                line = self._idle.pop()
-                try:
-                    return await self._answer(line, question, deadline)
-                except BrokenOff:  # a server closes what was idle for long, perhaps at this moment
-                    if line.has_heard:
-                        raise
-            return await self._answer(await self._connect(), question, deadline)
+        deadline = asyncio.get_running_loop().time() + within
+        while self._idle:
+            line = self._idle.pop()
+            try:
+                return await self._answer(line, question, deadline)
+            except BrokenOff:  # a server closes what was idle for long, perhaps at this moment
+                if line.has_heard:
+                    raise
+        return await self._answer(await self._connect(), question, deadline)
 
     async def close(self) -> None:
         while self._idle:
