@@ -144,7 +144,7 @@ def memory(
     http: Annotated[bool, typer.Option(help="A stub server answers; otherwise a scripted player does.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Memory of a run as it gets long, or has many episodes in flight; and what it takes to resume it when it is done.
+    """Memory of a run as it gets long, or has many episodes in flight.
 
     Example: `procmem bench memory --http --episodes 10000 --in-flight 10000`
     """
@@ -153,10 +153,25 @@ def memory(
     from testbed.bench.driver.memory import bench_memory
 
     with TemporaryDirectory(prefix="procmem-bench-") as folder:
-        figures = bench_memory(
-            Path(folder), episodes=episodes, in_flight=in_flight, environment=environment, http=http
-        )
+        figures = bench_memory(Path(folder), episodes=episodes, in_flight=in_flight, environment=environment, http=http)
         _print(figures, as_json)
+
+
+@app.command()
+def resume(
+    episodes: Annotated[int, typer.Option(min=500, help="Episodes that are there.")] = 1_000_000,
+    as_json: AsJson = False,
+) -> None:
+    """Seconds and memory that it takes to resume a run of so many episodes (two gigabytes, thrown away) that is done.
+
+    Example: `procmem bench resume --episodes 100000`
+    """
+    from tempfile import TemporaryDirectory
+
+    from testbed.bench.driver.resume import bench_resume
+
+    with TemporaryDirectory(prefix="procmem-bench-") as folder:
+        _print(bench_resume(Path(folder), episodes=episodes), as_json)
 
 
 @app.command()

@@ -15,7 +15,7 @@ def stream(seed: int, *keys: str | int) -> np.random.Generator:
     return np.random.default_rng([seed, *(_number(key) for key in keys)])
 
 
-@lru_cache(maxsize=2**16)  # the same games are played in every arm, by every agent
+@lru_cache(maxsize=2**16, typed=True)  # the same games are played in every arm, by every agent
 def environment_seed(seed: int, phase: Phase, *keys: str | int) -> int:
     """A seed (31 bits) for an environment: odd to evaluate, even to learn, so that no game is ever met in both."""
     return 2 * int(stream(seed, "environment", phase, *keys).integers(2**30)) + (phase == "evaluate")
@@ -31,6 +31,7 @@ def evaluation_seed(seed: int, task: str, learning_run: int, number: int, *, in_
     return environment_seed(seed, "evaluate", task, learning_run, number)
 
 
+@lru_cache(maxsize=2**12, typed=True)
 def _number(key: str | int) -> int:
     """A key as a number that depends on its text alone (Python's own `hash` changes from process to process)."""
     return int.from_bytes(hashlib.sha256(str(key).encode()).digest()[:8], "little")

@@ -20,6 +20,8 @@ Phase = Literal["learn", "evaluate", "league"]
 EVIDENCE = "evidence"
 """Arm of the episodes to learn by which an agent judges the skills that the study gives it; it has no memory there."""
 
+_SORTED = json.JSONEncoder(sort_keys=True)
+
 SEAT = re.compile(r"player_[0-9]{1,6}")
 
 
@@ -81,7 +83,7 @@ class Trial(BaseModel):
     @cached_property
     def id(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of its fields."""
-        content = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        content = _SORTED.encode(self.model_dump(mode="json"))
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property
@@ -119,6 +121,25 @@ class Episode(BaseModel):
     def trajectory(self) -> Trajectory:
         """The focal seat's part. Raises KeyError for a failed episode."""
         return self.seats[self.focal]
+
+
+_STEPS, _AFTER = b'"steps":[', b'],"total":'
+
+
+def without_steps(line: bytes) -> bytes:
+    """A line of `episodes.jsonl` in which nobody has made a step; as it is where another program has laid it out.
+
+    Within a text of JSON no quotation mark stands alone, so what is looked for is found where it means what it says.
+    """
+    kept: list[bytes] = []
+    start = 0
+    while (steps := line.find(_STEPS, start)) >= 0:
+        end = line.find(_AFTER, steps)
+        if end < 0:
+            return line
+        kept.append(line[start : steps + len(_STEPS)])
+        start = end
+    return b"".join([*kept, line[start:]])
 
 
 def one_line(error: Exception) -> str:

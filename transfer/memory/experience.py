@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from agents.decision import Decision
 
@@ -42,7 +42,7 @@ class Trajectory(BaseModel):
     solved: bool = False
     invalid: int = 0
     reason: str = ""
-    infos: Mapping[str, str] = {}
+    infos: Mapping[str, str] = Field(default_factory=dict)
     """What its game says of itself and no player was told, such as the type of a task (`EnvSpec.recorded`)."""
 
     @model_serializer(mode="wrap")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from testbed.bench.driver.games import Clock, play
+from testbed.bench.driver.games import Clock, play, study
 
 RANDOM = {"model": "scripted:random"}
 IN_FLIGHT = 64
@@ -45,10 +45,11 @@ def bench_engines(folder: Path, *, workers: Sequence[int] = (1, 2, 4), episodes:
     alone: dict[str, Clock] = {}
     written: list[list[bytes]] = []
     for name, engine in engines.items():
-        clocks[name], run = play(folder / name, RANDOM, episodes, IN_FLIGHT, engine=engine)
+        clocks[name], run = play(folder / name, study(RANDOM, episodes, IN_FLIGHT, engine=engine))
         written.append(sorted(run.episodes_file.read_bytes().splitlines()))
     for name in list(engines)[:2]:
-        alone[name], _ = play(folder / f"{name} alone", RANDOM, max(10, episodes // 20), 1, engine=engines[name])
+        few = study(RANDOM, max(10, episodes // 20), 1, engine=engines[name])
+        alone[name], _ = play(folder / f"{name} alone", few)
     return EnginesBench(
         episodes=episodes,
         steps=clocks["local"].steps,

@@ -12,10 +12,13 @@ import anyio
 from agents.models.adapters.call_cache import CallCache
 from agents.models.adapters.metered import Charge
 from testbed.config.reading.load import parse_study
+from testbed.config.study import StudyConfig
 from testbed.play.course.budget import UNLIMITED
 from testbed.records.run_directory import RunDirectory
 from testbed.records.trial import Episode, Trial
 from testbed.studies.run import run_study
+
+PLAYER = "player"
 
 
 class Clock:
@@ -42,30 +45,35 @@ class Clock:
     def scored(self, done: int, tokens: int) -> None: ...
 
 
-def play(
-    folder: Path,
+def study(
     player: Mapping[str, Any],
     episodes: int,
     in_flight: int,
     *,
+    learning_runs: int = 1,
     engine: Any = "local",
-    cache: CallCache | None = None,
     environment: str = "Mastermind-v0",
-    clock: Clock | None = None,
-) -> tuple[Clock, RunDirectory]:
-    """A study of so many games by an agent of these keys (`model`, `base_url`), so many at once, on the disk."""
+) -> StudyConfig:
+    """So many games of each learning run, in which nothing is learned, by an agent of these keys (`model`, `base_url`),
+    so many at once."""
     content = {
         "study": "matrix",
         "engine": engine,
         "concurrency": in_flight,
-        "learning_runs": 1,
+        "learning_runs": learning_runs,
         "evaluation_episodes": episodes,
         "arms": ["none"],
-        "agents": [{"name": "player", **player}],
+        "agents": [{"name": PLAYER, **player}],
         "tasks": [{"environment": environment}],
         "skills": {"embedder": "lexical"},
         "learning": {"iterations": 0},
     }
+    return parse_study(content, "the bench")
+
+
+def play(
+    folder: Path, config: StudyConfig, clock: Clock | None = None, cache: CallCache | None = None
+) -> tuple[Clock, RunDirectory]:
+    """Play a study, or what is left of it, on the disk."""
     clock = clock or Clock()
-    config = parse_study(content, "the bench")
     return clock, anyio.run(run_study, config, folder, clock, UNLIMITED, None, cache).run

@@ -20,7 +20,7 @@ from agents.models.served.model import ServedModel
 from agents.prompts import conversation
 from environments.grammar import Regex
 from testbed.bench.driver.engines import RANDOM
-from testbed.bench.driver.games import play
+from testbed.bench.driver.games import play, study
 
 MOVE = Regex(r"\[[1-6]( [1-6]){3}\]")
 CALLS = 400
@@ -61,15 +61,16 @@ def bench_http(
     """Play games of Mastermind over HTTP; ask as many questions by our client and by httpx; play at several servers."""
     load = os.getloadavg()[0]
     with stub_servers(1) as urls:
-        play(folder / "warm", served(urls), in_flight, in_flight)
-        clock, _ = play(folder / "http", served(urls), episodes, in_flight)
+        play(folder / "warm", study(served(urls), in_flight, in_flight))
+        clock, _ = play(folder / "http", study(served(urls), episodes, in_flight))
         ours, our_answers = asyncio.run(_timed(_by_our_client(urls[0]), in_flight))
         theirs, their_answers = asyncio.run(_timed(_by_httpx(urls[0]), in_flight))
-    scripted, _ = play(folder / "scripted", RANDOM, episodes, in_flight)
+    scripted, _ = play(folder / "scripted", study(RANDOM, episodes, in_flight))
     rates: dict[int, float] = {}
     for count in servers:
         with stub_servers(count, SLOTS, SECONDS) as urls:
-            slow, _ = play(folder / f"servers {count}", served(urls), PER_SERVER * count, PER_SERVER * count)
+            games = PER_SERVER * count
+            slow, _ = play(folder / f"servers {count}", study(served(urls), games, games))
             rates[count] = slow.steps / slow.seconds
     one = rates[servers[0]] / servers[0]
     return HttpBench(

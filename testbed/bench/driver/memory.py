@@ -1,10 +1,9 @@
-"""What a run holds in memory, as it gets long or has many episodes in flight; and what resuming it takes."""
+"""What a run holds in memory, as it gets long or has many episodes in flight."""
 
 from __future__ import annotations
 
 import os
 import resource
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from testbed.bench.driver.engines import RANDOM
-from testbed.bench.driver.games import Clock, play
+from testbed.bench.driver.games import Clock, play, study
 from testbed.bench.driver.http import served, stub_servers
 from testbed.records.trial import Episode
 
@@ -34,11 +33,6 @@ class MemoryBench:
     mb_by_per_cent: Mapping[int, float]
     mb_at_most: float
     """In the whole run."""
-    resume_seconds: float
-    """By the clock: the same command once more, when nothing is left to play."""
-    resume_cpu_seconds: float
-    resume_mb_at_most: float
-    """Of the process so far, so it says something only where it is more than the run took."""
 
 
 class Scales(Clock):
@@ -52,13 +46,13 @@ class Scales(Clock):
     def advance(self, episode: Episode) -> None:
         super().advance(episode)
         if (share := self._marks.get(self.episodes)) is not None:
-            self.found[share] = _resident()
+            self.found[share] = resident()
 
 
 def bench_memory(
     folder: Path, *, episodes: int = 10_000, in_flight: int = 64, environment: str = "Mastermind-v0", http: bool = False
 ) -> MemoryBench:
-    """Play as many games, so many at once; then run the same study again.
+    """Play as many games, so many at once.
 
     A scripted player answers at once, so that the next game begins when one has ended. Over HTTP, against a stub, all
     games in flight are half played, which is the most that they can hold.
@@ -66,12 +60,10 @@ def bench_memory(
     load = os.getloadavg()[0]
     with stub_servers(1 if http else 0) as urls:
         player = served(urls) if http else RANDOM
-        play(folder / "warm", player, 8, 8, environment=environment)
-        before, scales = _resident(), Scales(episodes)
-        play(folder / "run", player, episodes, in_flight, environment=environment, clock=scales)
-        most = _most()
-        wall, processor = time.perf_counter(), time.process_time()
-        play(folder / "run", player, episodes, in_flight, environment=environment)
+        play(folder / "warm", study(player, 8, 8, environment=environment))
+        config = study(player, episodes, in_flight, environment=environment)
+        before, scales = resident(), Scales(episodes)
+        play(folder / "run", config, scales)
     return MemoryBench(
         episodes=scales.episodes,
         steps=scales.steps,
@@ -80,16 +72,15 @@ def bench_memory(
         cpu_ms_per_step=1000 * scales.processor / scales.steps,
         mb_before=before,
         mb_by_per_cent=scales.found,
-        mb_at_most=most,
-        resume_seconds=time.perf_counter() - wall,
-        resume_cpu_seconds=time.process_time() - processor,
-        resume_mb_at_most=_most(),
+        mb_at_most=most_resident(),
     )
 
 
-def _resident() -> float:
+def resident() -> float:
+    """Megabytes of this process."""
     return psutil.Process().memory_info().rss / 1e6
 
 
-def _most() -> float:
+def most_resident() -> float:
+    """The same at most, since the process began."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

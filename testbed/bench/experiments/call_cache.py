@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agents.models.adapters.call_cache import CallCache
 from agents.models.adapters.metered import Account
-from testbed.bench.driver.games import Clock, play
+from testbed.bench.driver.games import Clock, play, study
 from testbed.records.side_files.accounts import read_accounts
 
 PASSES = ("without", "empty", "full")
@@ -48,7 +48,7 @@ def bench_call_cache(folder: Path, model: str, *, episodes: int = 16) -> CallCac
     written: dict[str, list[bytes]] = {}
     for name in PASSES:
         with nullcontext() if name == "without" else closing(CallCache(file)) as cache:
-            clocks[name], run = play(folder / name, {"model": model}, episodes, episodes, cache=cache)
+            clocks[name], run = play(folder / name, study({"model": model}, episodes, episodes), cache=cache)
         accounts[name] = read_accounts(run.path).total
         written[name] = sorted(run.episodes_file.read_bytes().splitlines())
     return CallCacheBench(

@@ -10,9 +10,8 @@ from testbed.play.players import HeldMemory, Players
 from testbed.records.trial import Trial
 from transfer.memory.experience import Trajectory
 
-
 YOUNG = 50_000
-"""Objects by which garbage must grow before Python looks for cycles in it; its own 700 are three steps of an episode."""
+"""Objects that are new before Python looks for cycles among them; its own 700 are three steps of an episode."""
 
 
 class LocalEngine:
