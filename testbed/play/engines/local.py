@@ -17,14 +17,13 @@ YOUNG = 50_000
 class LocalEngine:
     """Many episodes on one event loop.
 
-    Episodes leave next to no cyclic garbage, and what is in flight or loaded is looked through by each collection: they
-    are made rare while the engine is open, and what is loaded by then is left out of them.
+    Episodes leave next to no cyclic garbage, and each collection looks through what is in flight: so there are few
+    while the engine is open.
     """
 
     def __init__(self, players: Players) -> None:
         self.players = players
         self._thresholds = gc.get_threshold()
-        gc.freeze()
         gc.set_threshold(YOUNG, *self._thresholds[1:])
 
     async def play(self, trial: Trial, held: HeldMemory, guests: Mapping[str, HeldMemory]) -> dict[str, Trajectory]:
@@ -34,5 +33,4 @@ class LocalEngine:
 
     async def close(self) -> None:
         gc.set_threshold(*self._thresholds)
-        gc.unfreeze()
         await self.players.close()

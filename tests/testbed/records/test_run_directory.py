@@ -79,6 +79,28 @@ def test_a_success_is_the_last_word_on_a_trial(directory):
     assert list(directory.episodes()) == [episode(0), episode(1, error="gone")]
 
 
+def test_outlines_are_the_episodes_without_their_steps(directory):
+    tricky = episode(0, text='it says "steps":[{}],"total":3 and \\"steps\\":[')
+    with directory:
+        for each in (tricky, episode(1, error="gone"), episode(2)):
+            directory.append(each)
+    whole = list(directory.stored())
+    for (place, outline), (same, full) in zip(directory.outlines(), whole, strict=True):
+        assert place == same
+        assert not any(seat.steps for seat in outline.seats.values())
+        assert {
+            name: seat.model_copy(update={"steps": full.seats[name].steps}) for name, seat in outline.seats.items()
+        } == (full.seats)
+        assert outline.model_copy(update={"seats": full.seats}) == full
+
+
+def test_an_outline_of_a_line_that_another_program_has_laid_out_is_the_whole_episode(directory):
+    with directory:
+        directory.append(episode())
+    directory.episodes_file.write_text(json.dumps(json.loads(directory.episodes_file.read_text())) + "\n")
+    assert list(directory.outlines()) == [(0, episode())]
+
+
 def test_a_torn_last_line_is_owed_again(directory):
     with directory:
         directory.append(episode(0))

@@ -100,9 +100,15 @@ def read_usage(body: object) -> Usage:
     )
     return Usage(
         prompt=count(counts.get("prompt_tokens"), counts.get("input_tokens")),
-        completion=count(counts.get("completion_tokens"), counts.get("output_tokens")),
+        completion=read_written(body),
         cached=count(*cached),
     )
+
+
+def read_written(body: object) -> int:
+    """Tokens of the completion, by what an answer says it cost."""
+    counts = mapping(mapping(body).get("usage"))
+    return count(counts.get("completion_tokens"), counts.get("output_tokens"))
 
 
 def _parts(content: object) -> Iterator[tuple[Literal["text", "thought"], str]]:

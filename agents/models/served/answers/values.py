@@ -22,7 +22,7 @@ def items(value: object) -> Sequence[object]:
 
 def number(value: object) -> float | None:
     """A finite number, also where it came as text; None for anything else (a truth value among it)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         read = float(value)

@@ -203,6 +203,8 @@ class Endpoints:
 
     def _order(self, session: str) -> list[_Server]:
         """Awake servers before resting ones; a session's own before others (it holds the prefix), idle before busy."""
+        if len(self._servers) == 1:
+            return self._servers
         now = time.monotonic()
         home = self._home(session, now) if session else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from agents.models.served.answers.completion import read_usage
+from agents.models.served.answers.completion import read_written
 from agents.models.served.http.api_key import redact
 from agents.models.served.http.failure import Reply, TryFailed
 
@@ -36,7 +36,7 @@ class Health:
 
     def succeed(self, reply: Reply) -> None:
         self.answered += 1
-        self.written += read_usage(reply.body).completion
+        self.written += read_written(reply.body)
         self.well = True
 
     def fail(self, failure: TryFailed) -> None:

@@ -1,8 +1,8 @@
 """`DirectWire`: HTTP/1.1 over connections that stay open, a pool of them for one server.
 
 httpx takes milliseconds of processor time a request where many are under way, because httpcore looks through all its
-connections each time (`procmem bench driver` measures it): thousands of episodes at once have no time for that. What
-comes back is parsed by llhttp (httptools).
+connections each time (`procmem bench driver` measures it), and aiohttp three times as much as this (docs/speed.md):
+thousands of episodes at once have no time for that. What comes back is parsed by llhttp (httptools).
 """
 
 from __future__ import annotations
