@@ -19,7 +19,9 @@ STARTS_WITHIN = 600.0
 REPLACED_WITHIN = 120.0
 """Seconds for which a crew of nobody waits for somebody."""
 ACCIDENTS = 2
-"""Deaths of a trial's worker after which it is played by a worker of its own: it may be what kills them."""
+"""Deaths of a trial's worker after which it is played alone: it may be what kills them."""
+ALONE = 2
+"""Deaths of whoever plays it alone after which it is taken to be what kills them."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,13 +39,21 @@ class Worker:
 
 
 class Crew:
-    """Episodes go to whoever has the fewest. What a dead worker had in hand is played again by the others."""
+    """Episodes go to whoever has the fewest. What a dead worker had in hand is played again by the others.
 
-    def __init__(self, cluster: Cluster, hire: Callable[[], Any], program: str, patience: float) -> None:
-        """`hire` places one more worker's actor; each must run this `program`, and answer within `patience` seconds
-        whatever its games do."""
+    An episode whose workers die is played by a *hermit*, a worker that plays one at a time.
+    """
+
+    def __init__(
+        self, cluster: Cluster, hire: Callable[[], Any], hire_hermit: Callable[[], Any], program: str, patience: float
+    ) -> None:
+        """`hire` places one more worker's actor, `hire_hermit` one that finds room on a cluster that is full. Each must
+        run this `program`, and answer within `patience` seconds whatever its games do."""
         self._cluster = cluster
         self._hire = hire
+        self._hire_hermit = hire_hermit
+        self._hermit: Worker | None = None
+        self._hermitage = asyncio.Lock()
         self._program = program
         self._patience = patience
         self._workers: list[Worker] = []
@@ -79,20 +89,28 @@ class Crew:
         return await self._play_alone(*message)
 
     async def _play_alone(self, *message: Any) -> bytes:
-        actor = self._hire()
-        watch: asyncio.Task[None] | None = None
+        async with self._hermitage:
+            for _ in range(ALONE):
+                try:
+                    if self._hermit is None:
+                        self._hermit = await self._settle()
+                    return await self._hermit.actor.play.remote(*message)
+                except self._cluster.failures as error:
+                    _log.warning("a worker that played one episode alone is gone (%s)", type(error).__name__)
+                    self._hermit = None
+        raise WorkerDied(f"the process that played it died {ACCIDENTS + ALONE} times, in the end playing nothing else")
+
+    async def _settle(self) -> Worker:
+        hermit = Worker(self._hire_hermit())
         try:
-            await self._check(actor)
-            watch = self._start(self._watch(Worker(actor)))
-            return await actor.play.remote(*message)
-        except self._cluster.failures:
-            raise WorkerDied(
-                f"the process that played it died {ACCIDENTS + 1} times, in the end playing nothing else"
+            async with asyncio.timeout(STARTS_WITHIN):
+                await self._check(hermit.actor)
+        except TimeoutError:
+            raise EngineGone(
+                f"no worker of Ray has started within {STARTS_WITHIN:g} s; `ray status` says why"
             ) from None
-        finally:
-            if watch is not None:
-                watch.cancel()
-            self._cluster.ray.kill(actor)
+        self._start(self._watch(hermit))
+        return hermit
 
     async def _least_busy(self) -> Worker:
         async with self._change:
@@ -161,6 +179,6 @@ class Crew:
     def close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        for worker in self._workers:
+        for worker in (*self._workers, *([self._hermit] if self._hermit else [])):
             self._cluster.ray.kill(worker.actor)
         self._workers.clear()

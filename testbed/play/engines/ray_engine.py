@@ -110,22 +110,17 @@ async def _open(cluster: Cluster, config: StudyConfig, today: date, fleet: Fleet
     all_processors = sum(machine.get("CPU", 0.0) for machine in cluster.machines())
     processors = all_processors - sum(each.get("CPU", 0.0) for each in asked.values())
     size = config.engine.workers or max(1, int(processors))
-    hire = partial(
-        cluster.ray.remote(RolloutWorker)
-        .options(
-            num_cpus=_hundredths(max(0.0, min(1.0, processors / size))),
-            max_concurrency=AT_ONCE,
-            scheduling_strategy="SPREAD",
+
+    def hire(processors: float) -> Any:
+        return (
+            cluster.ray.remote(RolloutWorker)
+            .options(num_cpus=processors, max_concurrency=AT_ONCE, scheduling_strategy="SPREAD")
+            .remote(config.model_dump_json(), today.isoformat(), remote, desk.guests, os.getcwd())
         )
-        .remote,
-        config.model_dump_json(),
-        today.isoformat(),
-        remote,
-        desk.guests,
-        os.getcwd(),
-    )
+
+    share = _hundredths(max(0.0, min(1.0, processors / size)))
     patience = 60.0 + max(spec.patience for spec in players.tasks.values())
-    crew = Crew(cluster, hire, program(), patience)
+    crew = Crew(cluster, partial(hire, share), partial(hire, 0.0), program(), patience)
     await crew.begin(size)
     return RayEngine(cluster, players, crew, hosts, desk)
 

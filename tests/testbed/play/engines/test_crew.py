@@ -56,8 +56,14 @@ class FakeCluster:
 
     def __init__(self, workers: int = 100) -> None:
         self.hired: list[FakeWorker] = []
+        self.hermits: list[FakeWorker] = []
         self.most = workers
         self.ray = SimpleNamespace(kill=lambda actor: actor.dead.set())
+
+    def hire_hermit(self) -> FakeWorker:
+        worker = FakeWorker()
+        self.hermits.append(worker)
+        return worker
 
     def hire(self) -> FakeWorker:
         worker = FakeWorker()
@@ -70,7 +76,7 @@ class FakeCluster:
 def in_crew(use, size=2, patience=5.0, **changes):
     async def main():
         cluster = FakeCluster(**changes)
-        crew = Crew(cluster, cluster.hire, "v1", patience)
+        crew = Crew(cluster, cluster.hire, cluster.hire_hermit, "v1", patience)
         try:
             await crew.begin(size)
             return await use(crew, cluster)
@@ -86,7 +92,10 @@ def test_a_trial_that_kills_its_workers_is_lost_and_no_other():
         answers = await asyncio.gather(*(crew.play(each) for each in ["poison", *others]), return_exceptions=True)
         assert isinstance(answers[0], WorkerDied)
         assert answers[1:] == [each.encode() for each in others]
-        assert sum(worker.played["poison"] for worker in cluster.hired) == crews.ACCIDENTS + 1
+        assert (
+            sum(worker.played["poison"] for worker in (*cluster.hired, *cluster.hermits))
+            == crews.ACCIDENTS + crews.ALONE
+        )
         await asyncio.sleep(0.01)
         assert crew.size == 2
 
@@ -104,6 +113,22 @@ def test_a_worker_that_hangs_is_ended_and_its_other_trials_are_played(monkeypatc
         assert answers[1:] == [str(n).encode() for n in range(6)]
 
     in_crew(use, patience=0.1)
+
+
+def test_who_was_unlucky_twice_is_played_though_nobody_new_finds_room():
+    """Two machines die, one after the other, and none comes: episodes that both had in hand wait for no processor."""
+
+    async def use(crew, cluster):
+        playing = [asyncio.create_task(crew.play(str(n))) for n in range(6)]
+        await asyncio.sleep(0.01)
+        for worker in cluster.hired[:2]:
+            worker.dead.set()
+            await asyncio.sleep(0.02)
+        assert await asyncio.gather(*playing) == [str(n).encode() for n in range(6)]
+        assert len(cluster.hermits) == 1
+        assert crew.size == 1
+
+    in_crew(use, size=3, workers=3)
 
 
 def test_a_crew_of_nobody_gives_up(monkeypatch):

@@ -12,6 +12,7 @@ import anyio
 import psutil
 import pytest
 
+from testbed.play.engines.cluster.address import EngineError
 from testbed.studies.run import run_study
 from tests.integration.test_resume import content
 from tests.support.studies import Watcher
@@ -120,6 +121,15 @@ def test_a_machine_that_dies_costs_what_it_had_in_hand(study, run_in, tmp_path, 
     assert content(there) == content(here)
     assert planned < len(plays) <= planned + 12
     assert len(set(plays)) == planned
+
+
+@pytest.mark.slow
+def test_what_no_machine_has_is_said_before_the_first_episode(study, run_in, tmp_path, cluster):
+    """Ray would wait for a better machine for ever."""
+    agent = {"name": "a", "model": str(tmp_path), "device": "cuda"}
+    with pytest.raises(EngineError, match='agent a: device = "cuda", and no machine of the cluster has a GPU'):
+        run_in(tmp_path / "runs", study(agents=[agent], **by(cluster)))
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.slow
