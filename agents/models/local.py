@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from pydantic import JsonValue
@@ -15,13 +15,14 @@ from agents.models.decoding.decoder import Decoder
 from agents.models.decoding.encoder_decoder import EncoderDecoderWriter
 from agents.models.decoding.kv_cache import fitting_rows
 from agents.models.decoding.sequence import TokenSequence
-from agents.models.decoding.worker import Worker
+from agents.models.decoding.worker import Worker, Writer
 from agents.models.model import Completion, Likelihood, Message, Model, ModelCard, ModelError, Request, Utterance
 from agents.models.scoring.encoder_decoder import EncoderDecoderScorer
-from agents.models.scoring.listening import listener
+from agents.models.scoring.listening import Tell, listener
 from agents.models.scoring.proof import Proof, explaining
 from agents.models.scoring.scorer import PrefixTreeScorer
 from agents.models.tokens.context import fit, longest_context
+from agents.models.tokens.encoder_decoder import source
 from agents.models.tokens.masks import GrammarMasks
 from agents.models.tokens.matcher import grammar_ends, turn_ends
 from agents.models.tokens.template import ChatTemplate
@@ -30,10 +31,64 @@ from agents.models.weights.folders import weights_digest
 from agents.models.weights.room import telling
 
 
-class LocalModel(Model):
-    """A decoder-only model of transformers. Concurrent calls meet in its passes; sessions keep what they have read.
+class Scorer(Protocol):
+    """Computes likelihoods."""
 
-    Encoder-decoders run, too, one call after the other. Before any number of a model is used it is proved right.
+    def score(self, utterances: Sequence[Utterance], tell: Tell) -> list[Likelihood]: ...
+
+
+class Engine(Protocol):
+    """How models of one architecture write and score."""
+
+    @property
+    def scorer(self) -> Scorer: ...
+
+    @property
+    def writer(self) -> Writer: ...
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of what a conversation is to the model; so many of its context are gone."""
+        ...
+
+    def begin(self, prompt: list[int]) -> tuple[list[int], list[int] | None]:
+        """What stands before the first token that is written, and what an encoder reads."""
+        ...
+
+
+class DecoderOnly:
+    """What is written follows its prompt."""
+
+    def __init__(self, model: Any, template: ChatTemplate, rows: int) -> None:
+        self.scorer, self.writer = PrefixTreeScorer(model, template), Decoder(model, rows)
+        self._template = template
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        return self._template.tokens(messages, generation=True)
+
+    def begin(self, prompt: list[int]) -> tuple[list[int], None]:
+        return prompt, None
+
+
+class EncoderDecoder:
+    """The prompt is the encoder's, what is written the decoder's."""
+
+    def __init__(self, model: Any, template: ChatTemplate) -> None:
+        self.scorer, self.writer = EncoderDecoderScorer(model, template), EncoderDecoderWriter(model)
+        self._start: int = model.config.decoder_start_token_id
+        self._template = template
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        return source(self._template, messages)
+
+    def begin(self, prompt: list[int]) -> tuple[list[int], list[int]]:
+        return [self._start], prompt
+
+
+class LocalModel(Model):
+    """A model of transformers. Before any number of it is used it is proved right.
+
+    Concurrent calls meet in a decoder's passes, and sessions keep what they have read; encoder-decoders write one text
+    after the other.
     """
 
     def __init__(self, model: Any, template: ChatTemplate, card: ModelCard, *, rows: int | None = None) -> None:
@@ -43,22 +98,17 @@ class LocalModel(Model):
         """
         self._card = card
         self._template = template
-        self._encodes: bool = model.config.is_encoder_decoder
-        self._scorer: EncoderDecoderScorer | PrefixTreeScorer
-        self._writer: EncoderDecoderWriter | Decoder
         with explaining(model):
             width: int = model.get_output_embeddings().weight.shape[0]
             self._policies = GrammarMasks(template.tokenizer, width, grammar_ends(model, template.tokenizer))
             self._turn_ends = turn_ends(model, template.tokenizer)
-            if self._encodes:
-                self._scorer, self._writer = EncoderDecoderScorer(model, template), EncoderDecoderWriter(model)
-            else:
-                self._scorer, self._writer = (
-                    PrefixTreeScorer(model, template),
-                    Decoder(model, rows or fitting_rows(model, card.context)),
-                )
+            self._engine: Engine = (
+                EncoderDecoder(model, template)
+                if model.config.is_encoder_decoder
+                else DecoderOnly(model, template, rows or fitting_rows(model, card.context))
+            )
+            self._writer = self._engine.writer
             Proof(model, template, card.weights).show(self._writer)
-        self._starts: list[int] = [model.config.decoder_start_token_id] if self._encodes else []
         self._worker: Worker | None = Worker.join(str(model.device), self._writer)
 
     @classmethod
@@ -112,7 +162,7 @@ class LocalModel(Model):
         """Likelihoods, computed when no pass is under way and before the next one."""
         wanted = list(utterances)
         tell = listener()
-        return await asyncio.wrap_future(self._open().call(lambda: self._scorer.score(wanted, tell)))
+        return await asyncio.wrap_future(self._open().call(lambda: self._engine.scorer.score(wanted, tell)))
 
     def count(self, text: str) -> int:
         return len(self._template.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -147,27 +197,22 @@ class LocalModel(Model):
 
         async def size(messages: Sequence[Message]) -> int:
             key = tuple(messages)
-            prompts[key] = self._tokens(key)
+            prompts[key] = self._engine.prompt(key)
             return len(prompts[key])
 
         fitted = await fit(request.messages, self._card.context - request.sampling.max_tokens, size)
         grammar = request.grammar
+        written, read = self._engine.begin(prompts[fitted.messages])
         return TokenSequence(
             request,
-            self._starts or prompts[fitted.messages],
+            written,
             dropped=fitted.dropped,
             walk=None if grammar is None else self._policies.walk(grammar),
             ends=self._turn_ends,
             context=self._card.context,
             template=self._template,
-            source=prompts[fitted.messages] if self._encodes else None,
+            source=read,
         )
-
-    def _tokens(self, messages: tuple[Message, ...]) -> list[int]:
-        if not self._encodes:
-            return self._template.tokens(messages, generation=True)
-        ids: list[int] = self._template.tokenizer(self._template.render(messages, generation=True))["input_ids"]
-        return ids
 
 
 def _device(wanted: str) -> torch.device:

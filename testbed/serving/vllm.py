@@ -46,9 +46,15 @@ class Launch:
     extra: tuple[str, ...] = ()
 
     def command(self, python: Path) -> list[str]:
-        """Raises WeightsError where the weights cannot be had."""
+        """Raises WeightsError where the weights cannot be had, ServeError where vLLM has no such models."""
+        folder = folders.path(self.name)
+        if folders.is_encoder_decoder(folder):
+            raise ServeError(
+                f"{self.name} is an encoder-decoder, and vLLM serves none that write text; without serve and base_url "
+                "it runs in process"
+            )
         command = [str(python), "-P", "-m", "vllm.entrypoints.openai.api_server"]
-        command += ["--model", str(folders.path(self.name)), "--served-model-name", self.name]
+        command += ["--model", str(folder), "--served-model-name", self.name]
         command += ["--host", "127.0.0.1", "--port", str(self.port)]
         # The model's generation_config must not change how we sample; cached tokens are to be counted.
         command += ["--generation-config", "vllm", "--enable-prompt-tokens-details"]

@@ -6,8 +6,10 @@ import copy
 from typing import Any
 
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
     Gemma2Config,
     Gemma3TextConfig,
     LlamaConfig,
@@ -66,6 +68,18 @@ def tokenizer(template: str | None = CHATML) -> PreTrainedTokenizerFast:
     return made
 
 
+def sentence_piece() -> PreTrainedTokenizerFast:
+    """As T5's: spaces are signs of their own, one stands before every text, and there are neither braces nor bytes."""
+    alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789[].,:;?!'"
+    words = ("▁go", "▁to", "▁[", "go", "▁1")
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -4.0), *((each, -5.0) for each in alphabet)]
+    raw = Tokenizer(models.Unigram([*pieces, *((word, -3.0) for word in words)], unk_id=2))
+    raw.pre_tokenizer = pre_tokenizers.Metaspace()
+    raw.decoder = decoders.Metaspace()
+    raw.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="</s>", pad_token="<pad>", unk_token="<unk>")
+
+
 def model(family: str, words: PreTrainedTokenizerFast, seed: int = 0) -> PreTrainedModel:
     torch.manual_seed(seed)
     options: dict[str, Any] = {
@@ -102,6 +116,32 @@ def t5(words: PreTrainedTokenizerFast) -> PreTrainedModel:
         pad_token_id=words.eos_token_id,
     )
     return T5ForConditionalGeneration(config).float().eval()
+
+
+def bart(words: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """An encoder-decoder whose positions are learned: 512 of them."""
+    torch.manual_seed(0)
+    end: Any = words.eos_token_id
+    config = BartConfig(
+        vocab_size=len(words),
+        d_model=32,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        encoder_ffn_dim=48,
+        decoder_ffn_dim=48,
+        max_position_embeddings=512,
+        init_std=0.3,
+        bos_token_id=end,
+        eos_token_id=end,
+        pad_token_id=end,
+        decoder_start_token_id=end,
+        forced_eos_token_id=None,
+    )
+    made = BartForConditionalGeneration(config).float().eval()
+    made.name_or_path = "tiny-bart"
+    return made
 
 
 def twin(original: PreTrainedModel) -> PreTrainedModel:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from agents.models.decoding.decoder import explained
@@ -15,10 +15,7 @@ from agents.models.model import ModelError
 
 
 class EncoderDecoderWriter:
-    """The encoder reads a sequence's `source` once; the decoder runs over all that is written at every step."""
-
-    memory = 0
-    """Nothing is remembered from call to call."""
+    """The encoder reads a sequence's `source` once; what the decoder has made of it and of its own words is kept."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model: Any = model
@@ -27,6 +24,11 @@ class EncoderDecoderWriter:
     @property
     def busy(self) -> bool:
         return bool(self._waiting)
+
+    @property
+    def memory(self) -> int:
+        """Nothing is remembered from call to call."""
+        return 0
 
     def add(self, sequence: TokenSequence) -> None:
         self._waiting.append(sequence)
@@ -62,12 +64,16 @@ class EncoderDecoderWriter:
         read: Tensor = self._model.get_encoder()(
             input_ids=torch.tensor([sequence.source], device=device)
         ).last_hidden_state
+        kept = EncoderDecoderCache(DynamicCache(), DynamicCache())
         while pending := sequence.pending:
-            tokens = torch.tensor([sequence.tokens[: pending.stop]], device=device)
+            tokens = torch.tensor([sequence.tokens[pending.start : pending.stop]], device=device)
             output = self._model(
-                encoder_outputs=BaseModelOutput(last_hidden_state=read), decoder_input_ids=tokens, use_cache=False
+                encoder_outputs=BaseModelOutput(last_hidden_state=read),
+                decoder_input_ids=tokens,
+                past_key_values=kept,
+                use_cache=True,
             )
-            scores: Tensor = output.logits[0, pending.start :].float()
+            scores: Tensor = output.logits[0].float()
             normalisers: list[float] = scores.logsumexp(-1).tolist()
             sequence.ready = pending.stop
             for position, row, normaliser in zip(pending, scores.cpu().numpy(), normalisers, strict=True):

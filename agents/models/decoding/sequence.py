@@ -157,6 +157,12 @@ class TokenSequence:
         while self._walk is not None and self._finish is None:
             hurry = self._written >= self.request.sampling.max_tokens
             self._allowed = self._walk.allowed(hurry=hurry)
+            if not len(self._allowed):
+                name, written = self._template.tokenizer.name_or_path, self._template.text(self.tokens[self._start :])
+                raise ModelError(
+                    f"the vocabulary of {name} has no token for what {self.request.grammar} asks for after "
+                    f"{written!r}: name another model for this"
+                )
             if self._walk.ends(int(self._allowed[0])) and self._walk.ends(int(self._allowed[-1])):
                 self._finish = "length" if hurry else "stop"
             elif len(self._allowed) > 1:

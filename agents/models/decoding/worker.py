@@ -8,6 +8,8 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import ClassVar, Protocol, TypeVar
 
+from agents.models.decoding.sequence import TokenSequence
+
 T = TypeVar("T")
 
 
@@ -17,9 +19,24 @@ class Writer(Protocol):
     @property
     def busy(self) -> bool: ...
 
+    @property
+    def memory(self) -> int:
+        """Bytes of what is remembered from call to call."""
+        ...
+
+    def add(self, sequence: TokenSequence) -> None: ...
+
     def step(self) -> None: ...
 
     def fail(self, error: Exception) -> None: ...
+
+    def release(self, session: str) -> None:
+        """This conversation will not be continued."""
+        ...
+
+    def forget(self) -> None:
+        """Give all memory back, unless something is being written."""
+        ...
 
 
 class Worker:

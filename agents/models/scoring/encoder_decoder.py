@@ -14,6 +14,7 @@ from agents.models.model import Likelihood, Message, ModelError, Utterance
 from agents.models.scoring.listening import Tell, nobody
 from agents.models.scoring.precision import computing_in
 from agents.models.scoring.scorer import PRECISION, likelihoods
+from agents.models.tokens.encoder_decoder import source, target
 from agents.models.tokens.masks import GrammarMasks, Predictions
 from agents.models.tokens.matcher import grammar_ends
 from agents.models.tokens.template import ChatTemplate, TokenizedUtterance
@@ -49,10 +50,11 @@ class EncoderDecoderScorer:
     def score(self, utterances: Sequence[Utterance], tell: Tell = nobody) -> list[Likelihood]:
         """The likelihood of each utterance; −inf where its grammar forbids it. Tells after each pass.
 
-        Raises ModelError on NaN.
+        Raises ModelError when a text is longer than the model's positions or the model answers NaN.
         """
         unique = list(dict.fromkeys(utterances))
-        texts = [self._spelled(utterance) for utterance in unique]
+        texts = [target(self.template, utterance) for utterance in unique]
+        self._check_length(max(map(len, texts), default=0))
         tokenized = [TokenizedUtterance(text, 0, len(text)) for text in texts]
         predictions = self._policies.predictions(unique, tokenized)
         starts = torch.tensor([0, *(len(text) for text in texts)]).cumsum(0).tolist()
@@ -69,20 +71,22 @@ class EncoderDecoderScorer:
         by_utterance = dict(zip(unique, likelihoods(logprobs, tokenized, str(self.model.name_or_path)), strict=True))
         return [by_utterance[utterance] for utterance in utterances]
 
-    def _spelled(self, utterance: Utterance) -> tuple[int, ...]:
-        if utterance.tokens is not None and self.template.writes(utterance.tokens, utterance.text):
-            return utterance.tokens
-        return tuple(self.template.tokenizer(utterance.text, add_special_tokens=False)["input_ids"])
+    def _check_length(self, tokens: int) -> None:
+        """Where positions are learned there are no more than these; T5's are relative and go on."""
+        most = getattr(self.model.config, "max_position_embeddings", None)
+        if most is not None and tokens > most:
+            raise ModelError(
+                f"a text of {tokens} tokens does not fit the context of {self.model.name_or_path}, {most} tokens: "
+                "drop its conversation's oldest turns before scoring it"
+            )
 
     def _encoded(self, prompts: Sequence[Prompt]) -> Iterator[tuple[list[list[int]], Tensor, Tensor]]:
         """Batches of distinct prompts: the utterances of each, encoder states (b, length, width), mask (b, length)."""
         members: dict[Prompt, list[int]] = {}
         for row, prompt in enumerate(prompts):
             members.setdefault(prompt, []).append(row)
-        ids: dict[Prompt, list[int]] = {
-            prompt: self.template.tokenizer(self.template.render(prompt, generation=True))["input_ids"]
-            for prompt in members
-        }
+        ids = {prompt: source(self.template, prompt) for prompt in members}
+        self._check_length(max(map(len, ids.values()), default=0))
         encoder: Any = self.model.get_encoder()
         batch: list[Prompt] = []
         waiting = sorted(members, key=lambda prompt: len(ids[prompt]), reverse=True)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,13 @@ import transformers
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from agents.models.decoding.decoder import Decoder
-from agents.models.decoding.encoder_decoder import EncoderDecoderWriter
 from agents.models.decoding.sequence import TokenSequence
+from agents.models.decoding.worker import Writer
 from agents.models.model import Completion, Message, ModelError, ModelMisconfigured, Request, Sampling, Utterance
 from agents.models.scoring.encoder_decoder import EncoderDecoderScorer
 from agents.models.scoring.precision import computing_in
 from agents.models.scoring.scorer import PrefixTreeScorer
+from agents.models.tokens.encoder_decoder import source, target
 from agents.models.tokens.template import ChatTemplate
 from agents.models.weights.folders import home
 
@@ -64,7 +64,7 @@ class Proof:
         self._template = template
         self._weights = weights
 
-    def show(self, writer: Decoder | EncoderDecoderWriter) -> None:
+    def show(self, writer: Writer) -> None:
         """In float32, where there is memory for a second copy, and in the precision of the weights.
 
         Raises ModelMisconfigured, with the difference that was found.
@@ -73,8 +73,7 @@ class Proof:
         if self._model.dtype != torch.float32 and not _fits(self._model):
             precisions.pop(torch.float32)
         for precision in precisions:
-            if isinstance(writer, Decoder):
-                self._show("log-probabilities while writing", precision, partial(self._writing_gap, writer))
+            self._show("log-probabilities while writing", precision, partial(self._writing_gap, writer))
             self._show("likelihoods", precision, partial(self._scoring_gap, precision))
 
     def _show(self, what: str, precision: torch.dtype, gap: Callable[[], float]) -> None:
@@ -86,7 +85,7 @@ class Proof:
         if not found <= TOLERANCE.get(precision, _ROUGH):
             raise ModelMisconfigured(
                 f"{self._model.name_or_path} ({self._model.config.model_type}) cannot run in process: its {what} are "
-                f"{found:.2g} nats per token off those of a plain pass over one text; serve it instead"
+                f"{found:.2g} nats per token off those of a plain pass over one text; {_remedy(self._model)}"
             )
         if self._weights:
             _remember(key, {"model": self._weights, "what": what, "precision": str(precision), "gap": found})
@@ -103,26 +102,38 @@ class Proof:
             expected = [value for utterance in PROBE for value in plain(utterance)]
         return _rms(one - other for one, other in zip(found, expected, strict=True))
 
-    def _writing_gap(self, decoder: Decoder) -> float:
-        written: list[tuple[list[int], Completion]] = []
+    def _writing_gap(self, writer: Writer) -> float:
+        written: list[tuple[list[int], list[int] | None, Completion]] = []
         for utterance in (PROBE[0], *PROBE[2:]):
-            prompt = self._template.tokens(utterance.messages, generation=True)
+            prompt, read = self._begun(utterance)
             request = Request(utterance.messages, None, Sampling(0.0, max_tokens=4), session="proof")
             sequence = TokenSequence(
-                request, prompt, dropped=0, walk=None, ends=frozenset(), context=10**9, template=self._template
+                *(request, prompt),
+                dropped=0,
+                walk=None,
+                ends=frozenset(),
+                context=10**9,
+                template=self._template,
+                source=read,
             )
-            decoder.add(sequence)
-            while decoder.busy:
-                decoder.step()
-            written.append((prompt, sequence.future.result()))
-        decoder.forget()
+            writer.add(sequence)
+            while writer.busy:
+                writer.step()
+            written.append((prompt, read, sequence.future.result()))
+        writer.forget()
         gaps: list[float] = []
         with _own_attention(self._model):
-            for prompt, completion in written:
+            for prompt, read, completion in written:
                 spoken = completion.tokens or ()
-                expected = float(self._logprobs([*prompt, *spoken], len(prompt)).sum())
+                expected = float(self._logprobs([*prompt, *spoken], len(prompt), read).sum())
                 gaps.append(((completion.logprob or 0.0) - expected) / max(1, len(spoken)))
         return _rms(gaps)
+
+    def _begun(self, utterance: Utterance) -> tuple[list[int], list[int] | None]:
+        """What stands before the utterance's own tokens, and what an encoder reads."""
+        if self._model.config.is_encoder_decoder:
+            return [self._model.config.decoder_start_token_id], source(self._template, utterance.messages)
+        return self._template.tokens(utterance.messages, generation=True), None
 
     def _plain(self, utterance: Utterance) -> list[float]:
         item = self._template.tokenize(utterance)
@@ -130,21 +141,16 @@ class Proof:
 
     def _plain_answer(self, utterance: Utterance) -> list[float]:
         """An encoder-decoder's: the prompt encoded, the text decoded."""
-        model, tokenizer = self._model, self._template.tokenizer
-        prompt: list[int] = tokenizer(self._template.render(utterance.messages, generation=True))["input_ids"]
-        text: list[int] = tokenizer(utterance.text, add_special_tokens=False)["input_ids"]
-        start = [model.config.decoder_start_token_id, *text[:-1]]
-        logits: Tensor = model(
-            input_ids=torch.tensor([prompt], device=model.device),
-            decoder_input_ids=torch.tensor([start], device=model.device),
-            use_cache=False,
-        ).logits[0]
-        return logits.float().log_softmax(-1)[range(len(text)), text].tolist()
+        start, read = self._begun(utterance)
+        return self._logprobs([*start, *target(self._template, utterance)], len(start), read).tolist()
 
-    def _logprobs(self, ids: Iterable[int], start: int) -> Tensor:
-        """log p of the tokens from `start` on by one plain pass."""
+    def _logprobs(self, ids: Iterable[int], start: int, read: Sequence[int] | None = None) -> Tensor:
+        """log p of the tokens from `start` on by one plain pass; of an encoder-decoder that has `read` a prompt."""
         tokens = torch.tensor([list(ids)], device=self._model.device)
-        logits: Tensor = self._model(input_ids=tokens, use_cache=False).logits[0, start - 1 : -1]
+        given = {"input_ids": tokens}
+        if read is not None:
+            given = {"input_ids": torch.tensor([list(read)], device=tokens.device), "decoder_input_ids": tokens}
+        logits: Tensor = self._model(**given, use_cache=False).logits[0, start - 1 : -1]
         spoken = tokens[0, start:]
         return logits.float().log_softmax(-1).gather(1, spoken[:, None])[:, 0]
 
@@ -166,8 +172,13 @@ def explaining(model: Any) -> Generator[None]:
     except Exception as error:
         spoken = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise ModelMisconfigured(
-            f"{model.name_or_path} ({model.config.model_type}) cannot run in process ({spoken}); serve it instead"
+            f"{model.name_or_path} ({model.config.model_type}) cannot run in process ({spoken}); {_remedy(model)}"
         ) from error
+
+
+def _remedy(model: Any) -> str:
+    """vLLM has no encoder-decoders of text since its second engine."""
+    return "name another model" if model.config.is_encoder_decoder else "serve it instead"
 
 
 @contextmanager

@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 import xgrammar
+from tokenizers.decoders import Metaspace
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -131,4 +133,11 @@ def _compiler(
     tokenizer: PreTrainedTokenizerBase, vocabulary: int
 ) -> tuple[xgrammar.TokenizerInfo, xgrammar.GrammarCompiler]:
     info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=vocabulary)
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    if info.vocab_type == xgrammar.VocabType.RAW and backend is not None and isinstance(backend.decoder, Metaspace):
+        # SentencePiece without bytes, as T5 has it: xgrammar would take the signs for spaces literally.
+        texts = [text.decode("utf-8", "replace") for text in info.decoded_vocab]
+        info = xgrammar.TokenizerInfo(
+            texts, xgrammar.VocabType.BYTE_FALLBACK, vocab_size=vocabulary, stop_token_ids=info.stop_token_ids
+        )
     return info, xgrammar.GrammarCompiler(info)

@@ -88,7 +88,7 @@ class ChatTemplate:
         """
         clean = [Message(message.role, self._defused(message.content)) for message in messages]
         if self._source is None:
-            return self._begin + _transcript(clean, generation)
+            return self.begin + _transcript(clean, generation)
         if not self._takes_system:
             clean = _folded(clean)
         text = self._apply(clean, generation)
@@ -193,7 +193,7 @@ class ChatTemplate:
         return self._specials.sub(lambda match: f"{match[0][0]} {match[0][1:]}", content)
 
     @cached_property
-    def _begin(self) -> str:
+    def begin(self) -> str:
         """`<bos>` where the tokenizer itself would put it in front of a text."""
         added: list[int] = self.tokenizer("").input_ids
         return str(self.tokenizer.bos_token) if added[:1] == [self.tokenizer.bos_token_id] else ""

