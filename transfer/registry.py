@@ -24,6 +24,7 @@ from transfer.maintenance.credit import BASELINES, CREDITS
 from transfer.maintenance.rules import MAINTENANCE, Maintenance
 from transfer.memories.kinds import MEMORIES
 from transfer.memories.lessons import Means, MemoryKind
+from transfer.memories.pools.best_answer import BestAnswer
 from transfer.memories.pools.fixed import Fixed
 from transfer.memories.pools.keep_best import KeepBest
 from transfer.memories.pools.notes import CueNotes
@@ -194,6 +195,10 @@ def notes(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConf
     return CueNotes(**bookkeeping(choices, minds.resolve))
 
 
+def best_answer(minds: LearnerModels, seeds: np.random.SeedSequence, choices: NPPOConfig = PAPER) -> PoolLearner:
+    return BestAnswer(**bookkeeping(choices, minds.resolve))
+
+
 @dataclass(frozen=True)
 class Without:
     """An ablation: NP-PPO with one part taken out."""
@@ -212,6 +217,7 @@ LEARNERS: dict[str, LearnerFactory] = {
     "fixed": fixed,
     "keep-best": keep_best,
     "notes": notes,
+    "best-answer": best_answer,
 }
 
 

@@ -110,6 +110,7 @@ SENTENCES = {
     "fixed": "the pool stays as it is",
     "keep-best": "drops the worst skills and invents none",
     "notes": "rewrites notes by what paid, without a language model",
+    "best-answer": "notes the one answer that paid most, without a language model",
     "isolated": "nobody gives anything",
     "commons": "all members share one pool",
     "ring": "each gives to the next",

@@ -9,15 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from agents.models.scripted import cue
 from agents.skill import Skill
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
-from transfer.memory.events.contents import Admitted, Pruned
+from transfer.memories.pools.rewriting import iterated, write_down
 from transfer.memory.events.event import Event
-from transfer.memory.events.evolution import Proposed
-from transfer.memory.events.line import SkillTexts
 from transfer.memory.experience import Recall, Step, Trajectory
 from transfer.memory.learner import Play, unplayable
 from transfer.memory.pool import SkillPool
@@ -41,7 +38,6 @@ class CueNotes:
     ) -> tuple[LearnerState, list[Event]]:
         state, scored = observe(state, fresh, self.credit, self.baseline)
         events = [*state.seed_events(), *scored]
-        now = state.iteration + 1
         parent = max(
             (skill for skill in state.pool.each() if entries(skill)),
             key=lambda skill: (state.value_estimate(skill.id), len(entries(skill)), skill.id),
@@ -51,28 +47,10 @@ class CueNotes:
         after = revised(before, [step for trajectory in fresh for step in trajectory.steps])
         pool = state.pool
         if after and after != before:
-            skill = written(after, parent)
             evidence = tuple(trajectory.id for trajectory in fresh)
-            if parent is not None:
-                pool = pool.remove(parent.id)
-                events.append(Pruned(iteration=now, skill=parent.id, parents=parent.parents, why="rewritten"))
-            elif len(pool) == pool.capacity:
-                least = pool.get(min(pool.ids, key=lambda id: (state.value_estimate(id), id)))
-                pool = pool.remove(least.id)
-                why = "made room for the first notes"
-                events.append(Pruned(iteration=now, skill=least.id, parents=least.parents, why=why))
-            pool = pool.add(skill)
-            mode = "REFINE" if parent else "DISCOVER"
-            about: dict[str, Any] = {
-                "iteration": now,
-                "skill": skill.id,
-                "parents": skill.parents,
-                "trajectories": evidence,
-            }
-            events.append(Proposed(**about, mode=mode, texts=SkillTexts.of(skill)))
-            events.append(Admitted(**about, mode=mode))
-        born = {id: state.born.get(id, now) for id in pool.ids}
-        return state.model_copy(update={"pool": pool, "iteration": now, "born": born, "buffer": {}}), events
+            pool, changes = write_down(state, written(after, parent), parent, evidence)
+            events += changes
+        return iterated(state, pool), events
 
 
 def entries(skill: Skill) -> dict[str, str]:
