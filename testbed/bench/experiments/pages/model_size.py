@@ -66,7 +66,9 @@ def top_of(returns: pd.DataFrame, gains: pd.DataFrame, costs: Sequence[Cost | No
         decided=shortened(_told(claims, rows, {"better", "worse"}) or "nothing."),
         open=shortened(_told(claims, rows, {"undecided"}) or "none of these."),
         basis=shortened(
-            f"{sizes}; {seeds.min()} environment seeds a cell{learned}. {CONFOUNDED} Intervals hold together at 95 %."
+            f"{sizes}; {seeds.min()} environment seeds a cell{learned}. Ceiling: right skill − no memory; learned: "
+            f"own pool − no memory; growth: ceiling of the largest − smallest model. {CONFOUNDED} Intervals hold "
+            "together at 95 %."
         ),
         cost=_cost(costs),
         note=f"{MOST_CLAIMS} of {len(claims)} differences are drawn." if len(claims) > MOST_CLAIMS else "",
@@ -79,8 +81,7 @@ def size(parameters: float) -> str:
 
 
 def _name(row: Mapping[Hashable, Any]) -> str:
-    who = "" if row["kind"] == "growth" else f"{row['agent']}, "
-    return f"{who}{row['task']}: {KINDS[row['kind']]}"
+    return " ".join(filter(None, ("" if row["kind"] == "growth" else row["agent"], f"{row['task']}: {row['kind']}")))
 
 
 def _told(claims: Sequence[Claim], rows: Sequence[Mapping[Hashable, Any]], verdicts: set[str]) -> str:

@@ -125,7 +125,7 @@ def test_the_page_says_what_the_tables_say(two, tmp_path):
     write_model_size(returns(two, TASKS), gains(two, TASKS), [None], "Ceiling <of> doors", tmp_path)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Ceiling &lt;of&gt; doors" in html
-    assert "large, Doors-v0: right skill − no memory +0.61" in html
+    assert "large Doors-v0: ceiling +0.61" in html
     assert "of its ceiling" in html
     assert "could not be drawn" not in html
     assert (tmp_path / "figures" / "size.svg").exists()
