@@ -11,7 +11,7 @@ from testbed.records.trial import Trial
 from transfer.memory.experience import Trajectory
 
 YOUNG = 50_000
-"""Objects that are new before Python looks for cycles among them; its own 700 are three steps of an episode."""
+"""Objects that are new before Python looks for cycles among them, in place of 700."""
 
 
 class LocalEngine:
