@@ -12,7 +12,8 @@ PATIENCE = 8
 """Failures in a row, of one agent or of one game, at which the study stops: it will not come right by itself."""
 
 TRIES = 8
-"""Times that an episode's model may fail to answer it though it answers others in between; then the episode is lost."""
+"""Times that an episode's model may fail to answer it though it answers others in between, or that the process which
+plays it may die; then the episode is lost."""
 
 
 class StudyStopped(RuntimeError):

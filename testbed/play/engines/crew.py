@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from testbed.play.course.failures import EngineGone
+from testbed.play.course.failures import TRIES, EngineGone
 from testbed.play.engines.cluster.address import EngineError
 from testbed.play.engines.cluster.cluster import Cluster
 from testbed.play.engines.messages import Failure
@@ -20,8 +20,8 @@ REPLACED_WITHIN = 120.0
 """Seconds for which a crew of nobody waits for somebody."""
 ACCIDENTS = 2
 """Deaths of a trial's worker after which it is played alone: it may be what kills them."""
-ALONE = 2
-"""Deaths of whoever plays it alone after which it is taken to be what kills them."""
+ALONE = TRIES - ACCIDENTS
+"""Deaths of whoever plays it alone after which it is taken to be what kills them, and lost."""
 
 _log = logging.getLogger(__name__)
 
