@@ -5,7 +5,7 @@ from __future__ import annotations
 from numpy.random import Generator
 
 from analysis.matrix.learning.gate import LEAST_LEARNERS
-from analysis.simulation.adaptive.looking import looking
+from analysis.simulation.adaptive.looking import looking, planned
 from analysis.simulation.characteristics.coverage import coverage, unequal
 from analysis.simulation.characteristics.errors import contradictions, equivalents, errors, ruined
 from analysis.simulation.characteristics.losses import losses
@@ -28,7 +28,8 @@ def calibrate(
     # 10 and 3 runs lie at 6 % of rejections: 4,000 simulations could not tell that from 7
     rows += [*unequal(by, 20_000 if full else simulations), contradictions(by, 10_000 if full else simulations)]
     rows += [each for count in clusters for each in errors(by, simulations, count)]
-    of_looks, of_ruin, of_families, of_losses, of_opinions = rng.spawn(5)  # parts that can be simulated anew alone
+    # parts that can be simulated anew alone
+    of_looks, of_ruin, of_families, of_losses, of_opinions, of_flips = rng.spawn(6)
     several = [count for count in clusters if count >= LEAST_LEARNERS]
     for part, alone, most, counts in (
         (ruined, of_ruin, 2000, clusters),
@@ -37,4 +38,4 @@ def calibrate(
         (opinions, of_opinions, 500, several),
     ):
         rows += [each for count in counts for each in part(Resampler(alone), min(simulations, most), count)]
-    return [*rows, *looking(of_looks, simulations)]
+    return [*rows, *looking(of_looks, simulations), *planned(of_flips, min(simulations, 1000))]

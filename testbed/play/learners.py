@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.models.adapters.metered import Metered
-from analysis.statistics.sequential import BoundedTest, SequentialProcess, SymmetricTest
+from analysis.statistics.sequential.e_processes import BoundedTest, SymmetricTest
+from analysis.statistics.sequential.evidence import SequentialProcess
 from environments.spec import EnvSpec
 from testbed.config.agent import AgentConfig
 from testbed.config.memory import MemoryConfig

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.matrix.comparison.claims import Adaptive, Rule, declared_claims
+from analysis.matrix.comparison.claims import Adaptive, declared_claims
+from analysis.matrix.comparison.rule import Rule
 from analysis.tables.run import CELL, PLAN
 from testbed.config.pool import PoolConfig
 from testbed.config.study import StudyConfig
@@ -66,7 +67,7 @@ def adaptive_plan(config: StudyConfig, tasks: Iterable[str]) -> Adaptive | None:
     if config.adaptive is None:
         return None
     margin = float("nan") if config.margin is None else config.margin
-    rule = Rule(config.adaptive.level, margin, config.adaptive.test)
+    rule = Rule(config.adaptive.level, margin, config.adaptive.test, config.learning_runs)
     # a lone learner has nobody to take a pool from
     lone = len(config.agents) * len(config.tasks) == 1
     arms = [arm for arm in config.arms if arm != "transfer" or not lone]

@@ -2,15 +2,15 @@
 
 A claim is a contrast with the cells that serve it, so that a study may leave out what only serves settled ones. Its
 datum is one paired difference: of a learned pool a learning run, of a given pool an environment seed. Verdicts come
-from e-processes, which may be looked at as often as one likes (`analysis.statistics.sequential`); the family is all
-claims that the study declares, whatever becomes of them.
+from tests that may be looked at after every datum (`analysis.statistics.sequential`); the family is all claims that the
+study declares, whatever becomes of them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -18,18 +18,12 @@ import pandas as pd
 
 from analysis.findings import Verdict
 from analysis.matrix.arms.given import CLUSTER, CONTRASTS, by_environment_seed
+from analysis.matrix.comparison.rule import Differences, Rule
 from analysis.matrix.contrasts import ARMS, UNLEARNED, Contrast, declare, unseen_pools
 from analysis.statistics.bootstrap import Array
-from analysis.statistics.cell_means import CellValues
 from analysis.statistics.multiplicity import e_holm
-from analysis.statistics.sequential import (
-    BoundedTest,
-    Evidence,
-    SequentialTest,
-    SymmetricTest,
-    evidence,
-)
-from analysis.statistics.unseen import Unseen, lone_run
+from analysis.statistics.sequential.evidence import Evidence, evidence
+from analysis.statistics.sequential.sequential_test import SequentialTest
 from analysis.tables.measure import Measure
 from analysis.tables.run import Ranges
 from analysis.tables.units import seed_means
@@ -38,35 +32,6 @@ SKEWED = "the mean lies outside the confidence sequence, so the differences are 
 """Why a verdict of the symmetric test is withheld: about the mean it would say nothing."""
 State = Literal["open", "decided", "equivalent", "futile"]
 """Of a claim after a look; "futile": it will hardly be settled within the study's budget."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How claims are judged; declared before the data."""
-
-    level: float = 0.95
-    """1 − the chance that any claim of the family is ever falsely decided."""
-    margin: float = math.nan
-    """Differences within ± this are equivalent; NaN where none is declared."""
-    test: Literal["symmetric", "bounded"] = "symmetric"
-    """Of learned pools. A given pool's differences of single seeds are mostly zeros and a few large ones: they are
-    taken for bounded alone wherever the reward range is known."""
-
-    def test_of(self, data: Differences) -> SequentialTest:
-        """Its test, with the bounds of these differences."""
-        return (BoundedTest if self._bounds(data) else SymmetricTest)(data.low, data.high)
-
-    def named(self, data: Differences) -> str:
-        """What its test is called."""
-        return "bets on a bounded mean" if self._bounds(data) else "symmetric e-process"
-
-    def lone(self, data: Differences) -> str:
-        """Why a datum that stands alone against the others leaves no verdict; "" elsewhere, and for the bounded test,
-        which counts on no shape of the differences."""
-        return "" if self._bounds(data) else lone_run(CellValues.single(data.values))
-
-    def _bounds(self, data: Differences) -> bool:
-        return math.isfinite(data.high - data.low) and (data.single or self.test == "bounded")
 
 
 @dataclass(frozen=True)
@@ -121,24 +86,6 @@ def declared_claims(
     return (*learned, *given)
 
 
-@dataclass(frozen=True)
-class Differences:
-    """A claim's data in the order they were planned: whatever came first to its end."""
-
-    values: Array
-    """Shape (n,)."""
-    low: float = -math.inf
-    """Least possible difference; −∞ where the reward range is not known."""
-    high: float = math.inf
-    unseen: Unseen = field(default_factory=Unseen)
-    """What learned pools that were not met could change."""
-    bounded: bool = False
-    """Whether that is known: without a reward range nothing is called equivalent of learned pools."""
-    episodes: int = 0
-    single: bool = False
-    """Whether each is of one environment seed."""
-
-
 def differences(claim: Claim, episodes: Mapping[str, pd.DataFrame], ranges: Ranges) -> Differences:
     """The claim's data. `episodes`: checked tables of the study ("") and of each given pool, by name.
 
@@ -175,7 +122,7 @@ class Standing:
     data: Differences
     evidence: Evidence
     e_adjusted: float
-    """The largest e-value so far against no difference, adjusted for the family (e-Holm)."""
+    """The largest e-value (or 1 ÷ p) so far against no difference, adjusted for the family (Holm)."""
     e_equivalence: float
     """The same against a difference beyond the margin; NaN without one."""
     verdict: Verdict
@@ -192,25 +139,27 @@ class Standing:
 
 def stand(claims: Sequence[Claim], data: Sequence[Differences], rule: Rule) -> list[Standing]:
     """Where every claim of the family stands, after all looks that its data allow."""
-    known = [evidence(rule.test_of(each), each.values, rule.level) for each in data]
+    tests = [rule.test_of(each, len(claims)) for each in data]
+    known = [evidence(test, each.values, rule.level) for test, each in zip(tests, data, strict=True)]
     e = e_holm(np.array([each.e_peak for each in known])) if claims else np.zeros(0)
-    peaks = [max(0.0, float(log_within(each, each.values, rule).max(initial=0.0))) for each in data]
+    peaks = [
+        max(0.0, float(evidence_within(test, each, each.values, rule.margin).max(initial=0.0)))
+        for test, each in zip(tests, data, strict=True)
+    ]
     within = e_holm(np.exp(np.minimum(peaks, 700.0))) if claims else np.zeros(0)
     return [_standing(*each, rule) for each in zip(claims, data, known, map(float, e), map(float, within), strict=True)]
 
 
-def log_within(data: Differences, values: Array, rule: Rule) -> Array:
-    """Log e-process against a difference outside the margin less what pools not met could add, of values (..., n).
+def evidence_within(test: SequentialTest, data: Differences, values: Array, margin: float) -> Array:
+    """Evidence against a difference outside the margin less what pools not met could add, of values (..., n).
 
-    Each end has an e-process, and a difference outside lies beyond one of them: the smaller counts. Zeros without a
-    margin.
+    Each end has a test, and a difference outside lies beyond one of them: the smaller counts. Zeros without a margin.
     """
-    low, high = data.unseen.within(rule.margin)
+    low, high = data.unseen.within(margin)
     if not (data.bounded and low < high):
         return np.zeros(values.shape)
-    test = rule.test_of(data)
-    above, _ = test.log_wealth(values, np.full(values.shape[:-1], low))
-    _, below = test.log_wealth(values, np.full(values.shape[:-1], high))
+    above, _ = test.one_sided(values, np.full(values.shape[:-1], low))
+    _, below = test.one_sided(values, np.full(values.shape[:-1], high))
     return np.minimum(above, below)
 
 

@@ -1,4 +1,4 @@
-"""Findings of a study that looked at its data as they came: verdicts by e-processes, and none where nothing else holds.
+"""Findings of a study that looked at its data as they came: verdicts by tests that allow it, and none elsewhere.
 
 What a study of a fixed size would have said stands in its tables; of a study whose size depended on its data, only the
 tests that may be looked at after every datum keep what they promise.
@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis.findings import Finding, interval_text, number, withhold
+from analysis.findings import Finding, interval_text, number, p_text, withhold
 from analysis.matrix.comparison.claims import Adaptive, Standing
 from analysis.matrix.data_quality.missing import Gap, tell_missing
 
@@ -21,7 +21,7 @@ NO_CLAIM = "how much was played depended on the data, and only the study's claim
 
 
 def judge_sequentially(findings: Iterable[Finding], standings: Sequence[Standing], adaptive: Adaptive) -> list[Finding]:
-    """Every claim's finding with the verdict of its e-process; every other one without a verdict."""
+    """Every claim's finding with the verdict of its sequential test; every other one without a verdict."""
     known = {_place_of(standing): standing for standing in standings}
     answers: list[Finding] = []
     for each in findings:
@@ -70,6 +70,7 @@ def _place(found: Finding) -> tuple[str, ...]:
 def _judged(found: Finding, standing: Standing, adaptive: Adaptive) -> Finding:
     known, claim, rule = standing.evidence, standing.claim, adaptive.rule
     family = f"{len(adaptive.claims)} claims of an adaptive study"
+    planned = rule.planned(standing.data)
     judged = replace(
         found,
         estimate=known.mean,
@@ -78,10 +79,10 @@ def _judged(found: Finding, standing: Standing, adaptive: Adaptive) -> Finding:
         level=rule.level,
         method=f"{rule.level:.0%} confidence sequence, valid at every look ({rule.named(standing.data)})",
         p=1 / known.e_peak,
-        p_method=f"1 ÷ the largest e-value so far ({rule.named(standing.data)})",
+        p_method=f"{'least p' if planned else '1 ÷ the largest e-value'} so far ({rule.named(standing.data)})",
         p_adjusted=1 / standing.e_adjusted,
         family=family,
-        adjustment="e-Holm",
+        adjustment="Holm" if planned else "e-Holm",
         n_clusters=known.n,
         margin=rule.margin,
         p_equivalence=math.nan,
@@ -94,7 +95,7 @@ def _judged(found: Finding, standing: Standing, adaptive: Adaptive) -> Finding:
         withheld=standing.withheld,
         assumes="",
     )
-    judged = replace(judged, sentence=_sentence(judged, standing))
+    judged = replace(judged, sentence=_sentence(judged, standing, planned=planned))
     if not claim.pool:
         return judged  # what it lacks is told with all contrasts
     lacks = Gap(found.planned, found.missing, found.bound_low, found.bound_high)
@@ -103,15 +104,16 @@ def _judged(found: Finding, standing: Standing, adaptive: Adaptive) -> Finding:
     return replace(told, sentence=told.sentence + about + claim_about)
 
 
-def _sentence(found: Finding, standing: Standing) -> str:
+def _sentence(found: Finding, standing: Standing, *, planned: bool) -> str:
     known, cluster = standing.evidence, standing.claim.cluster
     if not known.n:
         return f"Undecided: {found.subject} has no data yet."
     ends = interval_text(found.low, found.high, found.level).replace("CI", "confidence sequence")
     same = found.verdict == "equivalent"
-    adjusted = number(standing.e_equivalence if same else standing.e_adjusted, 1)
+    adjusted = standing.e_equivalence if same else standing.e_adjusted
+    largest = p_text(1 / adjusted) if planned else f"largest e-value {number(adjusted, 1)}"
     against = "a difference beyond the margin" if same else "no difference"
-    e = f"largest e-value {adjusted} against {against}, after e-Holm over the {found.family}"
+    e = f"{largest} against {against}, after {found.adjustment} over the {found.family}"
     size = f"{found.subject}: {number(found.estimate)} in {found.outcome}"
     base = f"{found.n_episodes} episodes, {known.n} {cluster}{'s' * (known.n != 1)}, looked at as they came"
     evidence = f"{size} ({ends}; {e}; {base})"

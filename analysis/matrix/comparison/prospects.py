@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
+from scipy import stats
 
-from analysis.matrix.comparison.claims import Differences, Rule, log_within
+from analysis.matrix.comparison.claims import evidence_within
+from analysis.matrix.comparison.rule import Differences, Rule
 from analysis.statistics.bootstrap import Array
-from analysis.statistics.sequential import log_e
 
 DRAWS = 200
 """Futures that are drawn; a chance of 5 % is told to ±1.5 %."""
@@ -28,7 +29,8 @@ class Prospect(NamedTuple):
     chance: float
     """That it is settled within its budget."""
     growth: float
-    """Expected growth of its log e-value, the larger of both claims', by the next batch."""
+    """Expected growth of its evidence (log e-value, or half the squared z), the larger of both claims', by the next
+    batch."""
 
 
 UNKNOWN = Prospect(1.0, 1.0)
@@ -40,14 +42,37 @@ def prospect(data: Differences, rule: Rule, *, batch: int, most: int, family: in
     n = len(data.values)
     if n < LEAST or most <= 0:
         return UNKNOWN if n < LEAST else Prospect(0.0, 0.0)
+    if rule.planned(data):
+        return _planned(data, rule, batch, most, family)
+    test = rule.test_of(data)
     values = np.concatenate([np.broadcast_to(data.values, (DRAWS, n)), _futures(data, most, rng)], axis=1)
     enough = np.log(family / (1 - rule.level))
-    against = log_e(rule.test_of(data), values, np.zeros(DRAWS))
-    within = log_within(data, values, rule)
+    against = test.two_sided(values, np.zeros(DRAWS))
+    within = evidence_within(test, data, values, rule.margin)
     settled = (against.max(axis=1) >= enough) | (within.max(axis=1) >= enough)
     now, then = n - 1, min(n + batch, values.shape[1]) - 1
     grown = [float((path[:, then] - path[:, now]).mean()) for path in (against, within)]
     return Prospect(float(settled.mean()), max(0.0, *grown))
+
+
+LAST = 1.07
+"""What is left to the last look needs so many times the distance that a single look would need."""
+
+
+def _planned(data: Differences, rule: Rule, batch: int, most: int, family: int) -> Prospect:
+    """Of a test that spends its level: whether the mean of all data will lie far enough out, or inside."""
+    n, total = len(data.values), len(data.values) + most
+    mean, spread = float(data.values.mean()), float(data.values.std(ddof=1))
+    alpha = (1 - rule.level) / family
+    off, inside = (LAST * stats.norm.isf(tail) * spread / np.sqrt(total) for tail in (alpha / 2, alpha))
+    low, high = data.unseen.within(rule.margin) if data.bounded else (np.nan, np.nan)
+    ranks = stats.t.ppf((np.arange(DRAWS) + 0.5) / DRAWS, n - 1)
+    ends = mean + spread * np.sqrt(1 / n - 1 / total) * ranks
+    settled = (np.abs(ends) > off) | ((ends >= low + inside) & (ends <= high - inside))
+    far = max(abs(mean), 0.0 if np.isnan(low) else min(mean - low, high - mean))
+    # a sign is worth log 2 at most
+    growth = min(np.log(2), (far**2 / spread**2 + 1 / n) / 2) if spread > 0 else np.log(2)
+    return Prospect(float(settled.mean()), batch * float(growth))
 
 
 def _futures(data: Differences, most: int, rng: Generator) -> Array:

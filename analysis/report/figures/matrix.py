@@ -247,14 +247,14 @@ def sequences(looks: pd.DataFrame) -> Chart:
 
 
 def evidence(looks: pd.DataFrame) -> Chart:
-    """Largest e-value of every claim so far, over the tokens spent; the dashed line is 20."""
+    """Largest e-value or 1 ÷ p of every claim so far, over the tokens spent; the dashed line is 20."""
     frame = looks.assign(e=looks["log_e"].clip(upper=70.0) / 2.302585092994046)
     lines = (
         alt.Chart(frame)
         .mark_line(point={"size": 15})
         .encode(
             x=alt.X("tokens:Q", axis=alt.Axis(format="~s")),
-            y=alt.Y("e:Q", title="largest e-value so far, power of ten"),
+            y=alt.Y("e:Q", title="largest e-value or 1 ÷ p so far, power of ten"),
             color=alt.Color("claim:N", sort=None, scale=alt.Scale(range=PALETTE), legend=alt.Legend(labelLimit=320)),
             tooltip=["claim:N", "look:Q", "runs:Q", "n:Q", alt.Tooltip("e:Q", format=".2f"), "state:N"],
         )

@@ -299,7 +299,7 @@ def _basis(tables: Tables, found: Results, declared: Sequence[Finding]) -> str:
 
 
 def _believed(found: Results) -> str:
-    test = "e-Holm" if len(found.looks) else "Holm"
+    test = "e-Holm" if any(each.adjustment == "e-Holm" for each in found.findings) else "Holm"
     return f"It assumes independent learning runs; {found.level:.0%} intervals, {test} over what is declared.".replace(
         "%", " %"
     )

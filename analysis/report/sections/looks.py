@@ -14,12 +14,12 @@ from analysis.report.page import TABLE_ROWS, Figure, PageTable, Section, rows_no
 from analysis.results import Results
 
 WORDS = (
-    "Verdicts on its claims come from e-processes, which keep their error rate however often they are looked at and "
-    "whatever the looks decide; a claim is decided where its e-value, after e-Holm over all claims that the study "
-    "declared, reaches 1 ÷ (1 − level). The intervals of the claims are confidence sequences, valid at every look; "
-    "those of cells and arms elsewhere on this page take the size for fixed, and so do the tests beside them. The "
-    "means of claims that were decided early lie farther from zero than the truth, for who is lucky stops sooner: "
-    "docs/adaptive.md says by how much."
+    "Verdicts on its claims come from tests that keep their error rate however often they are looked at and whatever "
+    "the looks decide: e-processes, or sign flips that spend their level over the declared learning runs. A claim is "
+    "decided where its e-value, or 1 ÷ p, after Holm over all claims that the study declared, reaches 1 ÷ (1 − level). "
+    "The intervals of the claims are confidence sequences, valid at every look; those of cells and arms elsewhere on "
+    "this page take the size for fixed, and so do the tests beside them. The means of claims that were decided early "
+    "lie farther from zero than the truth, for who is lucky stops sooner: docs/adaptive.md says by how much."
 )
 
 
@@ -38,7 +38,7 @@ def looks_sections(found: Results) -> list[Section]:
         Figure(
             "evidence",
             "Evidence",
-            "Largest e-value of each claim so far, before the family, at every look." + note,
+            "Largest e-value (or 1 ÷ p) of each claim so far, before the family, at every look." + note,
             partial(matrix.evidence, rows),
         ),
     )
@@ -67,6 +67,7 @@ def _table(looks: pd.DataFrame) -> PageTable:
                 number(last["chance"], 2),
             )
         )
-    header = ("claim", "ended", "at look", "differences", "mean [confidence sequence]", "largest e-value", "chance")
+    sequence, evidence = "mean [confidence sequence]", "largest e-value or 1 ÷ p"
+    header = ("claim", "ended", "at look", "differences", sequence, evidence, "chance")
     note = "As the looks found it; chance: predicted, that the claim is settled within the budget"
     return PageTable("Claims", header, tuple(rows[:TABLE_ROWS]), note + rows_note(len(rows)), True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from analysis.matrix.comparison.claims import Differences, Rule, log_within
+from analysis.matrix.comparison.claims import evidence_within
 from analysis.matrix.comparison.prospects import prospect
-from analysis.statistics.sequential import SymmetricTest, log_e
+from analysis.matrix.comparison.rule import Differences, Rule
 
 SIMULATIONS = 60
 """Of each effect; a share of a half is told to ±13 %."""
@@ -45,9 +45,11 @@ def expected(effect: float, spread: float, budget: Budget, rule: Rule, family: i
     """
     ends: list[tuple[int, str]] = []
     for values in rng.normal(effect, spread, (SIMULATIONS, budget.most)):
-        enough = np.log(family / (1 - rule.level))
-        decided = np.maximum.accumulate(log_e(SymmetricTest(), values, 0.0)) >= enough
-        within = np.maximum.accumulate(log_within(Differences(values, bounded=True), values, rule)) >= enough
+        enough = np.log(family / (1 - rule.level)) - 1e-9
+        data = Differences(values, bounded=True)
+        test = rule.test_of(data, family)
+        decided = np.maximum.accumulate(test.two_sided(values, np.zeros(()))) >= enough
+        within = np.maximum.accumulate(evidence_within(test, data, values, rule.margin)) >= enough
         ends.append(_end(values, decided, within, budget, rule, family, rng))
     shares = {
         state: sum(end == state for _, end in ends) / SIMULATIONS for state in ("decided", "equivalent", "futile")

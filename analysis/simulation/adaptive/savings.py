@@ -6,6 +6,7 @@ larger, and gives up where there is little hope. Where it stops, the mean lies f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,31 +14,68 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from analysis.matrix.comparison.claims import Differences, Rule
 from analysis.matrix.comparison.prospects import prospect
+from analysis.matrix.comparison.rule import Differences, Rule
 from analysis.matrix.contrasts import DECLARED
-from analysis.simulation.adaptive.looking import DECIDED, MOST
+from analysis.simulation.adaptive.looking import DECIDED
 from analysis.statistics.bootstrap import Array
 from analysis.statistics.cell_means import CellValues
 from analysis.statistics.multiplicity import holm
-from analysis.statistics.sequential import SymmetricTest, log_e
+from analysis.statistics.sequential.e_processes import SymmetricTest
+from analysis.statistics.sequential.sequential_test import SequentialTest, settled_at
+from analysis.statistics.sequential.sign_flips import SignFlips
 
 SPREAD = 0.15
 EFFECTS = (0.0, 0.1, 0.2, 0.3, 0.45)
 """Mean differences that are simulated, at a standard deviation between learning runs of SPREAD."""
 SMALLEST = 0.1
 """The effect for which the fixed study is sized."""
-FUTILITY = 0.05
 ARMS = {"none": 0.4, "seed": 0.42, "self": 0.7, "random": 0.6, "shuffled": 0.4, "transfer": 0.5}
 """True returns by arm of the whole study; its six declared claims differ by −.2 to .3, none of them by nothing."""
+LARGEST = 160
+"""Learning runs of a fixed study at most."""
 LEARNING = 4.0
 """Tokens of learning in a run, in those of evaluating an arm."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """How a study looks: by which test, at how many learning runs at most, and below which chance it gives up."""
+
+    name: str
+    rule: Rule
+    test: Callable[[int], SequentialTest]
+    """By the number of claims."""
+    most: int
+    futility: float
+
+    def hopeless(self, values: Array, family: int, rng: Generator) -> bool:
+        """Whether a claim with these data so far, one of so many open ones, is given up."""
+        left = self.most - len(values)
+        known = prospect(Differences(values), self.rule, batch=1, most=left, family=family, rng=rng)
+        return known.chance < self.futility
+
+
+def _flips(most: int) -> Design:
+    def test(family: int) -> SequentialTest:
+        return SignFlips(most, family=family, shown=())
+
+    return Design(f"sign flips, at most {most} runs", Rule(test="sign-flips", most=most), test, most, 0.15)
+
+
+DESIGNS = (
+    Design("symmetric e-process, at most 40 runs", Rule(), lambda _: SymmetricTest(), 40, 0.05),
+    _flips(40),
+    _flips(34),
+    _flips(28),
+)
 
 
 @dataclass(frozen=True)
 class Saving:
     """One effect, or the whole study: means over simulations."""
 
+    design: str
     what: str
     adaptive: float
     """Learning runs, or tokens in those of evaluating an arm for one run."""
@@ -57,26 +95,35 @@ class Saving:
 
 
 def savings(rng: Generator, simulations: int) -> list[Saving]:
-    """A row for each of EFFECTS, and two for a whole study."""
-    runs = {effect: _claims(rng, simulations, effect) for effect in EFFECTS}
-    power = float((runs[SMALLEST].decided > 0).mean())
-    size = _fixed_size(rng, power)
-    rows: list[Saving] = []
-    for effect, ended in runs.items():
-        fixed = _t_test(rng.normal(effect, SPREAD, (4000, size)))
-        rows.append(
-            Saving(
-                f"a claim, effect {effect:g}",
-                float(ended.runs.mean()),
-                size,
-                float((ended.decided > 0).mean()),
-                float((fixed > 0).mean()),
-                float((ended.means - effect).mean()),
-                float(np.median(ended.means) - effect),
-                simulations,
-            )
+    """Of each design a row for each of EFFECTS, one for all of them, and two for a whole study."""
+    own = (rng, *rng.spawn(len(DESIGNS) - 1))  # so that a design can be simulated anew alone
+    return [
+        each
+        for design, draws in zip(DESIGNS, own, strict=True)
+        for each in (*_of_claims(design, draws, simulations), *_of_studies(design, draws, simulations))
+    ]
+
+
+def _of_claims(design: Design, rng: Generator, simulations: int) -> list[Saving]:
+    ends = {effect: _claims(design, rng, simulations, effect) for effect in EFFECTS}
+    size = _fixed_size(rng, float((ends[SMALLEST].decided > 0).mean()))
+    rows = [
+        Saving(
+            design.name,
+            f"a claim, effect {effect:g}",
+            float(ended.runs.mean()),
+            size,
+            float((ended.decided > 0).mean()),
+            float((_t_test(rng.normal(effect, SPREAD, (4000, size))) > 0).mean()),
+            float((ended.means - effect).mean()),
+            float(np.median(ended.means) - effect),
+            simulations,
         )
-    return [*rows, *_studies(rng, simulations)]
+        for effect, ended in ends.items()
+    ]
+    nan = float("nan")
+    mean = float(np.mean([row.adaptive for row in rows]))
+    return [*rows, Saving(design.name, "these effects together", mean, size, nan, nan, nan, nan, simulations)]
 
 
 @dataclass(frozen=True)
@@ -88,23 +135,18 @@ class _Ended:
     decided: NDArray[Any]
 
 
-def _claims(rng: Generator, simulations: int, effect: float) -> _Ended:
-    values = rng.normal(effect, SPREAD, (simulations, MOST))
-    path = log_e(SymmetricTest(), values, np.zeros(simulations)) >= DECIDED
-    until = np.where(path.any(axis=1), path.argmax(axis=1) + 1, MOST)
-    decided = path.any(axis=1)
+def _claims(design: Design, rng: Generator, simulations: int, effect: float) -> _Ended:
+    values = rng.normal(effect, SPREAD, (simulations, design.most))
+    until = settled_at(design.test(1).two_sided(values, np.zeros(simulations)), DECIDED)
+    decided = until <= design.most
+    until = np.minimum(until, design.most)
     for each in range(simulations):
         for n in range(4, int(until[each]), 2):
-            if _hopeless(values[each, :n], 1, rng):
+            if design.hopeless(values[each, :n], 1, rng):
                 until[each], decided[each] = n, False
                 break
     means = np.array([row[:n].mean() for row, n in zip(values, until, strict=True)])
     return _Ended(until, means, np.where(decided, np.sign(means), 0.0))
-
-
-def _hopeless(values: Array, family: int, rng: Generator) -> bool:
-    left = MOST - len(values)
-    return prospect(Differences(values), Rule(), batch=1, most=left, family=family, rng=rng).chance < FUTILITY
 
 
 def _t_test(values: Array, claims: int = 1) -> NDArray[Any]:
@@ -115,13 +157,13 @@ def _t_test(values: Array, claims: int = 1) -> NDArray[Any]:
 
 def _fixed_size(rng: Generator, power: float, claims: int = 1) -> int:
     """Learning runs of the smallest fixed study that finds SMALLEST as often, as one of so many claims."""
-    for size in range(4, 4 * MOST):
+    for size in range(4, LARGEST):
         if (_t_test(rng.normal(SMALLEST, SPREAD, (4000, size)), claims) > 0).mean() >= power:
             return size
-    return 4 * MOST
+    return LARGEST
 
 
-def _studies(rng: Generator, simulations: int) -> list[Saving]:
+def _of_studies(design: Design, rng: Generator, simulations: int) -> list[Saving]:
     """Six declared claims over shared arms, of which none is played on that serves no open claim; against a fixed study
     sized beforehand for SMALLEST, and against one sized with hindsight, so that it finds as many."""
     names = list(ARMS)
@@ -130,14 +172,15 @@ def _studies(rng: Generator, simulations: int) -> list[Saving]:
     signs = np.sign(truth[pairs[:, 0]] - truth[pairs[:, 1]])
     costs, right = np.zeros(simulations), np.zeros(simulations)
     for each in range(simulations):
-        values = _differences(rng, truth, pairs, 1, MOST)[0]
-        costs[each], decided = _conduct(values, pairs, rng)
+        values = _differences(rng, truth, pairs, 1, design.most)[0]
+        costs[each], decided = _conduct(design, values, pairs, rng)
         right[each] = (decided == signs).mean()
     sized = _fixed_size(rng, 0.8, len(pairs))
-    hindsight = next((n for n in range(4, MOST * 4) if _found(rng, truth, pairs, n) >= right.mean()), MOST * 4)
+    hindsight = next((n for n in range(4, LARGEST) if _found(rng, truth, pairs, n) >= right.mean()), LARGEST)
     nan = float("nan")
     return [
         Saving(
+            design.name,
             f"a study of six claims, the fixed one sized {how}",
             float(costs.mean()),
             size * (LEARNING + len(names)),
@@ -165,13 +208,14 @@ def _found(rng: Generator, truth: Array, pairs: NDArray[Any], runs: int) -> floa
     return float((found == np.sign(truth[pairs[:, 0]] - truth[pairs[:, 1]])).mean())
 
 
-def _conduct(values: Array, pairs: NDArray[Any], rng: Generator) -> tuple[float, NDArray[Any]]:
+def _conduct(design: Design, values: Array, pairs: NDArray[Any], rng: Generator) -> tuple[float, NDArray[Any]]:
     """Cost of one adaptive study, and the sign that each claim was decided with (0: none)."""
-    peaks = np.maximum.accumulate(log_e(SymmetricTest(), values, np.zeros(len(values))), axis=1)
+    evidence = design.test(len(values)).two_sided(values, np.zeros(len(values)))
+    peaks = np.maximum.accumulate(evidence, axis=1)
     decided, settled = np.zeros(len(values)), np.zeros(len(values), bool)
     last = np.zeros(len(values), int)
     cost = 0.0
-    for n in range(2, MOST + 1, 2):
+    for n in range(2, design.most + 1, 2):
         arms = np.unique(pairs[~settled])
         cost += 2 * (LEARNING * bool((arms >= 2).any()) + len(arms))
         last[~settled] = n
@@ -181,7 +225,7 @@ def _conduct(values: Array, pairs: NDArray[Any], rng: Generator) -> tuple[float,
         settled |= fresh
         left = int((~settled).sum())
         for claim in np.flatnonzero(~settled):
-            if n >= 4 and n < MOST and _hopeless(values[claim, :n], left, rng):
+            if 4 <= n < design.most and design.hopeless(values[claim, :n], left, rng):
                 settled[claim] = True
         if settled.all():
             break
@@ -190,11 +234,12 @@ def _conduct(values: Array, pairs: NDArray[Any], rng: Generator) -> tuple[float,
 
 def markdown(rows: list[Saving]) -> str:
     """A table."""
-    head = "| | looking | fixed | share | power, looking | power, fixed | mean bias | median bias | simulations |"
-    lines = [head, "|--" * 9 + "|"]
+    head = "| design | | looking | fixed | share | power, looking | fixed | mean bias | median bias | simulations |"
+    lines = [head, "|--" * 10 + "|"]
     for each in rows:
         biases = [f"{bias:+.3f}" if np.isfinite(bias) else "" for bias in (each.bias, each.median_bias)]
-        powers = f"{each.power_adaptive:.2f} | {each.power_fixed:.2f}"
+        powers = " | ".join("" if np.isnan(p) else f"{p:.2f}" for p in (each.power_adaptive, each.power_fixed))
         size = f"{each.adaptive:.1f} | {each.fixed:.1f} | {each.adaptive / each.fixed:.0%}"
-        lines.append(f"| {each.what} | {size} | {powers} | {' | '.join(biases)} | {each.simulations:,} |")
+        told = " | ".join([each.design, each.what, size, powers, *biases, f"{each.simulations:,}"])
+        lines.append(f"| {told} |")
     return "\n".join(lines)

@@ -17,8 +17,10 @@ class AdaptiveConfig(Table):
 
     level: float = Field(default=0.95, ge=0.5, lt=1.0)
     """1 − the chance that any claim is ever falsely decided, however often the data are looked at."""
-    test: Literal["symmetric", "bounded"] = "symmetric"
-    """What is assumed of a difference under the null: that it is symmetric, or nothing but its bounds."""
+    test: Literal["symmetric", "bounded", "sign-flips"] = "symmetric"
+    """"sign-flips": differences under the null are symmetric and independent, and the level is spent over the declared
+    `learning_runs`, which takes fewest runs; "symmetric": an e-process, which needs no such number; "bounded": nothing
+    is assumed but their bounds."""
     look: int = Field(default=1, ge=1)
     """Learning runs of a batch: after each the data are looked at."""
     tokens: int | None = Field(default=None, ge=1)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from analysis.matrix.comparison.claims import Claim, declared_claims
 from environments.diagnostics.doors import RULE
+from testbed.config.conduct.adaptive import AdaptiveConfig
 from testbed.config.reading.load import parse_study
 from testbed.config.study import ConfigError, StudyConfig
 from testbed.records.check.find import check_run
@@ -187,3 +188,33 @@ def test_a_claim_knows_its_cells():
     assert mine.needs("none", "a", "T")
     assert not mine.needs("given", "a", "T", "q")
     assert not mine.needs("none", "b", "T")
+
+
+@pytest.fixture(scope="module")
+def flips(config):
+    return config.model_copy(update={"adaptive": AdaptiveConfig(look=2, test="sign-flips", futility=0.15)})
+
+
+def test_sign_flips_decide_a_study_and_a_resumed_one_alike(run_in, tmp_path, flips):
+    run = run_in(tmp_path / "whole", flips)
+    last = run.looks()[-1]
+    assert {state.claim: state.state for state in last.claims} == {
+        "self-none": "decided",
+        "self-random": "equivalent",
+        "given-none:right/a/Doors-v0": "decided",
+    }
+    assert last.runs < flips.learning_runs
+    results = write_report(run.path)
+    claims = {each.id: each for each in results.findings if each.family.endswith("adaptive study")}
+    better = claims["contrast:return:self-none"]
+    assert (better.verdict, better.adjustment) == ("better", "Holm")
+    assert "sign flips, looked at up to 12 times" in better.method
+    assert "against no difference, after Holm over the 3 claims" in better.sentence
+    assert claims["given:return:right:given///a/Doors-v0"].adjustment == "e-Holm"
+    assert audit_run(run.path) == []
+    whole = content(run)
+    events = run.path / "events.jsonl"
+    lines = events.read_text(encoding="utf-8").splitlines(keepends=True)
+    cut = max(number for number, line in enumerate(lines) if '"look":' in line)
+    events.write_text("".join(lines[:cut]), encoding="utf-8")
+    assert content(run_in(tmp_path / "whole", flips)) == whole

@@ -7,7 +7,8 @@ import shutil
 
 import pytest
 
-from analysis.statistics.sequential import SequentialProcess, SymmetricTest
+from analysis.statistics.sequential.e_processes import SymmetricTest
+from analysis.statistics.sequential.evidence import SequentialProcess
 from testbed.config.study import ConfigError
 from testbed.records import append_only, run_directory
 from testbed.records.check.find import check_run

@@ -20,7 +20,7 @@ from agents.skill import Skill
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import SHARE_DIFFERENCE, mean_intervals
 from analysis.statistics.rates import rate_interval
-from analysis.statistics.sequential import SymmetricTest
+from analysis.statistics.sequential.e_processes import SymmetricTest
 from testbed.bench.experiments.closed_forms import ClosedForm, policy_of, settings_of, skill_of
 from testbed.bench.experiments.gates.calibration import collect, weighed
 from transfer.gate.advantage import ADVANTAGES

@@ -8,15 +8,15 @@ import pytest
 from analysis.matrix.comparison.claims import (
     SKEWED,
     Claim,
-    Differences,
-    Rule,
     declared_claims,
     differences,
     stand,
 )
 from analysis.matrix.comparison.prospects import prospect
+from analysis.matrix.comparison.rule import Differences, Rule
 from analysis.matrix.contrasts import DECLARED
-from analysis.statistics.sequential import BoundedTest, SymmetricTest
+from analysis.statistics.sequential.e_processes import BoundedTest, SymmetricTest
+from analysis.statistics.sequential.sign_flips import SignFlips
 from analysis.statistics.unseen import Pools, Unseen
 from tests.support.simulated_study import simulate
 
@@ -109,6 +109,53 @@ def test_single_seeds_are_taken_for_bounded_alone():
     assert isinstance(rule.test_of(Differences(np.zeros(3), -1.0, 1.0, single=True)), BoundedTest)
     assert isinstance(rule.test_of(Differences(np.zeros(3), single=True)), SymmetricTest)
     assert isinstance(Rule(test="bounded").test_of(Differences(np.zeros(3), -1.0, 1.0)), BoundedTest)
+
+
+FLIPS = Rule(test="sign-flips", most=20)
+
+
+def test_sign_flips_are_of_learning_runs_alone():
+    learned = Differences(np.zeros(3), -1.0, 1.0)
+    test = FLIPS.test_of(learned, family=3)
+    assert isinstance(test, SignFlips)
+    assert (test.most, test.family, test.high) == (20, 3, 1.0)
+    assert isinstance(FLIPS.test_of(Differences(np.zeros(3), -1.0, 1.0, single=True)), BoundedTest)
+    assert isinstance(FLIPS.test_of(Differences(np.zeros(3), single=True)), SymmetricTest)
+
+
+def test_sign_flips_decide_and_keep_the_guards():
+    up = [0.2, 0.25, 0.22, 0.18, 0.24, 0.21, 0.2, 0.19]
+    assert standing(up, FLIPS).verdict == "better"
+    assert standing([-each for each in up], FLIPS).verdict == "worse"
+    assert standing(up[:5], FLIPS).verdict == "undecided"
+    near = Rule(test="sign-flips", most=20, margin=0.5)
+    assert standing(up, near, bounded=True).verdict == "equivalent"
+    found = standing([-each for each in up], FLIPS, unseen=Unseen(up=Pools(8, 0.9)))
+    assert "8 learned pools were met" in found.withheld
+
+
+def test_the_family_of_sign_flips_counts_too():
+    up = Differences(np.array([0.2, 0.25, 0.22, 0.18, 0.24, 0.21, 0.2, 0.19]))
+    among = stand([SELF_NONE] * 7, [up, *[Differences(np.zeros(0))] * 6], FLIPS)
+    assert [each.verdict for each in among] == ["undecided"] * 7
+    later = Differences(np.tile(up.values, 2))
+    assert stand([SELF_NONE] * 7, [later, *[Differences(np.zeros(0))] * 6], FLIPS)[0].verdict == "better"
+
+
+def test_prospects_of_a_declared_size():
+    rng = np.random.default_rng(2)
+
+    def known(values, most, margin=np.nan):
+        rule = Rule(test="sign-flips", most=40, margin=margin)
+        return prospect(Differences(np.array(values), bounded=True), rule, batch=2, most=most, family=1, rng=rng)
+
+    clear, void = rng.normal(0.3, 0.1, 6), rng.normal(0.0, 0.3, 30)
+    assert known(clear, 34).chance > 0.9
+    assert known(void, 6).chance < 0.15
+    assert known(void, 6, margin=0.5).chance > 0.9
+    assert known(clear, 34).growth > known(void, 6).growth
+    assert known(np.zeros(8), 10).chance == 0.0
+    assert known(np.full(8, 0.2), 10).chance == 1.0
 
 
 def test_a_pool_is_compared_with_its_controls_too():

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.statistics.sequential import SequentialProcess, SymmetricTest
+from analysis.statistics.sequential.e_processes import SymmetricTest
+from analysis.statistics.sequential.evidence import SequentialProcess
 from testbed.bench.experiments.closed_forms import CLOSED_FORMS, LeverPlayer, player, skill_of
 from testbed.bench.experiments.gates.calibration import collect
 from testbed.bench.experiments.gates.comparison import LIKELIER, Arena, QuickProcess, judge_all, learn_all, rates

@@ -6,23 +6,15 @@ import numpy as np
 import pytest
 
 from analysis.statistics.multiplicity import e_benjamini_hochberg, e_holm
-from analysis.statistics.sequential import (
-    BoundedTest,
-    Evidence,
-    SequentialProcess,
-    SequentialTest,
-    SymmetricTest,
-    confidence_sequence,
-    evidence,
-    log_e,
-)
+from analysis.statistics.sequential.e_processes import BoundedTest, EProcess, SymmetricTest
+from analysis.statistics.sequential.evidence import Evidence, SequentialProcess, confidence_sequence, evidence
 
 BOUNDED = BoundedTest(-1.0, 1.0)
 TESTS = pytest.mark.parametrize("test", [SymmetricTest(), BOUNDED], ids=["symmetric", "bounded"])
 
 
 @TESTS
-def test_each_factor_is_a_fair_bet(test: SequentialTest) -> None:
+def test_each_factor_is_a_fair_bet(test: EProcess) -> None:
     """Under two equally likely signs of the next value, wealth does not grow on average; nor under a smaller centre."""
     past = np.array([0.3, -0.1, 0.25])
     for size in (0.0, 0.05, 0.4, 0.9):
@@ -35,17 +27,17 @@ def test_each_factor_is_a_fair_bet(test: SequentialTest) -> None:
 
 
 @TESTS
-def test_continuous_looking_rejects_a_true_null_in_at_most_one_of_twenty(test: SequentialTest) -> None:
+def test_continuous_looking_rejects_a_true_null_in_at_most_one_of_twenty(test: EProcess) -> None:
     rng = np.random.default_rng(1)
     for null in (rng.uniform(-0.5, 0.5, (4000, 40)), rng.choice([-1.0, 0.0, 0.0, 1.0], (4000, 40))):
-        ever = (log_e(test, null, np.zeros(4000)).max(axis=1) >= np.log(20)).mean()
+        ever = (test.two_sided(null, np.zeros(4000)).max(axis=1) >= np.log(20)).mean()
         assert ever <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 4000)
 
 
 def test_a_bounded_mean_needs_no_symmetry() -> None:
     rng = np.random.default_rng(2)
     skewed = np.where(rng.random((4000, 60)) < 0.1, 0.9, -0.1)
-    assert (log_e(BOUNDED, skewed, np.zeros(4000)).max(axis=1) >= np.log(20)).mean() <= 0.06
+    assert (BOUNDED.two_sided(skewed, np.zeros(4000)).max(axis=1) >= np.log(20)).mean() <= 0.06
 
 
 @pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
@@ -72,7 +64,7 @@ def test_a_process_says_after_each_value_what_all_are_worth() -> None:
 
 
 @TESTS
-def test_the_sequence_leaves_out_zero_exactly_when_zero_was_rejected(test: SequentialTest) -> None:
+def test_the_sequence_leaves_out_zero_exactly_when_zero_was_rejected(test: EProcess) -> None:
     rng = np.random.default_rng(5)
     for effect in (0.0, 0.15, -0.3):
         for _ in range(15):
@@ -84,7 +76,7 @@ def test_the_sequence_leaves_out_zero_exactly_when_zero_was_rejected(test: Seque
 def test_ends_lie_where_evidence_reaches_the_level() -> None:
     values = np.random.default_rng(6).normal(0.2, 0.15, 15)
     for end in confidence_sequence(SymmetricTest(), values):
-        assert np.exp(log_e(SymmetricTest(), values, end).max()) == pytest.approx(20, rel=0.02)
+        assert np.exp(SymmetricTest().two_sided(values, np.array(end)).max()) == pytest.approx(20, rel=0.02)
 
 
 def test_nothing_is_bounded_before_there_are_values() -> None:
