@@ -38,4 +38,4 @@ def calibrate(
         (opinions, of_opinions, 500, several),
     ):
         rows += [each for count in counts for each in part(Resampler(alone), min(simulations, most), count)]
-    return [*rows, *looking(of_looks, simulations), *planned(of_flips, min(simulations, 1000))]
+    return [*rows, *looking(of_looks, simulations), *planned(of_flips, min(simulations, 600))]

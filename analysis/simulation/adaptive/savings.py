@@ -66,7 +66,6 @@ def _flips(most: int) -> Design:
 DESIGNS = (
     Design("symmetric e-process, at most 40 runs", Rule(), lambda _: SymmetricTest(), 40, 0.05),
     _flips(40),
-    _flips(34),
     _flips(28),
 )
 
