@@ -67,7 +67,7 @@ class SignFlips:
     def rejects(self, values: Array, centre: Array, level: float) -> NDArray[Any]:
         """As `SequentialTest.rejects`."""
         up, down = self._rejected(values, centre, np.array([(1 - level) / 2]))
-        return (up | down).any(axis=(-2, -1))
+        return np.asarray((up | down).any(axis=(-2, -1)))
 
     def _rejected(self, values: Array, centre: Array, levels: Array) -> tuple[NDArray[Any], NDArray[Any]]:
         """Whether the sum, and its opposite, is among those given up at each level and look: (..., levels, n)."""
