@@ -69,7 +69,8 @@ def kill_one(command: str, seed: int) -> Callable[[], bool]:
 def in_hand(run: Any) -> int:
     """Episodes that were with somebody who died, by the log."""
     log = (run.path / "run.log").read_text()
-    return sum(int(number) for number in re.findall(r"a worker is gone \(\w+\); its (\d+) episodes", log))
+    together = sum(int(number) for number in re.findall(r"a worker is gone \(\w+\); its (\d+) episodes", log))
+    return together + log.count("a worker that played one episode alone is gone")
 
 
 def check(run_in: Any, tmp_path: Path, learning: Any, plays: Path, kills: int, kill: Callable[[], bool]) -> None:
