@@ -93,6 +93,7 @@ def test_workers_that_are_killed(kills: int, run_in: Any, tmp_path: Path, learni
     check(run_in, tmp_path, learning, cluster.plays, kills, kill_one("ray::RolloutWorker", kills))
 
 
+@pytest.mark.slow  # one machine dies in every run, in test_ray_engine.py
 @pytest.mark.parametrize("kills", KILLS)
 def test_machines_that_are_killed(kills: int, run_in: Any, tmp_path: Path, learning: Any, cluster: Any):  # noqa: F811
     """By their raylet alone: what it leaves behind must end by itself. Another machine comes for each but the first,
