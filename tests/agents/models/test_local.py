@@ -589,7 +589,7 @@ def test_whoever_listens_is_told_how_far_likelihoods_have_come(monkeypatch):
 
     async def use(model: LocalModel) -> tuple[list[Likelihood], list[Likelihood]]:
         alone = await model.score(utterances)
-        monkeypatch.setattr(model._scorer, "_chunk", 16)
+        monkeypatch.setattr(model._engine.scorer, "_chunk", 16)
         with listening(lambda done, whole: told.append((done, whole))):
             heard = await model.score(utterances)
         await asyncio.sleep(0)
