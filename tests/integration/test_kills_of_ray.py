@@ -22,6 +22,7 @@ from tests.integration.test_resume import content
 from tests.testbed.play.engines.test_ray_engine import by, cluster  # noqa: F401  fixture
 
 pytest.importorskip("ray")
+pytestmark = pytest.mark.slow  # one machine dies in every run, in test_ray_engine.py
 
 EACH = 12
 """Episodes of an iteration, and in flight."""
@@ -93,7 +94,6 @@ def test_workers_that_are_killed(kills: int, run_in: Any, tmp_path: Path, learni
     check(run_in, tmp_path, learning, cluster.plays, kills, kill_one("ray::RolloutWorker", kills))
 
 
-@pytest.mark.slow  # one machine dies in every run, in test_ray_engine.py
 @pytest.mark.parametrize("kills", KILLS)
 def test_machines_that_are_killed(kills: int, run_in: Any, tmp_path: Path, learning: Any, cluster: Any):  # noqa: F811
     """By their raylet alone: what it leaves behind must end by itself. Another machine comes for each but the first,
