@@ -42,12 +42,14 @@ def watch(who: str, seconds: float) -> Generator[None]:
         yield
         return
     _asked.append((who, seconds))
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    outer = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         _asked.pop()
+        if _asked:
+            signal.setitimer(signal.ITIMER_REAL, *outer)
 
 
 def _may_ring() -> bool:

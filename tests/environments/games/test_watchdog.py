@@ -57,6 +57,19 @@ def test_an_answer_in_time_is_left_alone():
     time.sleep(0.3)
 
 
+def test_who_asked_first_is_watched_on_after_an_answer_within():
+    def asks_another() -> None:
+        with watch("the inner", 5.0):
+            time.sleep(0.01)
+        time.sleep(15)
+
+    listen()
+    began = time.monotonic()
+    with pytest.raises(TooLate, match=r"^the outer did not answer within 0\.3 s$"), watch("the outer", 0.3):
+        asks_another()
+    assert time.monotonic() - began < 15
+
+
 def test_another_thread_is_not_watched():
     done: list[bool] = []
 
