@@ -17,7 +17,9 @@ import numpy as np
 import pandas as pd
 
 from testbed.bench.experiments.closed_forms import CLOSED_FORMS, ClosedForm
-from testbed.bench.experiments.gates.comparison import COMPARED, admitted, judge_all, kinds, learn_all, rates
+from testbed.bench.experiments.gates.comparison import COMPARED, judge_all
+from testbed.bench.experiments.gates.learning import learn_all
+from testbed.bench.experiments.gates.rates import admitted, kinds, rates
 from testbed.bench.experiments.pages.gates import write_comparison
 from testbed.bench.experiments.players.mastermind import MastermindPlayer
 from testbed.bench.experiments.players.setpoint import SETPOINT_FORMS

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from testbed.bench.experiments.closed_forms import CLOSED_FORMS
-from testbed.bench.experiments.gates.comparison import admitted, kinds
+from testbed.bench.experiments.gates.rates import admitted, kinds
 from testbed.bench.experiments.gates.reward_channels import channel_rates, judge_channels
 from testbed.bench.experiments.pages.gates import write_channels
 from testbed.bench.experiments.players.setpoint import SETPOINT_FORMS

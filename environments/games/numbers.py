@@ -127,11 +127,10 @@ class Settings:
         if len(given) != len(self.parts):
             count = "That is 1 number" if len(given) == 1 else f"Those are {len(given)} numbers"
             return f"{count}, and a move has {len(self.parts)}. {self.manual}"
-        grammars = [re.compile(part.pattern) for part in self.parts]
-        wrong = [(part, each) for part, each, fits in zip(self.parts, given, grammars, strict=True)
-                 if not fits.fullmatch(each)]  # fmt: skip
-        part, each = wrong[0] if wrong else (self.parts[0], "")
-        return part.objection(each) if wrong else f"Write one space after each comma. {self.manual}"
+        for part, each in zip(self.parts, given, strict=True):
+            if not re.fullmatch(part.pattern, each):
+                return part.objection(each)
+        return f"Write one space after each comma. {self.manual}"
 
 
 def _decimals(count: int) -> str:

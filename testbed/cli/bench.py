@@ -104,7 +104,7 @@ def fleet(
 
     Example: `procmem bench fleet runs/matrix-1a2b3c4d > fleet.toml`
     """
-    from testbed.serving.fleet import memories
+    from testbed.serving.memory import memories
     from testbed.studies.cost.measured import fleet_toml, measure, weights
 
     found = measure(run)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from testbed.cli.run import carry_out
+from testbed.cli.run import carry_out_each
 from testbed.cli.study_file import Plugins, read_study
-from testbed.cli.terminal import output, plain, say, say_json, tell
-
-if TYPE_CHECKING:
-    from testbed.cli.progress import EpisodeProgress
-    from testbed.studies.outcome.shortfall import Shortfall
+from testbed.cli.terminal import output, plain, say, say_json
 
 
 def bottleneck(
@@ -40,14 +36,9 @@ def bottleneck(
     from testbed.reports.write import run_cost
 
     config = read_study(study, set or [], plugins=plugins)
-    found: dict[str, Path] = {}
-    for name, variant in variants(config).items():
-        tell(f"Oracle: {name}" if name in PARTS else "The study as it is")
-
-        def keep(run: RunDirectory, shortfall: Shortfall, progress: EpisodeProgress, name: str = name) -> None:
-            found[name] = run.path
-
-        carry_out(variant, out, keep)
+    found = carry_out_each(
+        variants(config), out, lambda name: f"Oracle: {name}" if name in PARTS else "The study as it is"
+    )
     episodes = {name: load_run(path).episodes for name, path in found.items()}
     table, known = compare(episodes, config.tasks[0].environment), baselines(next(iter(episodes.values())))
     costs = [run_cost(path, RunDirectory.open(path).config()) for path in found.values()]

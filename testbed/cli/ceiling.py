@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from testbed.cli.run import carry_out
+from testbed.cli.run import carry_out_each
 from testbed.cli.study_file import Plugins, read_study
-from testbed.cli.terminal import output, plain, say, say_json, tell
-
-if TYPE_CHECKING:
-    from testbed.cli.progress import EpisodeProgress
-    from testbed.studies.outcome.shortfall import Shortfall
+from testbed.cli.terminal import output, plain, say, say_json
 
 
 def ceiling(
@@ -40,15 +36,10 @@ def ceiling(
     from testbed.reports.write import run_cost
 
     config = read_study(study, set or [], plugins=plugins)
-    found: dict[str, Path] = {}
+    alone = variants(config)
+    found = carry_out_each(alone, out, lambda name: f"Agent: {name}")
     played: dict[str, Played] = {}
-    for name, variant in variants(config).items():
-        tell(f"Agent: {name}")
-
-        def keep(run: RunDirectory, shortfall: Shortfall, progress: EpisodeProgress, name: str = name) -> None:
-            found[name] = run.path
-
-        carry_out(variant, out, keep)
+    for name, variant in alone.items():
         tables = read_run(RunDirectory.open(found[name]))
         given = {pool: each.episodes for pool, each in tables.given.items()}
         played[name] = Played(parameters(variant.agents[0]), tables.run.episodes, given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -166,6 +166,19 @@ def carry_out(
     if shortfall:
         tell(f"Incomplete: {shortfall.sentence}")
         raise typer.Exit(INCOMPLETE)
+
+
+def carry_out_each(variants: Mapping[str, StudyConfig], out: Path, told: Callable[[str], str]) -> dict[str, Path]:
+    """Run them one after the other, as `carry_out` does; where each lies, by name. `told` is said before each."""
+    found: dict[str, Path] = {}
+    for name, variant in variants.items():
+        tell(told(name))
+
+        def keep(run: RunDirectory, shortfall: Shortfall, progress: EpisodeProgress, name: str = name) -> None:
+            found[name] = run.path
+
+        carry_out(variant, out, keep)
+    return found
 
 
 def _run(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import subprocess
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
@@ -17,6 +15,7 @@ from anyio import to_thread
 from agents.models.weights import folders
 from testbed.config.agent import AgentConfig
 from testbed.config.conduct.serve import ServeConfig
+from testbed.serving.memory import available, gpus
 from testbed.serving.turns import Turns
 from testbed.serving.vllm import (
     KV_CACHE_GIB,
@@ -212,7 +211,7 @@ async def fleet(agents: Sequence[AgentConfig]) -> AsyncGenerator[Fleet]:
     if not wanted:
         yield NO_FLEET
         return
-    memory = _available() if on_cpu(vllm_python()) else _gpus()
+    memory = available() if on_cpu(vllm_python()) else gpus()
     berths, rooms = _berths(wanted, memory)
     crowded = [sum(berths[key].need for key in room) > USABLE * memory[index] for index, room in enumerate(rooms)]
     of = {key: index for index, room in enumerate(rooms) for key in room}
@@ -294,38 +293,6 @@ def _need(agent: AgentConfig) -> float:
     """GiB of each GPU: weights as they lie on disk, twice that where 16-bit weights are served as 32, and a cache."""
     serve = _serve(agent)
     return weights_gib(agent.model) * (2 if serve.dtype == "float32" else 1) / serve.tensor_parallel + KV_CACHE_GIB
-
-
-def memories() -> list[float]:
-    """GiB of every GPU; of this machine, where it has none."""
-    try:
-        return _gpus()
-    except ServeError:
-        return _available("MemTotal")
-
-
-def _available(what: str = "MemAvailable") -> list[float]:
-    """GiB of this machine's memory."""
-    with open("/proc/meminfo", encoding="ascii") as lines:
-        sizes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
-    return [sizes[what] / 2**20]
-
-
-def _gpus() -> list[float]:
-    """GiB of every GPU. Raises ServeError where there is none."""
-    asked = shutil.which("nvidia-smi")
-    if asked is None:
-        raise ServeError("`serve` found no GPU (nvidia-smi is not there); vLLM for CPUs is set up by: make vllm")
-    told = subprocess.run(
-        [asked, "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    sizes = [float(line) / 1024 for line in told.stdout.split("\n") if line.strip().replace(".", "").isdigit()]
-    if not sizes:
-        raise ServeError(f"`serve` found no GPU: nvidia-smi says {(told.stdout + told.stderr).strip()[:200]!r}")
-    return sizes
 
 
 def _arguments(serve: ServeConfig) -> tuple[str, ...]:

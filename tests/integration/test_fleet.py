@@ -51,7 +51,7 @@ def test_two_real_models_take_turns(smollm2: Path, monkeypatch: pytest.MonkeyPat
     """The memory is said to hold one."""
     if not on_cpu(vllm_python()):
         pytest.skip("on a GPU they sleep")
-    monkeypatch.setattr(fleets, "_available", lambda: [3.5])
+    monkeypatch.setattr(fleets, "available", lambda: [3.5])
     short, long = _two_lengths(smollm2)
     texts, contexts, changes, starts = anyio.run(_in_turn, [short, long, short])
     assert all(re.fullmatch(MOVE, text) for text in texts)
@@ -65,7 +65,7 @@ def test_on_a_gpu_who_rests_sleeps_and_leaves_the_memory(level: int, smollm2: Pa
     """Each asks for six tenths of the GPU, so vLLM itself would not start the second beside a first that is awake."""
     if on_cpu(vllm_python()):
         pytest.skip("vLLM sleeps on GPUs alone")
-    monkeypatch.setattr(fleets, "_gpus", lambda: [3.5])
+    monkeypatch.setattr(fleets, "gpus", lambda: [3.5])
     short, long = _two_lengths(smollm2, gpu_memory=0.6, sleep=level)
     texts, contexts, changes, starts = anyio.run(_in_turn, [short, long, short, long])
     assert all(re.fullmatch(MOVE, text) for text in texts)

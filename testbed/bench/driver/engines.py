@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from testbed.bench.driver.games import Clock, play, study
+from testbed.bench.driver.games import RANDOM, Clock, play, study
 
-RANDOM = {"model": "scripted:random"}
 IN_FLIGHT = 64
 
 

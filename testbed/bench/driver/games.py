@@ -19,6 +19,8 @@ from testbed.records.trial import Episode, Trial
 from testbed.studies.run import run_study
 
 PLAYER = "player"
+RANDOM = {"model": "scripted:random"}
+"""Its keys where it is scripted."""
 
 
 class Clock:

@@ -19,8 +19,7 @@ from agents.models.model import Message, Request, Sampling
 from agents.models.served.model import ServedModel
 from agents.prompts import conversation
 from environments.grammar import Regex
-from testbed.bench.driver.engines import RANDOM
-from testbed.bench.driver.games import play, study
+from testbed.bench.driver.games import RANDOM, play, study
 
 MOVE = Regex(r"\[[1-6]( [1-6]){3}\]")
 CALLS = 400

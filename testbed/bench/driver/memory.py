@@ -10,8 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from testbed.bench.driver.engines import RANDOM
-from testbed.bench.driver.games import Clock, play, study
+from testbed.bench.driver.games import RANDOM, Clock, play, study
 from testbed.bench.driver.http import served, stub_servers
 from testbed.records.trial import Episode
 

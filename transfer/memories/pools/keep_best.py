@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from transfer.maintenance.credit import BaselineRule, Credit, RunningMean, StepMean, observe
+from transfer.memories.pools.rewriting import iterated
 from transfer.memory.events.contents import Pruned
 from transfer.memory.events.event import Event
 from transfer.memory.experience import Recall, Trajectory
@@ -41,5 +42,4 @@ class KeepBest:
             worst = min(proven, key=lambda skill: (known.score(skill).value, skill))
             events.append(Pruned(iteration=now, skill=worst, why="worst score", score=known.score(worst).value))
             pool = pool.remove(worst)
-        born = {skill: known.born.get(skill, now) for skill in pool.ids}
-        return known.model_copy(update={"pool": pool, "iteration": now, "born": born, "buffer": {}}), events
+        return iterated(known, pool), events

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from testbed.bench.experiments.closed_forms import ClosedForm
-from testbed.bench.experiments.gates.comparison import COMPARED, judge_all, rates
+from testbed.bench.experiments.gates.comparison import COMPARED, judge_all
+from testbed.bench.experiments.gates.rates import rates
 from transfer.memory.experience import Trajectory
 
 JUDGED = ("likelihood: ΔJ > 0", "race, 24 pairs", "race, 96 pairs", "likelihood+race, 96 pairs")

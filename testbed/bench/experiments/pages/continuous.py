@@ -13,7 +13,7 @@ from analysis.report.headline import MOST_CLAIMS, Headline, shortened
 from analysis.report.page import Figure, PageTable, Section
 from analysis.report.write import write_page
 from testbed.bench.experiments.gates.continuous import CLIP, JITTER, agreement, obedience, spread
-from testbed.bench.experiments.pages.claims import claim
+from testbed.bench.experiments.pages.claims import claim, decided_and_open
 
 MEASURED = (
     "Scripted players of Setpoint write a number (or two) from a bell around a centre that they read in their "
@@ -55,9 +55,7 @@ def top_of(judged: pd.DataFrame, by_model: pd.DataFrame, model: str, cost: str) 
     found = agreement(judged)
     middle = found[found["step"] == sorted(found["step"].unique())[found["step"].nunique() // 2]]
     claims = tuple(claim(row["player"], row, "rho") for row in middle.to_dict("records"))[:MOST_CLAIMS]
-    decided, open = (
-        [each.name for each in claims if (each.verdict == "undecided") == is_open] for is_open in (False, True)
-    )
+    decided, open = decided_and_open(claims)
     passed = judged[judged["outcome"] == "accepted"]
     right = f" Of what ΔJ > 0 lets in, {(passed['true_gain'] > 0).mean():.0%} gains." if len(passed) else ""
     more = right + _told(by_model)

@@ -15,7 +15,8 @@ from analysis.report.page import Figure, PageTable, Section
 from analysis.report.write import write_page
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import mean_intervals
-from testbed.bench.experiments.gates.comparison import PAPER, WORTH, admitted, against, kinds, rates
+from testbed.bench.experiments.gates.comparison import PAPER
+from testbed.bench.experiments.gates.rates import WORTH, admitted, against, kinds, rates
 from testbed.bench.experiments.gates.reward_channels import channel_rates
 from testbed.bench.experiments.pages.claims import claim
 

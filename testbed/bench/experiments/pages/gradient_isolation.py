@@ -16,7 +16,7 @@ from analysis.report.write import write_page
 from analysis.statistics.bootstrap import Resampler
 from analysis.statistics.estimates import SHARE_DIFFERENCE, mean_intervals
 from analysis.statistics.rates import rate_interval
-from testbed.bench.experiments.pages.claims import claim
+from testbed.bench.experiments.pages.claims import claim, decided_and_open
 
 LEVEL = 0.95
 """Of both differences together (Bonferroni)."""
@@ -88,9 +88,7 @@ def top_of(table: pd.DataFrame, critic: str, cost: str) -> Headline:
     shares = named_shares(table)
     mean = {level: shares[shares["level"] == level]["value"].mean() for level in LEVELS}
     said = [f"{LEVELS[level]} name it in {mean[level]:.0%}" for level in LEVELS if np.isfinite(mean[level])]
-    decided, open = (
-        [each.name for each in claims if (each.verdict == "undecided") == is_open] for is_open in (False, True)
-    )
+    decided, open = decided_and_open(claims)
     unusable = int(table["named"].isna().sum())
     return Headline(
         grids=(),

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from testbed.bench.experiments.model_size import NONE, OWN, RIGHT, Played, fieller, gains, parameters, returns, variants
+from testbed.bench.experiments.model_size import NONE, OWN, RIGHT, Played, gains, parameters, returns, variants
 from testbed.bench.experiments.pages.model_size import size, top_of, write_model_size
 from testbed.cli.main import app
 from testbed.config.reading.load import load_study
@@ -78,19 +78,6 @@ def test_without_learning_there_is_a_ceiling_alone(two):
     bare = {name: each._replace(own=each.own[each.own["arm"] == "none"]) for name, each in two.items()}
     assert set(gains(bare, TASKS)["kind"]) == {"ceiling", "growth"}
     assert "nothing learned" in top_of(returns(bare, TASKS), gains(bare, TASKS), [None]).basis
-
-
-def test_fiellers_interval_holds_what_it_must():
-    rng = np.random.default_rng(1)
-    inside = 0
-    for _ in range(400):
-        below = rng.normal(0.6, 0.05, size=6)
-        above = 0.5 * below + rng.normal(0, 0.05, size=6)
-        _, low, high = fieller(above, below)
-        inside += low <= 0.5 <= high
-    assert inside / 400 == pytest.approx(0.95, abs=0.04)
-    assert np.isnan(fieller(np.array([0.1]), np.array([0.2]))[1])
-    assert np.isnan(fieller(np.array([0.1, -0.1, 0.2]), np.array([0.5, -0.5, 0.1]))[1])
 
 
 def test_the_example_is_a_study_of_size_and_each_of_its_agents_plays_alone():

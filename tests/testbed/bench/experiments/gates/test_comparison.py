@@ -12,7 +12,9 @@ from analysis.statistics.sequential.e_processes import SymmetricTest
 from analysis.statistics.sequential.evidence import SequentialProcess
 from testbed.bench.experiments.closed_forms import CLOSED_FORMS, LeverPlayer, player, skill_of
 from testbed.bench.experiments.gates.calibration import collect
-from testbed.bench.experiments.gates.comparison import LIKELIER, Arena, QuickProcess, judge_all, learn_all, rates
+from testbed.bench.experiments.gates.comparison import LIKELIER, Arena, QuickProcess, judge_all
+from testbed.bench.experiments.gates.learning import learn_all
+from testbed.bench.experiments.gates.rates import rates
 from testbed.bench.experiments.players.mastermind import CODES, MastermindPlayer, pegs
 from testbed.config.plugins import find_environment
 from testbed.play.learners import duel_tests

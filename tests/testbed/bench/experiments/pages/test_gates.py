@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from testbed.bench.experiments.gates.comparison import PAPER, against, rates
+from testbed.bench.experiments.gates.comparison import PAPER
+from testbed.bench.experiments.gates.rates import against, rates
 from testbed.bench.experiments.pages.gates import (
     LIKELY,
     RACE,
